@@ -1,0 +1,84 @@
+"""Every error a person can cause. The API turns them into status codes in one handler, the page into messages in one function.
+
+    AtelierError
+    ├── NotFound              a model, version, prediction or file that does not exist
+    ├── InvalidVersion        a version reference that names nothing that may be run
+    ├── InvalidRequest        a request that cannot be understood (bad JSON, bad cursor, bad header)
+    ├── InvalidInput          inputs that do not fit the model's schema: every problem at once
+    ├── FileTooLarge          an upload or `data:` URI over the limit
+    ├── BrokenModel           a model folder, spec or environment that cannot be used
+    ├── CannotPlace           a model that can never fit this machine
+    └── CannotStart           the app itself cannot start (port, data folder, options)
+
+Each message says what was wrong, what is allowed, and what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class AtelierError(Exception):
+    """The root; `str()` is the text that people read."""
+
+
+class NotFound(AtelierError):
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"{kind} {name!r} does not exist.")
+        self.kind = kind
+        self.name = name
+
+
+class InvalidVersion(AtelierError):
+    def __init__(self, reference: str, reason: str = "") -> None:
+        super().__init__(
+            f"Invalid version or not permitted: {reference!r}. "
+            + (reason or "Give `owner/name`, `owner/name:<64 hex digits>` or the 64 hex digits alone.")
+        )
+        self.reference = reference
+
+
+class InvalidRequest(AtelierError):
+    pass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with one input.
+
+    `field` is a dotted path below the inputs (`"prompt"`, `"images.0"`), empty for the inputs as a whole.
+    `kind` is Replicate's name for the problem (`required`, `enum`, `number_lte`, `number_gte`, `invalid_type`,
+    `additional_property_not_allowed`, …; contract §1.4).
+    """
+
+    field: str
+    kind: str
+    message: str
+
+
+class InvalidInput(AtelierError):
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(f"{p.field or 'input'}: {p.message}" for p in problems))
+        self.problems = problems
+
+
+class FileTooLarge(AtelierError):
+    def __init__(self, size: int | None, limit: int) -> None:
+        given = f"{size / 1e6:.1f} MB" if size is not None else "more"
+        super().__init__(f"The file has {given}; at most {limit / 1e6:.0f} MB are accepted.")
+        self.limit = limit
+
+
+class BrokenModel(AtelierError):
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(f"{model} cannot be used: {reason}")
+        self.model = model
+        self.reason = reason
+
+
+class CannotPlace(AtelierError):
+    pass
+
+
+class CannotStart(AtelierError):
+    pass

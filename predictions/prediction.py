@@ -1,0 +1,155 @@
+"""A prediction and the one function that changes it. Pure: no clock, no store, no process."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from workers import messages
+
+
+class Status(str, enum.Enum):
+    """Replicate's statuses (contract §4). `ABORTED` is a deadline that passed before the start."""
+
+    STARTING = "starting"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    ABORTED = "aborted"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def terminal(self) -> bool:
+        return self not in (Status.STARTING, Status.PROCESSING)
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one version of a model, at one moment. Times are Unix seconds, durations seconds, cost US dollars.
+
+    In `input` and `output` a file is `{messages.FILE: file id}`. For iterator models `output` is a tuple that grows.
+    `activity`, `progress` and `preview` are for who watches now and are not stored.
+    """
+
+    id: str
+    model: str
+    version: str
+    input: dict[str, Any]
+    created_at: float
+    status: Status = Status.STARTING
+    output: Any = None
+    error: str | None = None
+    logs: str = ""
+    metrics: dict[str, Any] = {}
+    """The model's own figures; compute and total time are fields of their own."""
+    started_at: float | None = None
+    completed_at: float | None = None
+    predict_time: float | None = None
+    hardware: str | None = None
+    cost: float | None = None
+    source: str = "api"
+    """`api` or `web`."""
+    owner: str = ""
+    deadline: float | None = None
+    webhook: str | None = None
+    webhook_events_filter: tuple[str, ...] | None = None
+    activity: str = ""
+    progress: messages.Progress | None = None
+    preview: bytes | None = None
+
+    @property
+    def total_time(self) -> float | None:
+        """Seconds from creation to the end, None before the end."""
+        return None if self.completed_at is None else self.completed_at - self.created_at
+
+
+def advance(prediction: Prediction, message: messages.Event, now: float, rate: float = 0.0) -> Prediction:
+    """The prediction after `message`, or the same object where the message changes nothing.
+
+    A terminal prediction never changes. `now` is Unix seconds; `rate` is the hardware's price in dollars per second.
+    """
+    if prediction.status.terminal:
+        return prediction
+    match message:
+        case messages.Waiting(activity=activity):
+            if prediction.status is Status.PROCESSING or activity == prediction.activity:
+                return prediction
+            return replace(prediction, activity=activity)
+        case messages.Started(hardware=hardware):
+            if prediction.status is Status.PROCESSING:
+                return prediction
+            return replace(
+                prediction, status=Status.PROCESSING, started_at=now, hardware=hardware, activity=""
+            )
+        case messages.Log(text=text):
+            return replace(prediction, logs=prediction.logs + text)
+        case messages.Output(value=value):
+            return replace(prediction, output=value)
+        case messages.OutputPieces(values=values):
+            return replace(prediction, output=(*(prediction.output or ()), *values))
+        case messages.Preview(image=image):
+            return replace(prediction, preview=image)
+        case messages.Progress():
+            return replace(prediction, progress=message)
+        case messages.Metric():
+            return replace(prediction, metrics=with_metric(prediction.metrics, message))
+        case messages.Succeeded(seconds=seconds):
+            return _end(prediction, Status.SUCCEEDED, now, seconds, rate)
+        case messages.Canceled(seconds=seconds):
+            return _end(prediction, Status.CANCELED, now, seconds, rate)
+        case messages.Failed(reason=reason, traceback=traceback, seconds=seconds):
+            ended = _end(prediction, Status.FAILED, now, seconds, rate)
+            return replace(ended, error=reason or "The model failed without saying why.", logs=ended.logs + traceback)
+    raise TypeError(f"no prediction knows the message {message!r}")
+
+
+def abort(prediction: Prediction, now: float) -> Prediction:
+    """A deadline has passed: `aborted` before the start, `canceled` after it (contract §4)."""
+    if prediction.status.terminal:
+        return prediction
+    reached = Status.ABORTED if prediction.status is Status.STARTING else Status.CANCELED
+    return _end(prediction, reached, now, None, 0.0)
+
+
+def _end(prediction: Prediction, status: Status, now: float, seconds: float | None, rate: float) -> Prediction:
+    started = prediction.started_at
+    predict_time = None
+    if started is not None:
+        predict_time = seconds if seconds is not None else max(0.0, now - started)
+    elif status is Status.SUCCEEDED:
+        started, predict_time = now, seconds or 0.0
+    return replace(
+        prediction,
+        status=status,
+        started_at=started,
+        completed_at=max(now, prediction.created_at),
+        predict_time=predict_time,
+        cost=None if predict_time is None else predict_time * rate,
+        activity="",
+        progress=None,
+        preview=None,
+    )
+
+
+def with_metric(metrics: dict[str, Any], metric: messages.Metric) -> dict[str, Any]:
+    """A copy of `metrics` with one figure recorded; a dotted name nests, None deletes (Cog contract §3.5)."""
+    head, _, rest = metric.name.partition(".")
+    changed = dict(metrics)
+    if rest:
+        inner = changed.get(head)
+        inner = inner if isinstance(inner, dict) else {}
+        changed[head] = with_metric(inner, messages.Metric(metric.prediction_id, rest, metric.value, metric.mode))
+    elif metric.value is None:
+        changed.pop(head, None)
+    elif metric.mode == "incr":
+        changed[head] = changed.get(head, 0) + metric.value
+    elif metric.mode == "append":
+        changed[head] = [*changed.get(head, []), metric.value]
+    else:
+        changed[head] = metric.value
+    return changed

@@ -1,0 +1,102 @@
+"""Every setting of the app, and the only reader of the environment.
+
+Each command-line option is also an `ATELIER_*` variable; the option wins. The README lists them all, and a test holds it to that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from errors import CannotStart
+
+PORT = 7860
+
+# Dollars per hour, by hardware. A card that is not named here costs GPU_RATE.
+HARDWARE_RATES: Mapping[str, float] = {
+    "cpu": 0.10,
+    "Tesla T4": 0.55,
+    "NVIDIA A40": 1.50,
+    "NVIDIA A100-SXM4-40GB": 2.30,
+    "NVIDIA A100-SXM4-80GB": 3.50,
+}
+GPU_RATE = 2.00
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """Times in seconds, memory in bytes."""
+
+    cancel_grace: float = 5.0
+    setup_timeout: float = 900.0
+    run_timeout: float = 1800.0
+    idle_timeout: float = 600.0
+    spares: int = 1
+    cpu_instances: int = 8
+    cpu_memory: int | None = None
+    """What all instances on the CPU may hold together; None: 80 % of the machine's memory."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    host: str = "127.0.0.1"
+    port: int = PORT
+    data: Path = Path("data")
+    models: tuple[Path, ...] = ()
+    share: bool = False
+    public_url: str | None = None
+    tokens: Path | None = None
+    offline: bool = False
+    max_file_size: int = 100_000_000
+    pool: PoolSettings = field(default_factory=PoolSettings)
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings from a command line and the environment. Raises `CannotStart` on a value that makes no sense."""
+    space = "SPACE_ID" in environment
+
+    def default(name: str, otherwise: str | None = None) -> str | None:
+        return environment.get(f"ATELIER_{name}") or otherwise
+
+    parser = argparse.ArgumentParser(
+        prog="app.py", description="Atelier: run AI models on your own machine, in the browser and over Replicate's API."
+    )
+    option = parser.add_argument
+    option("--host", default=default("HOST", "0.0.0.0" if space else "127.0.0.1"), help="address to listen on")
+    option("--port", default=default("PORT", str(PORT)), help="port to listen on (default 7860)")
+    option("--data", default=default("DATA", "data"), help="folder for the database, files and downloaded weights")
+    option(
+        "--models",
+        action="append",
+        metavar="DIR",
+        help="folder of Cog model folders; repeatable (ATELIER_MODELS: separated by the path separator)",
+    )
+    option("--share", action="store_true", default=_truth(default("SHARE")), help="make a public Gradio link")
+    option("--public-url", default=default("PUBLIC_URL"), help="address under which others reach this app")
+    option("--tokens", default=default("TOKENS"), metavar="FILE", help="file of API tokens, one a line")
+    option("--offline", action="store_true", default=_truth(default("OFFLINE")), help="never ask the network")
+    given = parser.parse_args(arguments)
+    models = given.models or (default("MODELS") or "").split(os.pathsep)
+    return Settings(
+        host=given.host,
+        port=_port(given.port),
+        data=Path(given.data).expanduser().resolve(),
+        models=tuple(Path(each).expanduser().resolve() for each in models if each),
+        share=given.share,
+        public_url=given.public_url.rstrip("/") if given.public_url else None,
+        tokens=Path(given.tokens).expanduser().resolve() if given.tokens else None,
+        offline=given.offline,
+    )
+
+
+def _truth(text: str | None) -> bool:
+    return (text or "").lower() in ("1", "true", "yes", "on")
+
+
+def _port(text: str) -> int:
+    if text.isdigit() and int(text) < 65536:
+        return int(text)
+    raise CannotStart(f"--port is {text!r}; it must be a number from 0 (any free port) to 65535.")
