@@ -1,0 +1,227 @@
+"""Uploads and outputs on disk. Refuses any path outside its root; knows neither HTTP nor predictions' meaning."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import mimetypes
+import os
+import shutil
+import time
+import unicodedata
+from collections.abc import AsyncIterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from errors import FileTooLarge, NotFound
+from predictions.store import Position, Store, StoredFile, new_id
+
+OCTETS = "application/octet-stream"
+_EXPIRY = 100 * 365 * 86400.0
+
+# The first bytes of what models take and make; clients often send no better type than octets.
+_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF8", "image/gif"),
+    (8, b"WEBP", "image/webp"),
+    (8, b"WAVE", "audio/wav"),
+    (4, b"ftyp", "video/mp4"),
+    (0, b"ID3", "audio/mpeg"),
+    (0, b"\xff\xfb", "audio/mpeg"),
+    (0, b"OggS", "audio/ogg"),
+    (0, b"fLaC", "audio/flac"),
+    (0, b"\x1aE\xdf\xa3", "video/webm"),
+    (0, b"glTF", "model/gltf-binary"),
+    (0, b"%PDF", "application/pdf"),
+    (0, b"PK\x03\x04", "application/zip"),
+)
+
+
+class Files:
+    """Files below `root`: `uploads/<id>/<name>` and `outputs/<prediction id>/<name>`. `limit` is in bytes, for one upload."""
+
+    def __init__(self, root: Path, store: Store, limit: int) -> None:
+        self.root = root.resolve()
+        self.limit = limit
+        self._store = store
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    async def save(
+        self,
+        content: bytes | AsyncIterable[bytes],
+        *,
+        name: str,
+        content_type: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        prediction_id: str | None = None,
+        owner: str = "",
+    ) -> StoredFile:
+        """Keeps `content` under a new id. Raises `FileTooLarge`; half a file is never left behind."""
+        file_id, name = new_id(), safe_name(name)
+        folder = self.root / "uploads" / file_id
+        await asyncio.to_thread(folder.mkdir, parents=True)
+        target = folder / name
+        try:
+            with await asyncio.to_thread(target.open, "wb") as opened:
+                digests = await self._write(content, opened)
+            file = StoredFile(
+                id=file_id,
+                name=name,
+                content_type=await asyncio.to_thread(_type_of, target, content_type),
+                size=digests.size,
+                path=str(target.relative_to(self.root)),
+                created_at=time.time(),
+                expires_at=time.time() + _EXPIRY,
+                md5=digests.md5.hexdigest(),
+                sha256=digests.sha256.hexdigest(),
+                prediction_id=prediction_id,
+                owner=owner,
+                metadata=metadata or {},
+            )
+            await self._store.add_file(file)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return file
+
+    async def adopt_upload(self, path: str | Path, name: str | None = None) -> StoredFile:
+        """Keeps a copy of a file that the page received. Raises `FileTooLarge`."""
+        source = Path(path)
+
+        async def chunks() -> AsyncIterable[bytes]:
+            with source.open("rb") as opened:
+                while chunk := await asyncio.to_thread(opened.read, 1 << 20):
+                    yield chunk
+
+        return await self.save(chunks(), name=name or source.name)
+
+    def outputs_folder(self, prediction_id: str) -> Path:
+        """Where the child of a prediction writes its files."""
+        return self.root / "outputs" / prediction_id
+
+    def register_output(self, prediction_id: str, path: str, owner: str = "") -> StoredFile:
+        """Records a file that a child has written. Raises `NotFound` unless it is a regular file in the prediction's own folder."""
+        folder = self.outputs_folder(prediction_id)
+        target = folder / Path(path).name
+        if Path(path) != target or target.is_symlink() or not target.is_file():
+            raise NotFound("Output file", path)
+        file = StoredFile(
+            id=new_id(),
+            name=target.name,
+            content_type=_type_of(target, None),
+            size=target.stat().st_size,
+            path=str(target.relative_to(self.root)),
+            created_at=time.time(),
+            prediction_id=prediction_id,
+            owner=owner,
+        )
+        self._store.add_file(file)
+        return file
+
+    async def get(self, reference: str) -> StoredFile:
+        """The file with that id; `<id>/<name>`, as predictions hold it, will do. Raises `NotFound`."""
+        file = await self._store.get_file(reference.partition("/")[0])
+        if file is None:
+            raise NotFound("File", reference)
+        return file
+
+    def path(self, file: StoredFile) -> Path:
+        """Where the bytes lie. Raises `NotFound` if they are gone or if the way leads out of the root."""
+        path = (self.root / file.path).resolve()
+        if not path.is_relative_to(self.root) or not path.is_file():
+            raise NotFound("File", file.id)
+        return path
+
+    async def list(
+        self, limit: int, before: Position | None = None, after: Position | None = None
+    ) -> tuple[list[StoredFile], Position | None, Position | None]:
+        """Uploads, newest first, and the positions where older and newer ones begin."""
+        return await self._store.list_uploads(limit, before, after)
+
+    async def delete(self, file_id: str) -> None:
+        """Raises `NotFound`."""
+        file = await self.get(file_id)
+        await self._store.delete_file(file.id)
+        await asyncio.to_thread(shutil.rmtree, (self.root / file.path).parent, True)
+
+    async def _write(self, content: bytes | AsyncIterable[bytes], opened: BinaryIO) -> _Digests:
+        digests = _Digests()
+        if isinstance(content, bytes):
+            await asyncio.to_thread(self._write_chunk, content, opened, digests)
+        else:
+            async for chunk in content:
+                await asyncio.to_thread(self._write_chunk, chunk, opened, digests)
+        return digests
+
+    def _write_chunk(self, chunk: bytes, opened: BinaryIO, digests: _Digests) -> None:
+        digests.size += len(chunk)
+        if digests.size > self.limit:
+            raise FileTooLarge(None, self.limit)
+        digests.md5.update(chunk)
+        digests.sha256.update(chunk)
+        opened.write(chunk)
+
+
+class _Digests:
+    def __init__(self) -> None:
+        self.size = 0
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.sha256 = hashlib.sha256()
+
+
+class Signer:
+    """Signs what must open without a token: stream and download addresses. The key lives in the data folder."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(os.urandom(32))
+        self._key = path.read_bytes()
+
+    def sign(self, text: str) -> str:
+        """HMAC-SHA256 over `text`, in standard base64."""
+        return base64.b64encode(hmac.digest(self._key, text.encode(), "sha256")).decode()
+
+    def verify(self, text: str, signature: str) -> bool:
+        return hmac.compare_digest(self.sign(text).encode(), signature.encode())
+
+
+def safe_name(name: str) -> str:
+    """The last part of `name` without control characters, at most 200 bytes, its extension kept; never empty, `.` or `..`."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    last = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip()
+    stem, dot, extension = last.rpartition(".")
+    if not stem:
+        stem, dot, extension = last, "", ""
+    extension = extension.encode()[:20].decode(errors="ignore")
+    stem = stem.encode()[: 200 - len(dot + extension)].decode(errors="ignore")
+    cleaned = stem + dot + extension
+    return cleaned if cleaned.strip(".") else "file"
+
+
+def _type_of(path: Path, declared: str | None) -> str:
+    """The declared type unless it says nothing, else what the name says, else what the first bytes say."""
+    if declared and declared != OCTETS:
+        return declared
+    guessed = _GUESSES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
+    if guessed:
+        return guessed
+    with path.open("rb") as opened:
+        head = opened.read(16)
+    return next((kind for at, magic, kind in _MAGIC if head[at : at + len(magic)] == magic), OCTETS)
+
+
+# What the system's own table may lack or name differently from machine to machine.
+_GUESSES = {
+    ".webp": "image/webp",
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".glb": "model/gltf-binary",
+    ".srt": "application/x-subrip",
+    ".vtt": "text/vtt",
+    ".safetensors": OCTETS,
+}

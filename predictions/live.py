@@ -1,0 +1,80 @@
+"""Who watches a prediction now: the newest snapshot, handed to any number of readers at their own pace.
+
+There is no buffer of events to overflow. Outputs and logs only grow within a prediction, so a reader that comes late or reads slowly skips
+snapshots, never contents, and costs a run nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from predictions.prediction import Prediction
+
+
+class _Channel:
+    def __init__(self, prediction: Prediction) -> None:
+        self.latest = prediction
+        self.changed: asyncio.Future[None] | None = None
+        self.ended: asyncio.Future[None] | None = None
+
+    def publish(self, prediction: Prediction) -> None:
+        self.latest = prediction
+        self.changed = _wake(self.changed)
+        if prediction.status.terminal:
+            self.ended = _wake(self.ended)
+
+
+class Live:
+    """All running predictions. A prediction is opened once, published often, and leaves with its terminal snapshot."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, _Channel] = {}
+
+    def __contains__(self, prediction_id: str) -> bool:
+        return prediction_id in self._channels
+
+    def latest(self, prediction_id: str) -> Prediction | None:
+        channel = self._channels.get(prediction_id)
+        return channel.latest if channel else None
+
+    def open(self, prediction: Prediction) -> None:
+        self._channels[prediction.id] = _Channel(prediction)
+
+    def publish(self, prediction: Prediction) -> None:
+        channel = self._channels.get(prediction.id)
+        if channel is None:
+            return
+        channel.publish(prediction)
+        if prediction.status.terminal:
+            del self._channels[prediction.id]
+
+    async def follow(self, prediction_id: str) -> AsyncIterator[Prediction]:
+        """The newest snapshot, then each newer one that the reader is in time for, the terminal one always and last."""
+        channel = self._channels[prediction_id]
+        seen: Prediction | None = None
+        while True:
+            if channel.latest is not seen:
+                seen = channel.latest
+                yield seen
+            elif seen.status.terminal:
+                return
+            else:
+                if channel.changed is None:
+                    channel.changed = asyncio.get_running_loop().create_future()
+                # Shielded: the future is shared, and one reader that leaves must not cancel it for the others.
+                await asyncio.shield(channel.changed)
+
+    async def ended(self, prediction_id: str) -> None:
+        """Returns once the prediction is terminal."""
+        channel = self._channels.get(prediction_id)
+        if channel is None or channel.latest.status.terminal:
+            return
+        if channel.ended is None:
+            channel.ended = asyncio.get_running_loop().create_future()
+        await asyncio.shield(channel.ended)
+
+
+def _wake(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)
