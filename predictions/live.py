@@ -65,14 +65,15 @@ class Live:
                 # Shielded: the future is shared, and one reader that leaves must not cancel it for the others.
                 await asyncio.shield(channel.changed)
 
-    async def ended(self, prediction_id: str) -> None:
-        """Returns once the prediction is terminal."""
+    async def ended(self, prediction_id: str, seconds: float) -> Prediction | None:
+        """The terminal snapshot, or the newest one after `seconds`; None for a prediction that is not running."""
         channel = self._channels.get(prediction_id)
-        if channel is None or channel.latest.status.terminal:
-            return
+        if channel is None:
+            return None
         if channel.ended is None:
             channel.ended = asyncio.get_running_loop().create_future()
-        await asyncio.shield(channel.ended)
+        await asyncio.wait([channel.ended], timeout=None if seconds == float("inf") else seconds)
+        return channel.latest
 
 
 def _wake(future: asyncio.Future[None] | None) -> None:

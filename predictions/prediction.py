@@ -108,12 +108,12 @@ def advance(prediction: Prediction, message: messages.Event, now: float, rate: f
     raise TypeError(f"no prediction knows the message {message!r}")
 
 
-def abort(prediction: Prediction, now: float) -> Prediction:
+def abort(prediction: Prediction, now: float, rate: float = 0.0) -> Prediction:
     """A deadline has passed: `aborted` before the start, `canceled` after it (contract §4)."""
     if prediction.status.terminal:
         return prediction
     reached = Status.ABORTED if prediction.status is Status.STARTING else Status.CANCELED
-    return _end(prediction, reached, now, None, 0.0)
+    return _end(prediction, reached, now, None, rate)
 
 
 def _end(prediction: Prediction, status: Status, now: float, seconds: float | None, rate: float) -> Prediction:

@@ -1,38 +1,289 @@
-"""All that a face may call: create, follow, cancel, list. Knows neither HTTP nor widgets."""
+"""All that a face may call: create, follow, cancel, list. Knows neither HTTP nor widgets.
+
+A prediction is committed before it is announced, folded from the pool's events by `advance`, and its end is committed before anybody is told.
+"""
 
 from __future__ import annotations
+
+import asyncio
+import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+
+from errors import AtelierError, NotFound
+from model_registry import inputs as model_inputs
 from model_registry.catalog import Catalog
-from predictions.files import Files
-from predictions.prediction import Prediction
-from predictions.store import Filter, Page, Totals
+from model_registry.spec import Version
+from predictions import pricing
+from predictions.files import Files, Signer
+from predictions.input_files import InputFiles
+from predictions.live import Live
+from predictions.prediction import Prediction, Status, abort, advance
+from predictions.store import Filter, Page, Position, Store, Totals, new_id
+from workers import messages
+from workers.instance import Job
+from workers.messages import FILE, Event
+from workers.pool import WorkerPool
+
+INTERRUPTED = "Atelier was stopped or killed while this was running. Run it again."
+MASKED = "**********"
+_SAVE_EVERY = 0.5
+
 
 class PredictionService:
-    catalog: Catalog
-    files: Files
+    def __init__(
+        self, catalog: Catalog, store: Store, files: Files, pool: WorkerPool, signer: Signer, offline: bool = False
+    ) -> None:
+        self.catalog = catalog
+        self.files = files
+        self.signer = signer
+        self.pool = pool
+        self._store = store
+        self._input_files = InputFiles(files, offline)
+        self._live = Live()
+        self._folded: dict[str, Prediction] = {}
+        """The newest state of all that has not ended on record; `live` lags behind it only while an end is being committed."""
+        self._unsaved: set[str] = set()
+        self._saving: asyncio.TimerHandle | None = None
+        self._deadlines: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        pool.events = self._fold
 
-    async def create(self, reference: str, inputs: Mapping[str, Any], *, source: str = "api", owner: str = "",
-                     deadline: float | None = None, webhook: str | None = None,
-                     webhook_events_filter: tuple[str, ...] | None = None) -> Prediction:
+    async def start(self) -> None:
+        """Takes up what an earlier run of the app has left: queued predictions run, those that were running have failed."""
+        await self.pool.start()
+        for prediction in await self._store.unfinished():
+            self._open(prediction)
+            if prediction.status is Status.STARTING:
+                self._spawn(self._resume(prediction))
+            else:
+                self._fold([messages.Failed(prediction.id, INTERRUPTED)])
+
+    async def stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await self.pool.stop()
+        if self._saving is not None:
+            self._saving.cancel()
+        self._save_unsaved()
+
+    # --- what a face calls
+
+    async def create(
+        self,
+        reference: str,
+        inputs: Mapping[str, Any],
+        *,
+        source: str = "api",
+        owner: str = "",
+        deadline: float | None = None,
+        webhook: str | None = None,
+        webhook_events_filter: tuple[str, ...] | None = None,
+    ) -> Prediction:
         """A new prediction, committed to the store before it is returned.
 
-        `reference` is `owner/name`, `owner/name:version` or a bare version id. File inputs are strings: `http(s)`
-        URLs, `data:` URIs, URLs of our own files (`…/v1/files/<id>`, `…/v1/outputs/<id>/<name>`), or
-        `{"atelier:file": file id}`. Raises `NotFound`, `InvalidVersion`, `InvalidInput`, `FileTooLarge`, `BrokenModel`.
+        `reference` is `owner/name`, `owner/name:version` or a bare version id. File inputs are strings: `http(s)` URLs, `data:` URIs, URLs
+        of our own files (`…/v1/files/<id>`, `…/v1/outputs/<id>/<name>`), or `{"atelier:file": file id}`. `deadline` is in Unix seconds.
+        Raises `NotFound`, `InvalidVersion`, `InvalidInput`, `FileTooLarge`, `BrokenModel`.
         """
-        ...
+        version = self.catalog.resolve(reference)
+        complete = model_inputs.check(version.schema, inputs)
+        prediction_id = new_id()
+        given = {name: value for name, value in inputs.items() if name in complete}
+        given = await self._input_files.keep(version.schema, given, prediction_id, owner)
+        secrets = model_inputs.secrets(version.schema)
+        prediction = Prediction(
+            id=prediction_id,
+            model=version.model,
+            version=version.id,
+            input={name: MASKED if name in secrets else value for name, value in given.items()},
+            created_at=time.time(),
+            source=source,
+            owner=owner,
+            deadline=deadline,
+            webhook=webhook,
+            webhook_events_filter=webhook_events_filter,
+        )
+        await self._store.save(prediction)
+        self._open(prediction)
+        complete.update(given)
+        if InputFiles.any(version.schema, complete):
+            self._spawn(self._submit_with_files(prediction, version, complete))
+        else:
+            self._submit(prediction, version, complete)
+        return prediction
+
     async def get(self, prediction_id: str) -> Prediction:
         """The prediction as it is now. Raises `NotFound`."""
-        ...
+        prediction = self._live.latest(prediction_id) or await self._store.get(prediction_id)
+        if prediction is None:
+            raise NotFound("Prediction", prediction_id)
+        return prediction
+
     async def follow(self, prediction_id: str) -> AsyncIterator[Prediction]:
-        """The newest snapshot at once, then each time it has changed; ends after a terminal one. A slow reader skips
-        snapshots but never the last, and nothing is lost: outputs and logs only grow within a snapshot."""
-        ...
+        """The newest snapshot at once, then each newer one; ends after the terminal one. Raises `NotFound`.
+
+        A slow reader skips snapshots but loses nothing: outputs and logs only grow from one snapshot to the next.
+        """
+        if prediction_id in self._live:
+            async for prediction in self._live.follow(prediction_id):
+                yield prediction
+        else:
+            yield await self.get(prediction_id)
+
     async def wait(self, prediction_id: str, seconds: float) -> Prediction:
-        """The prediction once it is terminal, or as it is after `seconds`."""
-        ...
-    async def cancel(self, prediction_id: str) -> Prediction: ...
-    async def list(self, filter: Filter = Filter(), *, limit: int = 100, before: tuple[float, str] | None = None,
-                   after: tuple[float, str] | None = None) -> Page: ...
-    async def totals(self, filter: Filter = Filter()) -> Totals: ...
+        """The prediction once it is terminal, or as it is after `seconds`. Raises `NotFound`."""
+        return await self._live.ended(prediction_id, seconds) or await self.get(prediction_id)
+
+    async def cancel(self, prediction_id: str) -> Prediction:
+        """The prediction, canceled, if it had not ended already. Raises `NotFound`."""
+        if prediction_id in self._folded:
+            self._end(prediction_id, messages.Canceled(prediction_id))
+            return await self.wait(prediction_id, float("inf"))
+        return await self.get(prediction_id)
+
+    async def list(
+        self, filter: Filter = Filter(), *, limit: int = 100, before: Position | None = None, after: Position | None = None
+    ) -> Page:
+        """A page of predictions, newest first; `before` and `after` are a former page's `next` and `previous`."""
+        page = await self._store.list(filter, limit, before, after)
+        latest = tuple(self._live.latest(stored.id) or stored for stored in page.predictions)
+        return Page(latest, page.next, page.previous)
+
+    async def totals(self, filter: Filter = Filter()) -> Totals:
+        return await self._store.totals(filter)
+
+    async def run_counts(self) -> dict[str, int]:
+        """How many predictions each model has had, by `owner/name`."""
+        return await self._store.run_counts()
+
+    # --- on the way to the pool
+
+    async def _resume(self, prediction: Prediction) -> None:
+        try:
+            version = self.catalog.resolve(f"{prediction.model}:{prediction.version}")
+            complete = model_inputs.check(version.schema, prediction.input)
+        except AtelierError as error:
+            self._fold([messages.Failed(prediction.id, f"Atelier was restarted, and this can no longer run. {error}")])
+            return
+        if any(name in prediction.input for name in model_inputs.secrets(version.schema)):
+            reason = "Atelier was restarted before this ran, and its secret inputs are never stored. Run it again."
+            self._fold([messages.Failed(prediction.id, reason)])
+            return
+        await self._submit_with_files(prediction, version, complete)
+
+    async def _submit_with_files(self, prediction: Prediction, version: Version, complete: dict[str, Any]) -> None:
+        try:
+            complete = await self._input_files.fetch(version.schema, complete, prediction.id, prediction.owner)
+        except (AtelierError, OSError) as error:
+            self._fold([messages.Failed(prediction.id, str(error))])
+            return
+        self._submit(prediction, version, complete)
+
+    def _submit(self, prediction: Prediction, version: Version, complete: dict[str, Any]) -> None:
+        if not self._folded[prediction.id].status.terminal:
+            folder = self.files.outputs_folder(prediction.id)
+            self.pool.submit(Job(prediction.id, version, complete, folder, prediction.owner))
+
+    # --- what the pool says
+
+    def _open(self, prediction: Prediction) -> None:
+        self._folded[prediction.id] = prediction
+        self._live.open(prediction)
+        if prediction.deadline is not None:
+            delay = max(0.0, prediction.deadline - time.time())
+            timer = asyncio.get_running_loop().call_later(delay, self._end, prediction.id, None)
+            self._deadlines[prediction.id] = timer
+
+    def _fold(self, events: list[Event]) -> None:
+        now = time.time()
+        changed = {}
+        for event in events:
+            before = self._folded.get(event.prediction_id)
+            if before is None or before.status.terminal:
+                continue
+            after = advance(before, self._with_files(event, before), now, pricing.rate(before.hardware or "cpu"))
+            if after is not before:
+                self._folded[after.id] = changed[after.id] = after
+        for prediction in changed.values():
+            self._publish(prediction)
+
+    def _end(self, prediction_id: str, event: Event | None) -> None:
+        """Ends a prediction from outside: by cancel, or by its deadline (None)."""
+        prediction = self._folded.get(prediction_id)
+        if prediction is None or prediction.status.terminal:
+            return
+        now = time.time()
+        rate = pricing.rate(prediction.hardware or "cpu")
+        ended = advance(prediction, event, now, rate) if event else abort(prediction, now, rate)
+        self._folded[prediction_id] = ended
+        self._publish(ended)
+        self.pool.cancel(prediction_id)
+
+    def _publish(self, prediction: Prediction) -> None:
+        if prediction.status.terminal:
+            self._unsaved.discard(prediction.id)
+            timer = self._deadlines.pop(prediction.id, None)
+            if timer is not None:
+                timer.cancel()
+            self._store.save(prediction).add_done_callback(lambda saved: self._committed(prediction, saved))
+            return
+        before = self._live.latest(prediction.id)
+        self._live.publish(prediction)
+        if before is not None and before.status is not prediction.status:
+            self._store.save_soon(prediction)
+        else:
+            self._unsaved.add(prediction.id)
+            if self._saving is None:
+                self._saving = asyncio.get_running_loop().call_later(_SAVE_EVERY, self._save_unsaved)
+
+    def _committed(self, prediction: Prediction, saved: asyncio.Future[None]) -> None:
+        if saved.cancelled():
+            return
+        if error := saved.exception():
+            print(f"atelier: {prediction.id} has ended but is not on record yet, trying again: {error}", file=sys.stderr)
+            asyncio.get_running_loop().call_later(_SAVE_EVERY, self._publish, prediction)
+            return
+        self._live.publish(prediction)
+        self._folded.pop(prediction.id, None)
+
+    def _save_unsaved(self) -> None:
+        self._saving = None
+        for prediction_id in self._unsaved:
+            self._store.save_soon(self._folded[prediction_id])
+        self._unsaved.clear()
+
+    def _with_files(self, event: Event, prediction: Prediction) -> Event:
+        """The event with its output files recorded: a path from the child becomes a file's id and name."""
+        match event:
+            case messages.Output(value=value) if _holds_file(value):
+                return messages.Output(event.prediction_id, self._recorded(value, prediction))
+            case messages.OutputPieces(values=values) if _holds_file(values):
+                return messages.OutputPieces(event.prediction_id, self._recorded(values, prediction))
+        return event
+
+    def _recorded(self, value: Any, prediction: Prediction) -> Any:
+        match value:
+            case {**entries} if FILE in entries:
+                file = self.files.register_output(prediction.id, str(entries[FILE]), prediction.owner)
+                return {FILE: f"{file.id}/{file.name}"}
+            case {**entries}:
+                return {name: self._recorded(inner, prediction) for name, inner in entries.items()}
+            case [*items]:
+                return [self._recorded(item, prediction) for item in items]
+        return value
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _holds_file(value: Any) -> bool:
+    match value:
+        case {**entries}:
+            return FILE in entries or any(map(_holds_file, entries.values()))
+        case [*items]:
+            return any(map(_holds_file, items))
+    return False

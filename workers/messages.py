@@ -34,10 +34,11 @@ class Load(Message, frozen=True):
 
 
 class Run(Message, frozen=True):
-    """Run one prediction. `inputs` are checked and complete; file inputs are absolute paths."""
+    """Run one prediction. `inputs` are checked and complete; file inputs are absolute paths. Output files go to `folder`."""
 
     prediction_id: str
     inputs: dict[str, Any]
+    folder: str
     context: dict[str, str] = {}
 
 

@@ -1,0 +1,179 @@
+"""The composition root and command line: settings → catalog → store → pool → service → page + API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import settings as options
+from errors import AtelierError, CannotStart
+from settings import Settings
+
+if TYPE_CHECKING:
+    import fastapi
+
+    from model_registry.catalog import Catalog
+    from predictions.service import PredictionService
+
+
+def main(arguments: Sequence[str]) -> int:
+    try:
+        settings = options.parse(arguments)
+        listening = listen(settings.host, settings.port)
+        with data_folder(settings.data):
+            run(settings, listening)
+    except AtelierError as error:
+        print(f"atelier: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def run(settings: Settings, listening: socket.socket) -> None:
+    """Serves until a signal ends it."""
+    # Describing models waits for child processes and importing Gradio for this one: they go on side by side.
+    with ThreadPoolExecutor(1) as beside:
+        loading = beside.submit(load_catalog, settings)
+        import components.page  # noqa: F401
+
+        catalog = loading.result()
+    for broken in catalog.broken:
+        print(f"atelier: {broken}", file=sys.stderr)
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(serve(settings, catalog, listening))
+    else:
+        uvloop.run(serve(settings, catalog, listening))
+
+
+def load_catalog(settings: Settings) -> Catalog:
+    from model_registry.catalog import Catalog
+
+    return Catalog.load(settings.models, settings.data)
+
+
+async def serve(settings: Settings, catalog: Catalog, listening: socket.socket) -> None:
+    import uvicorn
+
+    service = build_service(settings, catalog)
+    await service.start()
+    app = build_app(settings, service)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    announcing = asyncio.create_task(announce(server, settings, listening))
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        announcing.cancel()
+        await service.stop()
+
+
+def build_service(settings: Settings, catalog: Catalog) -> PredictionService:
+    """The core, wired: all that a face needs."""
+    from predictions.files import Files, Signer
+    from predictions.service import PredictionService
+    from predictions.store import Store
+    from workers.devices import find_devices
+    from workers.pool import WorkerPool
+
+    data = settings.data
+    store = Store(data / "atelier.db")
+    files = Files(data / "files", store, settings.max_file_size)
+    devices = find_devices(settings.pool.cpu_instances, settings.pool.cpu_memory)
+    pool = WorkerPool(settings.pool, devices, data / "work")
+    return PredictionService(catalog, store, files, pool, Signer(data / "secret.key"), settings.offline)
+
+
+def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI:
+    """Both faces on one application: the API's routes first, the page for everything else."""
+    import api.app
+    import components.page
+
+    app = api.app.build(service, tokens=read_tokens(settings.tokens), public_url=settings.public_url)
+    return components.page.mount(app, service, allowed_paths=[str(service.files.root)])
+
+
+async def announce(server: object, settings: Settings, listening: socket.socket) -> None:
+    while not getattr(server, "started", False):
+        await asyncio.sleep(0.01)
+    host, port = listening.getsockname()[:2]
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    print(f"Atelier runs at {settings.public_url or f'http://{shown}:{port}'}", flush=True)
+    if settings.share:
+        print(await asyncio.to_thread(share, shown, port), flush=True)
+
+
+def share(host: str, port: int) -> str:
+    """Opens Gradio's tunnel; the line to print, whether it worked or not."""
+    from gradio import networking
+
+    try:
+        return "Shared at " + networking.setup_tunnel(host, port, secrets.token_urlsafe(32), None, None)
+    except Exception as error:
+        return f"atelier: no public link could be made ({error}); the app runs on without one."
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, taken before anything slow is done. Raises `CannotStart`."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        raise CannotStart(
+            f"cannot listen on {host}:{port} ({error.strerror or error}). Stop what runs there or give another --port."
+        ) from None
+    return listening
+
+
+@contextlib.contextmanager
+def data_folder(data: Path) -> Iterator[None]:
+    """Makes the data folder and holds it for this process alone. Raises `CannotStart`."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = open(data / "lock", "w")  # noqa: SIM115 (held until the process ends)
+    except OSError as error:
+        raise CannotStart(
+            f"the data folder {data} cannot be written ({error.strerror}). Give another with --data."
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CannotStart(
+                f"the data folder {data} is in use by another Atelier. Stop that one or give another --data."
+            ) from None
+        # Downloaded weights live with the data unless the person has a place for them already.
+        os.environ.setdefault("HF_HOME", str(data / "huggingface"))
+        yield
+
+
+def read_tokens(path: Path | None) -> frozenset[str] | None:
+    """The tokens that may use the API, one a line; None lets everybody in. Raises `CannotStart`."""
+    if path is None:
+        return None
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise CannotStart(f"the tokens file {path} cannot be read ({error.strerror}).") from None
+    tokens = frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    if not tokens:
+        raise CannotStart(f"the tokens file {path} holds no token. Put one a line, or leave --tokens out.")
+    return tokens
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

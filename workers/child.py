@@ -1,0 +1,400 @@
+"""The child's main: load a model, set it up, run predictions, report. Runs in the model's own interpreter.
+
+    python -m workers.child FILE_DESCRIPTOR [--warm]
+
+Synchronous runners run in the main thread, one at a time, where a signal can raise `CancelationException` even out of a blocking system call;
+asynchronous ones run as tasks, as many at once as they declare. A second thread listens to the parent throughout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import ctypes
+import faulthandler
+import importlib
+import inspect
+import io
+import os
+import queue
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from cog import CancelationException
+from cog.encoding import encode
+from cog.loading import LoadedRunner, load
+from cog.scope import Scope, entered
+from workers import messages
+from workers.messages import FILE, Frames, Message, ToChild, frame
+
+HEAVY = ("numpy", "PIL.Image", "safetensors.torch", "torch", "transformers", "diffusers")
+_OWN_FOLDERS = tuple(str(Path(__file__).resolve().parent.parent / name) for name in ("cog", "workers"))
+
+_prediction_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("prediction_id", default=None)
+
+
+class Parent:
+    """The socket to the parent. Any thread may send; one thread receives."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._frames = Frames(ToChild)
+        self._received: list[Message] = []
+        self._lock = threading.Lock()
+        self.interrupt = Interrupt()
+
+    def send(self, *sent: Message) -> None:
+        data = b"".join(map(frame, sent))
+        with self.interrupt.held_back(), self._lock:
+            self._socket.sendall(data)
+
+    def receive(self) -> Message:
+        """The next message; ends the process when the parent is gone."""
+        while not self._received:
+            data = self._socket.recv(1 << 18)
+            if not data:
+                os._exit(0)
+            self._received = self._frames.feed(data)
+        return self._received.pop(0)
+
+
+class Interrupt:
+    """Raises `CancelationException` in the main thread, while it runs the model's code and at no other moment."""
+
+    def __init__(self) -> None:
+        self._running: str | None = None
+        self._wanted: str | None = None
+        self._held_back = 0
+        self._main = threading.main_thread().ident or 0
+        signal.signal(signal.SIGUSR1, self._on_signal)
+
+    def cancel(self, prediction_id: str) -> None:
+        """Called by the listening thread."""
+        self._wanted = prediction_id
+        signal.pthread_kill(self._main, signal.SIGUSR1)
+
+    @contextlib.contextmanager
+    def running(self, prediction_id: str) -> Iterator[None]:
+        self._running = prediction_id
+        try:
+            self._raise_if_wanted()
+            yield
+        finally:
+            self._running = None
+
+    @contextlib.contextmanager
+    def held_back(self) -> Iterator[None]:
+        """A message is sent whole or not at all: an interruption waits until it is out."""
+        if threading.get_ident() != self._main:
+            yield
+            return
+        self._held_back += 1
+        try:
+            yield
+        finally:
+            self._held_back -= 1
+        self._raise_if_wanted()
+
+    def _on_signal(self, signum: int, stack: FrameType | None) -> None:
+        self._raise_if_wanted()
+
+    def _raise_if_wanted(self) -> None:
+        if self._wanted is not None and self._wanted == self._running and not self._held_back:
+            self._wanted = None
+            raise CancelationException("The prediction was canceled.")
+
+
+class PrintedText(io.RawIOBase):
+    """Stands in for stdout and stderr: what is printed goes to the prediction that prints it, or to the set-up's log."""
+
+    def __init__(self, parent: Parent, running: set[str]) -> None:
+        self._parent = parent
+        self._running = running
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        text = bytes(data).decode("utf-8", "replace")
+        prediction_id = _prediction_id.get()
+        if prediction_id is None and len(self._running) == 1:
+            # A thread that the model has started: its prints belong to the only prediction there is.
+            (prediction_id,) = self._running
+        self._parent.send(messages.Log(prediction_id, text) if prediction_id else messages.SetupLog(text))
+        return len(data)
+
+
+class Sink:
+    """What a model reports through its scope, as messages."""
+
+    def __init__(self, parent: Parent, prediction_id: str) -> None:
+        self._parent = parent
+        self._id = prediction_id
+
+    def metric(self, name: str, value: Any, mode: str) -> None:
+        self._parent.send(messages.Metric(self._id, name, value, mode))
+
+    def progress(self, done: float, total: float | None, unit: str) -> None:
+        self._parent.send(messages.Progress(self._id, done, total, unit))
+
+    def preview(self, image: bytes) -> None:
+        self._parent.send(messages.Preview(self._id, image))
+
+
+class Child:
+    """One loaded model and the predictions that run in it."""
+
+    def __init__(self, parent: Parent, loading: messages.Load) -> None:
+        self._parent = parent
+        self._loading = loading
+        self._work = Path(loading.work)
+        self._running: set[str] = set()
+        self._runner: LoadedRunner
+        self._flush_c = ctypes.CDLL(None).fflush
+
+    def main(self) -> None:
+        self._prepare()
+        began = time.perf_counter()
+        loading = self._loading
+        try:
+            self._runner = load(loading.folder, loading.target, loading.concurrency)
+            if not self._runner.is_async:
+                self._runner.setup(loading.weights)
+        except BaseException as error:
+            self._setup_failed(error)
+            return
+        if self._runner.is_async:
+            asyncio.run(self._serve_async(began))
+        else:
+            self._ready(began)
+            self._serve()
+
+    def _prepare(self) -> None:
+        for name in ("stdout", "stderr"):
+            raw = PrintedText(self._parent, self._running)
+            buffered = io.BufferedWriter(raw, 1 << 16)  # type: ignore[arg-type]
+            setattr(sys, name, io.TextIOWrapper(buffered, "utf-8", "replace", line_buffering=True))
+        os.environ.update(self._loading.environment)
+        self._work.mkdir(parents=True, exist_ok=True)
+        tempfile.tempdir = str(self._work)
+        os.chdir(self._loading.folder)
+        # The model's own modules may have our names: what we need is imported by now, and the rest makes way.
+        sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path(__file__).resolve().parent.parent))]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "workers"]:
+            del sys.modules[name]
+
+    def _ready(self, began: float) -> None:
+        self._flush()
+        self._parent.send(messages.Ready(self._runner.concurrency, time.perf_counter() - began))
+
+    def _setup_failed(self, error: BaseException) -> None:
+        self._flush()
+        self._parent.send(messages.SetupFailed(_reason(error), _traceback(error)))
+
+    # --- one after another
+
+    def _serve(self) -> None:
+        runs: queue.SimpleQueue[messages.Run] = queue.SimpleQueue()
+
+        def listen() -> None:
+            while True:
+                message = self._parent.receive()
+                if isinstance(message, messages.Run):
+                    runs.put(message)
+                elif isinstance(message, messages.Cancel):
+                    self._parent.interrupt.cancel(message.prediction_id)
+
+        threading.Thread(target=listen, name="listener", daemon=True).start()
+        while True:
+            run = runs.get()
+            token = _prediction_id.set(run.prediction_id)
+            self._run(run)
+            _prediction_id.reset(token)
+
+    def _run(self, run: messages.Run) -> None:
+        began = self._begin(run)
+        end: Message
+        try:
+            with entered(self._scope(run)), self._parent.interrupt.running(run.prediction_id):
+                result = self._runner.call(**self._runner.arguments(run.inputs))
+                if self._runner.is_iterator:
+                    for value in result:
+                        self._piece(run, value)
+                    sent = []
+                else:
+                    sent = [self._output(run, result)]
+            end = messages.Succeeded(run.prediction_id, time.perf_counter() - began)
+        except BaseException as error:
+            sent, end = [], self._failure(run, error, began, isinstance(error, CancelationException))
+        self._end(run, *sent, end)
+
+    # --- several at once
+
+    async def _serve_async(self, began: float) -> None:
+        loop = asyncio.get_running_loop()
+        tasks: dict[str, asyncio.Task[None]] = {}
+        try:
+            setting_up = self._runner.setup(self._loading.weights)
+            if inspect.isawaitable(setting_up):
+                await setting_up
+        except BaseException as error:
+            self._setup_failed(error)
+            return
+        self._ready(began)
+
+        def received(message: Message) -> None:
+            if isinstance(message, messages.Run):
+                task = loop.create_task(self._run_async(message))
+                tasks[message.prediction_id] = task
+                task.add_done_callback(lambda _: tasks.pop(message.prediction_id, None))
+            elif isinstance(message, messages.Cancel) and message.prediction_id in tasks:
+                tasks[message.prediction_id].cancel()
+
+        def listen() -> None:
+            while True:
+                loop.call_soon_threadsafe(received, self._parent.receive())
+
+        threading.Thread(target=listen, name="listener", daemon=True).start()
+        await asyncio.Event().wait()
+
+    async def _run_async(self, run: messages.Run) -> None:
+        _prediction_id.set(run.prediction_id)
+        began = self._begin(run)
+        end: Message
+        try:
+            with entered(self._scope(run)):
+                result = self._runner.call(**self._runner.arguments(run.inputs))
+                if self._runner.is_iterator:
+                    async for value in result:
+                        self._piece(run, value)
+                    sent = []
+                else:
+                    sent = [self._output(run, await result)]
+            end = messages.Succeeded(run.prediction_id, time.perf_counter() - began)
+        except BaseException as error:
+            canceled = isinstance(error, asyncio.CancelledError | CancelationException)
+            sent, end = [], self._failure(run, error, began, canceled)
+        self._end(run, *sent, end)
+
+    # --- what both share
+
+    def _begin(self, run: messages.Run) -> float:
+        self._running.add(run.prediction_id)
+        started: list[Message] = [messages.Started(run.prediction_id)]
+        if self._runner.is_iterator:
+            started.append(messages.OutputPieces(run.prediction_id, []))
+        self._parent.send(*started)
+        return time.perf_counter()
+
+    def _end(self, run: messages.Run, *sent: Message) -> None:
+        self._flush()
+        self._running.discard(run.prediction_id)
+        self._parent.send(*sent)
+
+    def _scope(self, run: messages.Run) -> Scope:
+        return Scope(run.prediction_id, Sink(self._parent, run.prediction_id), run.context)
+
+    def _piece(self, run: messages.Run, value: Any) -> None:
+        self._parent.send(messages.OutputPieces(run.prediction_id, [encode(value, self._saver(run))]))
+
+    def _output(self, run: messages.Run, value: Any) -> Message:
+        return messages.Output(run.prediction_id, encode(value, self._saver(run)))
+
+    def _saver(self, run: messages.Run) -> Callable[[Any], dict[str, str]]:
+        return lambda file: {FILE: str(_save(file, Path(run.folder), self._work))}
+
+    def _failure(self, run: messages.Run, error: BaseException, began: float, canceled: bool) -> Message:
+        seconds = time.perf_counter() - began
+        if canceled:
+            return messages.Canceled(run.prediction_id, seconds)
+        return messages.Failed(run.prediction_id, _reason(error), _traceback(error), seconds)
+
+    def _flush(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        self._flush_c(None)
+
+
+def _save(file: Any, folder: Path, work: Path) -> Path:
+    """Brings an output file into the prediction's folder: moved if the model made it for us, copied if it is the model's own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not isinstance(file, str | os.PathLike):
+        target = _free_name(folder, Path(str(getattr(file, "name", "output"))).name)
+        with target.open("wb") as written:
+            shutil.copyfileobj(file, written)
+        return target
+    source = Path(file)
+    if not source.is_file():
+        raise FileNotFoundError(f"The model returned the file {str(source)!r}, which does not exist.")
+    target = _free_name(folder, source.name)
+    if source.resolve().is_relative_to(work.resolve()) and not source.is_symlink():
+        shutil.move(source, target)
+    else:
+        shutil.copyfile(source, target)
+    return target
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    target = folder / name
+    number = 1
+    while target.exists():
+        target = folder / f"{Path(name).stem}-{number}{Path(name).suffix}"
+        number += 1
+    return target
+
+
+def _reason(error: BaseException) -> str:
+    """The error in one sentence: its text, led by its type where the text alone would puzzle."""
+    text = str(error).strip()
+    if type(error) in (ValueError, RuntimeError, Exception) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback from the model's first frame on: ours above it would only be in the way."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN_FOLDERS):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames or error.__traceback__))
+
+
+def _die_with_the_parent() -> None:
+    """A parent that is killed cannot tidy up. Linux ends its children for it; elsewhere the closed socket does, when they next listen."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        # When memory runs out, it is the model that goes, never the app.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def main(arguments: list[str]) -> None:
+    _die_with_the_parent()
+    faulthandler.enable()
+    sock = socket.socket(fileno=int(arguments[0]))
+    sock.set_inheritable(False)
+    parent = Parent(sock)
+    if "--warm" in arguments:
+        for name in HEAVY:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+    loading = parent.receive()
+    assert isinstance(loading, messages.Load)
+    Child(parent, loading).main()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,60 @@
+"""What this machine has to run models on. Asks the driver, never torch, which would hold memory in the parent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import psutil
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Device:
+    """One placement. `memory` is what models may hold there together, in bytes; `environment` makes a child see only this device.
+
+    `hardware` is the name that prices and history use.
+    """
+
+    name: str
+    hardware: str
+    memory: int
+    max_instances: int
+    max_loading: int = 2
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def gpu(self) -> bool:
+        return self.name != "cpu"
+
+
+def find_devices(cpu_instances: int, cpu_memory: int | None = None) -> tuple[Device, ...]:
+    """The GPUs of the machine, then its CPU. `cpu_memory` None: 80 % of the machine's memory."""
+    return (*_gpus(), _cpu(cpu_instances, cpu_memory))
+
+
+def _cpu(instances: int, memory: int | None) -> Device:
+    usable = memory or int(psutil.virtual_memory().total * 0.8)
+    loading = max(2, os.cpu_count() or 1)
+    # An empty list hides the GPUs, so that a model placed on the CPU cannot take memory that nobody planned for.
+    return Device("cpu", "cpu", usable, instances, loading, {"CUDA_VISIBLE_DEVICES": ""})
+
+
+def _gpus() -> list[Device]:
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # no driver, no library, no permission: each means the same here, that there is no GPU to use
+        return []
+    devices = []
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        free = pynvml.nvmlDeviceGetMemoryInfo(handle).free
+        name, uuid = pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUUID(handle)
+        usable = int(free) - GIB // 2
+        devices.append(Device(f"cuda:{index}", name, usable, 64, 2, {"CUDA_VISIBLE_DEVICES": uuid}))
+    pynvml.nvmlShutdown()
+    return devices

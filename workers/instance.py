@@ -1,0 +1,289 @@
+"""The parent's handle on one instance: one version, loaded in one child, on one device. Killing it is always safe."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from model_registry.spec import Version
+from workers import messages
+from workers.devices import Device
+from workers.messages import Event, Message
+from workers.process import ChildProcess, load_message
+from workers.scheduler import Occupant
+
+KEPT_LOG = 64 * 1024
+"""How much of a set-up's log is kept, from its end: enough to say why it failed."""
+
+
+@dataclass
+class Job:
+    """One prediction as the pool receives it. `inputs` are checked and complete, files are absolute paths; output files go to `folder`."""
+
+    prediction_id: str
+    version: Version
+    inputs: dict[str, Any]
+    folder: Path
+    owner: str = ""
+    context: dict[str, str] = field(default_factory=dict)
+    order: int = 0
+    overtaken: int = 0
+    attempts: int = 0
+
+
+@dataclass
+class Running:
+    """A prediction inside an instance. `over` says that its end is already on record and that only the code is still to stop."""
+
+    job: Job
+    started: bool = False
+    over: bool = False
+    timer: asyncio.TimerHandle | None = None
+
+
+class Owner(Protocol):
+    """Who an instance reports to: the pool."""
+
+    def emit(self, events: list[Event]) -> None: ...
+
+    def ready(self, instance: Instance) -> None: ...
+
+    def slot_freed(self, instance: Instance) -> None: ...
+
+    def gone(self, instance: Instance, unstarted: list[Job]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds."""
+
+    setup: float
+    run: float
+    grace: float
+
+
+class Instance:
+    """Loading, then ready, then leaving. A leaving instance takes no more predictions and goes when what runs has ended."""
+
+    def __init__(
+        self, id: str, version: Version, device: Device, memory: int, work: Path, limits: Limits, owner: Owner
+    ) -> None:
+        self.id = id
+        self.version = version
+        self.device = device
+        self.memory = memory
+        self.running: dict[str, Running] = {}
+        self.concurrency = 0
+        self.used = time.monotonic()
+        self.leaving = False
+        self.setup_line = ""
+        self._setup_log = ""
+        self._work = work
+        self._limits = limits
+        self._owner = owner
+        self._child: ChildProcess | None = None
+        self._setup_timer: asyncio.TimerHandle | None = None
+        self._failure: messages.SetupFailed | None = None
+        self._ended_because = ""
+
+    @property
+    def loading(self) -> bool:
+        return self.concurrency == 0 and not self.leaving
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child is not None else None
+
+    def occupant(self) -> Occupant:
+        """As the scheduler sees it."""
+        return Occupant(
+            id=self.id,
+            version=self.version.id,
+            device=self.device.name,
+            memory=self.memory,
+            free_slots=max(0, self.concurrency - len(self.running)),
+            busy=bool(self.running),
+            loading=self.loading,
+            leaving=self.leaving,
+            used=self.used,
+        )
+
+    async def start(self, child: ChildProcess) -> None:
+        """Loads the version into `child`, which may be a spare."""
+        self._child = child
+        child.listener = self
+        if self.leaving or child.gone.is_set():
+            child.kill()
+        timeout = self._limits.setup
+        self._setup_timer = asyncio.get_running_loop().call_later(timeout, self._setup_timed_out)
+        child.send(load_message(self.version.code, self.device, self._work))
+        if child.gone.is_set():
+            self.exited("ended before it was loaded")
+
+    def run(self, job: Job) -> None:
+        assert self._child is not None
+        job.attempts += 1
+        self.used = time.monotonic()
+        self.running[job.prediction_id] = Running(job)
+        self._child.send(messages.Run(job.prediction_id, job.inputs, str(job.folder), job.context))
+
+    def stop_prediction(self, prediction_id: str) -> None:
+        """Asks the code to stop; kills the process if it has not after the grace. Its end must be on record already."""
+        running = self.running.get(prediction_id)
+        if running is None or running.over or self._child is None:
+            return
+        running.over = True
+        self._child.send(messages.Cancel(prediction_id))
+        self._set_timer(running, self._limits.grace, self._grace_is_over)
+
+    def leave(self, because: str = "") -> None:
+        """Ends the instance now, with whatever runs in it."""
+        self.leaving = True
+        self._ended_because = self._ended_because or because
+        if self._child is not None:
+            self._child.kill()
+
+    async def left(self) -> None:
+        if self._child is not None:
+            await self._child.gone.wait()
+
+    # --- the child speaks
+
+    def received(self, received: list[Message]) -> None:
+        events: list[Event] = []
+        freed = False
+        for message in received:
+            match message:
+                case messages.SetupLog(text=text):
+                    self._keep_setup_log(text)
+                case messages.Ready(concurrency=concurrency):
+                    self._set_ready(concurrency)
+                case messages.SetupFailed():
+                    self._failure = message
+                case messages.Started():
+                    events.append(self._started(message))
+                case messages.Succeeded() | messages.Failed() | messages.Canceled():
+                    freed = True
+                    self._ended(message.prediction_id)
+                    events.append(message)
+                case messages.Event():
+                    _append(events, message)
+        if events:
+            self._owner.emit(events)
+        if freed:
+            self._after_an_end()
+
+    def printed(self, text: str) -> None:
+        """Text from below Python: it belongs to the prediction that runs, to the set-up if none does."""
+        running = [each for each in self.running.values() if each.started]
+        if running:
+            self._owner.emit([messages.Log(running[0].job.prediction_id, text)])
+        else:
+            self._keep_setup_log(text)
+
+    def exited(self, reason: str) -> None:
+        self._cancel_timer(self._setup_timer)
+        was_loading, self.leaving = self.concurrency == 0, True
+        reason = self._ended_because or f"The model's process {reason}."
+        events: list[Event] = []
+        unstarted: list[Job] = []
+        for prediction_id, running in self.running.items():
+            self._cancel_timer(running.timer)
+            if running.over:
+                continue
+            if running.started or running.job.attempts > 1 or self._ended_because:
+                events.append(messages.Failed(prediction_id, reason))
+            else:
+                unstarted.append(running.job)
+        self.running.clear()
+        if events:
+            self._owner.emit(events)
+        shutil.rmtree(self._work, ignore_errors=True)
+        if was_loading and self._failure is None:
+            self._failure = messages.SetupFailed(reason)
+        self._owner.gone(self, unstarted)
+
+    def setup_failure(self, prediction_id: str) -> messages.Failed | None:
+        """Why the instance never became ready, for a prediction that waited for it."""
+        if self._failure is None:
+            return None
+        reason = f"{self.version.model} could not be set up. {self._failure.reason}"
+        return messages.Failed(prediction_id, reason, self._setup_log + self._failure.traceback)
+
+    # --- what follows from it
+
+    def _set_ready(self, concurrency: int) -> None:
+        self._cancel_timer(self._setup_timer)
+        self.concurrency = max(1, concurrency)
+        self.used = time.monotonic()
+        self._owner.ready(self)
+
+    def _started(self, message: messages.Started) -> messages.Started:
+        running = self.running.get(message.prediction_id)
+        if running is not None:
+            running.started = True
+            if not running.over:
+                self._set_timer(running, self._limits.run, self._run_timed_out)
+        return messages.Started(message.prediction_id, self.device.hardware)
+
+    def _ended(self, prediction_id: str) -> None:
+        running = self.running.pop(prediction_id, None)
+        if running is not None:
+            self._cancel_timer(running.timer)
+        self.used = time.monotonic()
+
+    def _after_an_end(self) -> None:
+        if self.leaving:
+            if all(running.over for running in self.running.values()):
+                self.leave()
+        else:
+            self._owner.slot_freed(self)
+
+    def _setup_timed_out(self) -> None:
+        self.leave(f"{self.version.model} was not set up within {self._limits.setup:g} seconds.")
+
+    def _run_timed_out(self, running: Running) -> None:
+        reason = f"The run took longer than {self._limits.run:g} seconds and was stopped."
+        self._owner.emit([messages.Failed(running.job.prediction_id, reason)])
+        self.stop_prediction(running.job.prediction_id)
+
+    def _grace_is_over(self, running: Running) -> None:
+        # What else runs here has done no wrong: it may finish first, but nothing new comes in.
+        self.leaving = True
+        if all(each.over for each in self.running.values()):
+            self.leave()
+
+    def _set_timer(self, running: Running, seconds: float, then: Callable[[Running], None]) -> None:
+        self._cancel_timer(running.timer)
+        running.timer = asyncio.get_running_loop().call_later(seconds, then, running)
+
+    @staticmethod
+    def _cancel_timer(timer: asyncio.TimerHandle | None) -> None:
+        if timer is not None:
+            timer.cancel()
+
+    def _keep_setup_log(self, text: str) -> None:
+        self._setup_log = (self._setup_log + text)[-KEPT_LOG:]
+        lines = text.strip().splitlines()
+        if lines:
+            self.setup_line = lines[-1].strip()[:200]
+
+
+def _append(events: list[Event], message: Event) -> None:
+    """Adds an event; pieces and logs that follow each other become one, so that a flood costs a fold per read, not per token."""
+    last = events[-1] if events else None
+    if last is not None and last.prediction_id == message.prediction_id:
+        match last, message:
+            case messages.OutputPieces(), messages.OutputPieces():
+                # The list is this function's own: a decoded message has no other owner.
+                last.values.extend(message.values)
+                return
+            case messages.Log(), messages.Log():
+                events[-1] = messages.Log(message.prediction_id, last.text + message.text)
+                return
+    events.append(message)

@@ -1,0 +1,193 @@
+"""One child process and the socket to it. Knows messages, not models: a spare is one of these that nobody has loaded yet."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from model_registry.spec import Code
+from workers.devices import Device
+from workers.messages import FromChild, Frames, Load, Message, frame
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Listener(Protocol):
+    """Who a child's messages are for."""
+
+    def received(self, messages: list[Message]) -> None: ...
+
+    def printed(self, text: str) -> None: ...
+
+    def exited(self, reason: str) -> None: ...
+
+
+class ChildProcess(asyncio.Protocol):
+    """Starts with `start`, ends with `kill` or by itself; either way `exited` is the last thing that its listener hears.
+
+    What the process writes to its standard streams below Python arrives as text through `printed`, always before a message that the child
+    sent after it.
+    """
+
+    def __init__(self) -> None:
+        self.listener: Listener | None = None
+        self.gone = asyncio.Event()
+        self._frames = Frames(FromChild)
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._socket: asyncio.Transport | None = None
+        self._process: asyncio.SubprocessTransport | None = None
+        self._output = -1
+        self._failure = ""
+
+    @classmethod
+    async def start(cls, python: str | None, environment: Mapping[str, str], warm: bool = False) -> ChildProcess:
+        """A new child that waits for `Load`. `warm`: it imports the heavy libraries meanwhile."""
+        loop = asyncio.get_running_loop()
+        child = cls()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        child._output, written = os.pipe()
+        os.set_blocking(child._output, False)
+        try:
+            arguments = [python or sys.executable, "-m", "workers.child", str(theirs.fileno())]
+            child._process, _ = await loop.subprocess_exec(
+                lambda: _ExitWatch(child),
+                *arguments,
+                *(["--warm"] if warm else []),
+                stdin=subprocess.DEVNULL,
+                stdout=written,
+                stderr=written,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+                cwd=str(ROOT),
+            )
+        except BaseException:
+            ours.close()
+            os.close(child._output)
+            raise
+        finally:
+            theirs.close()
+            os.close(written)
+        loop.add_reader(child._output, child._read_output)
+        child._socket, _ = await loop.create_connection(lambda: child, sock=ours)
+        return child
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.get_pid()
+
+    def send(self, message: Message) -> None:
+        if self._socket is not None and not self._socket.is_closing():
+            self._socket.write(frame(message))
+
+    def kill(self) -> None:
+        """Ends the process and everything it has started. Safe at any time and more than once."""
+        if not self.gone.is_set() and self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    # --- called by the event loop
+
+    def data_received(self, data: bytes) -> None:
+        self._read_output()
+        try:
+            messages = self._frames.feed(data)
+        except msgspec.DecodeError as error:
+            self._failure = f"sent something that is no message ({error})"
+            self.kill()
+            return
+        if messages and self.listener is not None:
+            self.listener.received(messages)
+
+    def _read_output(self) -> None:
+        while self._output >= 0:
+            try:
+                data = os.read(self._output, 1 << 16)
+            except BlockingIOError:
+                return
+            if not data:
+                self._close_output()
+                return
+            text = self._decode(data)
+            if text and self.listener is not None:
+                self.listener.printed(text)
+            if len(data) < 1 << 16:
+                return
+
+    def _close_output(self) -> None:
+        if self._output >= 0:
+            asyncio.get_running_loop().remove_reader(self._output)
+            os.close(self._output)
+            self._output = -1
+
+    def process_exited(self) -> None:
+        asyncio.get_running_loop().create_task(self._finish())
+
+    async def _finish(self) -> None:
+        """What the process sent before it went may still lie in the socket: that is read first."""
+        assert self._process is not None and self._socket is not None
+        code = self._process.get_returncode()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        sock = self._socket.get_extra_info("socket")
+        if sock is not None and not self._socket.is_closing():
+            self._socket.pause_reading()
+            await asyncio.sleep(0)
+            duplicate = socket.socket(fileno=os.dup(sock.fileno()))
+            duplicate.setblocking(False)
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                while rest := duplicate.recv(1 << 18):
+                    self.data_received(rest)
+            duplicate.close()
+        self._read_output()
+        self._close_output()
+        self._socket.close()
+        self._process.close()
+        self.gone.set()
+        if self.listener is not None:
+            self.listener.exited(self._failure or _reason(code))
+
+
+class _ExitWatch(asyncio.SubprocessProtocol):
+    def __init__(self, child: ChildProcess) -> None:
+        self._child = child
+
+    def process_exited(self) -> None:
+        self._child.process_exited()
+
+
+def _reason(code: int | None) -> str:
+    """How the process ended, as the end of the sentence "The model's process …"."""
+    if code is None or code >= 0:
+        return f"exited with code {code}"
+    if -code == signal.SIGKILL:
+        return "was killed by the system, most likely because the machine ran out of memory"
+    try:
+        return f"crashed ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+def load_message(code: Code, device: Device, work: Path) -> Load:
+    """What a child has to be told to load `code` on `device`. A spare learns here which devices it may see."""
+    return Load(
+        folder=code.folder,
+        target=code.target,
+        environment={**device.environment, **code.environment},
+        weights=code.weights,
+        concurrency=code.concurrency,
+        work=str(work),
+    )
