@@ -1,0 +1,1 @@
+"""The HTTP face: Replicate's API over the prediction service."""

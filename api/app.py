@@ -1,0 +1,93 @@
+"""Builds the HTTP face: the table of all endpoints. Leaves all paths outside /v1 to others."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route, Router
+from starlette.types import Receive, Scope, Send
+
+from api import account, errors
+from api.authentication import Authentication
+from api.files import Files
+from api.links import LinkMaker
+from api.models import Models
+from api.predictions import Predictions
+from api.rendering import Rendering
+from api.streams import Streams
+from predictions.service import PredictionService
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def build(
+    service: PredictionService,
+    *,
+    tokens: Collection[str] | None = None,
+    public_url: str | None = None,
+) -> FastAPI:
+    """The API over `service`.
+
+    `tokens` are those that may call, None: anybody. `public_url` is the root of all links that the
+    API gives out, None: the host that each request names.
+    """
+    link_maker = LinkMaker(service.signer, public_url)
+    predictions = Predictions(service, link_maker, Rendering(service.catalog))
+    models = Models(service, link_maker)
+    files = Files(service.files, service.signer, link_maker)
+    streams = Streams(service, link_maker)
+
+    with_token: dict[str, dict[str, Endpoint]] = {
+        "/models/{owner}/{name}/predictions": {"POST": predictions.create_by_model},
+        "/predictions": {"GET": predictions.list, "POST": predictions.create_by_version},
+        "/predictions/{id}": {"GET": predictions.get},
+        "/predictions/{id}/cancel": {"POST": predictions.cancel},
+        "/models": {"GET": models.list, "QUERY": models.search},
+        "/models/{owner}/{name}": {"GET": models.get},
+        "/models/{owner}/{name}/readme": {"GET": models.readme},
+        "/models/{owner}/{name}/versions": {"GET": models.list_versions},
+        "/models/{owner}/{name}/versions/{version}": {"GET": models.get_version},
+        "/files": {"GET": files.list, "POST": files.upload},
+        "/files/{id}": {"GET": files.get, "DELETE": files.delete},
+        "/account": {"GET": account.account},
+        "/hardware": {"GET": account.hardware},
+    }
+    # Clients open these without a token: the path itself cannot be guessed, or is signed.
+    without_token: dict[str, dict[str, Endpoint]] = {
+        "/streams/{token}": {"GET": streams.open},
+        "/outputs/{id}/{name}": {"GET": files.output},
+        "/files/{id}/download": {"GET": files.download},
+    }
+    guard, anybody = Authentication(tokens), Authentication(None)
+    routes = [Route(path, Resource(methods, guard)) for path, methods in with_token.items()]
+    routes += [Route(path, Resource(methods, anybody)) for path, methods in without_token.items()]
+
+    application = FastAPI(title="Atelier", openapi_url=None, docs_url=None, redoc_url=None)
+    errors.install(application)
+    version_1 = Router(routes, redirect_slashes=False)
+    # Python's client 1.x appends /v1 to its base address, the others want it there: with both,
+    # one address serves all.
+    application.router.routes += [Mount("/v1/v1", version_1), Mount("/v1", version_1)]
+    return application
+
+
+class Resource:
+    """One path as an ASGI app: checks the token and calls the endpoint of the method."""
+
+    def __init__(self, methods: Mapping[str, Endpoint], authentication: Authentication) -> None:
+        self._methods = methods
+        self._authentication = authentication
+        self._allowed = ", ".join([*methods, *(["HEAD"] if "GET" in methods else [])])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        endpoint = self._methods.get("GET" if request.method == "HEAD" else request.method)
+        if endpoint is None:
+            raise HTTPException(405, headers={"Allow": self._allowed})
+        self._authentication.check(request.headers)
+        response = await endpoint(request)
+        await response(scope, receive, send)

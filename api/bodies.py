@@ -1,0 +1,79 @@
+"""JSON in and out: bounded, checked bodies of requests and the bodies of answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.errors import BodyTooLarge, InvalidBody
+from errors import InvalidRequest, Problem
+
+MAX_JSON = 32_000_000
+
+T = TypeVar("T")
+_encode = msgspec.json.Encoder().encode
+_NO_STORE = {"Cache-Control": "no-store"}
+_COMPLAINT = re.compile(r"(?P<reason>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)
+_FIELD = re.compile("`(.*)`", re.DOTALL)
+
+
+def answer(value: Any, status: int = 200, headers: Mapping[str, str] = _NO_STORE) -> Response:
+    return Response(_encode(value), status, headers, "application/json")
+
+
+async def read(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
+    """The request's JSON body. Raises `InvalidRequest`, `InvalidBody`, `BodyTooLarge`."""
+    body = await read_bytes(request)
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidBody(_problem(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"The body is not JSON: {error}") from None
+
+
+async def read_bytes(request: Request) -> bytes:
+    """The request's body, at most `MAX_JSON` bytes. Raises `BodyTooLarge`."""
+    too_large = BodyTooLarge(
+        f"A JSON body may have at most {MAX_JSON // 1_000_000} MB. Upload files to /v1/files."
+    )
+    return b"".join([chunk async for chunk in bounded(request, MAX_JSON, too_large)])
+
+
+async def bounded(
+    request: Request, limit: int, too_large: Exception
+) -> AsyncGenerator[bytes, None]:
+    """The chunks of a request's body. Raises `too_large` at the first byte over `limit`."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise too_large
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise too_large
+        yield chunk
+
+
+def _problem(complaint: str) -> Problem:
+    """One of msgspec's complaints in Replicate's terms."""
+    parts = _COMPLAINT.fullmatch(complaint)
+    assert parts
+    reason, path = parts["reason"], (parts["path"] or "").replace("[...]", "")
+    named = _FIELD.search(reason)
+    if reason.startswith("Object missing") and named:
+        return Problem(path, "required", f"{named[1]} is required")
+    if reason.startswith("Object contains unknown") and named:
+        return Problem(
+            path,
+            "additional_property_not_allowed",
+            f"Additional property {named[1]} is not allowed",
+        )
+    if reason.startswith("Invalid enum value"):
+        return Problem(path, "enum", reason)
+    return Problem(path, "invalid_type", reason)

@@ -1,0 +1,123 @@
+"""Every error as an answer: status code and problem document. The only place that does this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from errors import (
+    AtelierError,
+    BrokenModel,
+    CannotPlace,
+    FileTooLarge,
+    InvalidInput,
+    InvalidRequest,
+    InvalidVersion,
+    NotFound,
+    Problem,
+)
+
+
+class Unauthenticated(AtelierError):
+    pass
+
+
+class BodyTooLarge(AtelierError):
+    pass
+
+
+class InvalidBody(AtelierError):
+    """A body or header of the wrong shape; the problems' fields are paths below the body."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(_lines(problems))
+        self.problems = problems
+
+
+_ANSWERS: dict[type[AtelierError], tuple[int, str]] = {
+    Unauthenticated: (401, "Unauthenticated"),
+    NotFound: (404, "Not found"),
+    InvalidRequest: (400, "Bad request"),
+    InvalidVersion: (422, "Invalid version or not permitted"),
+    InvalidInput: (422, "Input validation failed"),
+    InvalidBody: (422, "Input validation failed"),
+    BodyTooLarge: (413, "Request too large"),
+    FileTooLarge: (413, "File too large"),
+    BrokenModel: (422, "Model cannot be used"),
+    CannotPlace: (422, "Model does not fit this machine"),
+}
+
+
+def install(application: FastAPI) -> None:
+    """Answers what the endpoints of `application` raise."""
+    application.add_exception_handler(AtelierError, _answer_error)
+    application.add_exception_handler(HTTPException, _answer_refusal)
+    application.add_exception_handler(ClientDisconnect, _answer_nobody)
+    application.add_exception_handler(Exception, _answer_fault)
+
+
+async def _answer_error(request: Request, error: Any) -> Response:
+    status, title = next(
+        (_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS), (500, "Error")
+    )
+    match error:
+        case InvalidInput(problems=problems):
+            below_body = tuple(
+                replace(each, field=f"input.{each.field}".rstrip(".")) for each in problems
+            )
+            return _invalid(status, title, below_body)
+        case InvalidBody(problems=problems):
+            return _invalid(status, title, problems)
+        case NotFound(kind="File"):
+            return problem(status, title, "File not found")
+    return problem(status, title, str(error))
+
+
+async def _answer_refusal(request: Request, error: Any) -> Response:
+    title = HTTPStatus(error.status_code).phrase
+    detail = error.detail
+    if error.status_code == 404:
+        detail = f"There is no {request.url.path} here."
+    elif error.status_code == 405:
+        detail = (
+            f"{request.url.path} does not take {request.method}; it takes {error.headers['Allow']}."
+        )
+    return problem(error.status_code, title, detail, headers=error.headers)
+
+
+async def _answer_nobody(request: Request, error: Any) -> Response:
+    return problem(400, "Bad request", "The request ended before its body did.")
+
+
+async def _answer_fault(request: Request, error: Any) -> Response:
+    return problem(
+        500,
+        "Internal server error",
+        f"Atelier has a fault here: {type(error).__name__}. The log says more.",
+    )
+
+
+def problem(
+    status: int, title: str, detail: str, *, headers: Any = None, more: dict[str, Any] | None = None
+) -> Response:
+    document = {"title": title, "detail": detail, "status": status, **(more or {})}
+    return Response(msgspec.json.encode(document), status, headers, "application/problem+json")
+
+
+def _invalid(status: int, title: str, problems: tuple[Problem, ...]) -> Response:
+    fields = [
+        {"type": each.kind, "field": each.field, "description": each.message} for each in problems
+    ]
+    return problem(status, title, _lines(problems), more={"invalid_fields": fields})
+
+
+def _lines(problems: Iterable[Problem]) -> str:
+    return "".join(f"- {each.field or 'body'}: {each.message}\n" for each in problems)

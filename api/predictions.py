@@ -1,0 +1,232 @@
+"""Predictions over HTTP: create, with or without waiting for the end; get, list, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import time
+from datetime import datetime, timezone
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.bodies import answer, read
+from api.errors import InvalidBody
+from api.links import LinkMaker, Links
+from api.pagination import PAGE_SIZE, cursor, page
+from api.rendering import Address, Rendering, as_created, files_in
+from errors import InvalidRequest, InvalidVersion, NotFound, Problem
+from predictions.prediction import Prediction
+from predictions.service import PredictionService
+from predictions.store import Filter
+
+MAX_HOLD = 55.0
+"""Seconds that an answer is held back: clients give up after 60."""
+
+MAX_INLINE = 10_000_000
+"""Bytes of output files that go into a held answer itself."""
+
+MIN_DEADLINE = 5
+
+# What a held answer must leave of the seconds that a client named, to arrive in time.
+_MARGIN = 0.1
+_STAINLESS_MARGIN = 5.0
+
+
+class Creation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of a create. `stream` says nothing any more; `webhook_completed` is a `webhook`
+    filtered to `completed`, as old clients write it."""
+
+    input: dict[str, Any]
+    webhook: str | None = None
+    webhook_events_filter: list[Literal["start", "output", "logs", "completed"]] | None = None
+    webhook_completed: str | None = None
+    stream: bool | None = None
+
+
+class VersionCreation(Creation, kw_only=True, forbid_unknown_fields=True):
+    version: str
+
+
+_creation = msgspec.json.Decoder(Creation)
+_version_creation = msgspec.json.Decoder(VersionCreation)
+
+
+class Predictions:
+    def __init__(
+        self, service: PredictionService, link_maker: LinkMaker, rendering: Rendering
+    ) -> None:
+        self._service = service
+        self._link_maker = link_maker
+        self._rendering = rendering
+
+    async def create_by_version(self, request: Request) -> Response:
+        body = await read(request, _version_creation)
+        try:
+            return await self._create(request, body.version, body)
+        except NotFound:
+            raise InvalidVersion(body.version) from None
+
+    async def create_by_model(self, request: Request) -> Response:
+        body = await read(request, _creation)
+        return await self._create(request, "{owner}/{name}".format(**request.path_params), body)
+
+    async def get(self, request: Request) -> Response:
+        prediction = await self._service.get(request.path_params["id"])
+        return answer(self._rendering.prediction(prediction, self._link_maker.links(request)))
+
+    async def cancel(self, request: Request) -> Response:
+        prediction = await self._service.cancel(request.path_params["id"])
+        return answer(self._rendering.prediction(prediction, self._link_maker.links(request)))
+
+    async def list(self, request: Request) -> Response:
+        links = self._link_maker.links(request)
+        before, after = cursor(request)
+        found = await self._service.list(
+            _filter(request), limit=PAGE_SIZE, before=before, after=after
+        )
+        results = [self._rendering.prediction(each, links) for each in found.predictions]
+        return answer(
+            page(results, found.next, found.previous, request, f"{links.base}/v1/predictions")
+        )
+
+    async def _create(self, request: Request, reference: str, body: Creation) -> Response:
+        arrived = time.monotonic()
+        hold = held_seconds(request.headers)
+        webhook, events = _webhook(body)
+        allowed = allowed_seconds(request.headers)
+        prediction = await self._service.create(
+            reference,
+            body.input,
+            deadline=None if allowed is None else time.time() + allowed,
+            webhook=webhook,
+            webhook_events_filter=events,
+        )
+        if hold is not None:
+            left = max(0.0, hold - (time.monotonic() - arrived))
+            prediction = await self._service.wait(prediction.id, left)
+        return await self._created(
+            prediction, self._link_maker.links(request), held=hold is not None
+        )
+
+    async def _created(self, prediction: Prediction, links: Links, held: bool) -> Response:
+        ended = prediction.status.terminal
+        address = None
+        if not ended:
+            prediction = as_created(prediction)
+        elif held:
+            address = await self._inlined(prediction, links)
+        headers = {"Cache-Control": "no-store", "Location": links.prediction(prediction.id)}
+        if held:
+            headers["Preference-Applied"] = "wait"
+        rendered = self._rendering.prediction(prediction, links, address)
+        return answer(rendered, 202 if held and not ended else 201, headers)
+
+    async def _inlined(self, prediction: Prediction, links: Links) -> Address | None:
+        """Output files as `data:` URIs where clients would not see files in our (http) URLs."""
+        references = set(files_in(prediction.output))
+        if not references or links.base.startswith("https:"):
+            return None
+        files = {reference: await self._service.files.get(reference) for reference in references}
+        if sum(file.size for file in files.values()) > MAX_INLINE:
+            return None
+
+        def data_uris() -> dict[str, str]:
+            return {
+                reference: f"data:{file.content_type};base64,"
+                + base64.b64encode(self._service.files.path(file).read_bytes()).decode()
+                for reference, file in files.items()
+            }
+
+        return (await asyncio.to_thread(data_uris)).__getitem__
+
+
+def held_seconds(headers: Headers) -> float | None:
+    """How long the answer may wait for the end; None without a usable `Prefer: wait`."""
+    asked: float | None = None
+    for member in ",".join(headers.getlist("prefer")).split(","):
+        name, _, value = member.partition(";")[0].strip().partition("=")
+        if name.strip().lower() == "wait":
+            value = value.strip().strip('"')
+            if not value:
+                asked = MAX_HOLD
+            elif value.isdecimal() and int(value) > 0:
+                asked = min(MAX_HOLD, int(value) - _MARGIN)
+    if asked is None:
+        return None
+    try:
+        return max(0.0, min(asked, float(headers["x-stainless-read-timeout"]) - _STAINLESS_MARGIN))
+    except (KeyError, ValueError):
+        return asked
+
+
+_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?|(\d{1,6})", re.ASCII)
+
+
+def allowed_seconds(headers: Headers) -> int | None:
+    """The seconds that `Cancel-After` allows from creation, or None. Raises `InvalidBody`."""
+    text = headers.get("cancel-after")
+    if text is None:
+        return None
+    parts = _DURATION.fullmatch(text.strip())
+    hours, minutes, seconds, bare = (
+        (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0, 0)
+    )
+    allowed = 3600 * hours + 60 * minutes + seconds + bare
+    if allowed < MIN_DEADLINE:
+        reason = (
+            f"{text!r} is no deadline; give at least {MIN_DEADLINE} seconds: 30, 30s, 5m or 2h30m."
+        )
+        raise InvalidBody(Problem("Cancel-After", "invalid_duration", reason))
+    return allowed
+
+
+def _webhook(body: Creation) -> tuple[str | None, tuple[str, ...] | None]:
+    if body.webhook_completed is not None and body.webhook is None:
+        return _checked_url("webhook_completed", body.webhook_completed), ("completed",)
+    events = None if body.webhook_events_filter is None else tuple(body.webhook_events_filter)
+    return None if body.webhook is None else _checked_url("webhook", body.webhook), events
+
+
+def _checked_url(field: str, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or not url.isprintable() or " " in url:
+        reason = f"{url!r} is no address to send to; give an absolute http or https URL."
+        raise InvalidBody(Problem(field, "invalid_url", reason))
+    return url
+
+
+def _filter(request: Request) -> Filter:
+    source = request.query_params.get("source")
+    if source not in (None, "api", "web"):
+        raise InvalidRequest(f"source is {source!r}; it may be `web` or `api`.")
+    return Filter(
+        source=source,
+        created_after=_moment(request, "created_after"),
+        created_before=_moment(request, "created_before"),
+    )
+
+
+def _moment(request: Request, name: str) -> float | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        # An unescaped `+` of a time zone arrives as a space; Python 3.10 does not read `Z`.
+        moment = datetime.fromisoformat(
+            re.sub(" (?=..:?..$)", "+", text.strip()).replace("Z", "+00:00")
+        )
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, OverflowError):
+        raise InvalidRequest(
+            f"{name} is {text!r}; give a date and time such as 2026-01-31T12:00:00Z."
+        ) from None

@@ -1,0 +1,119 @@
+"""Predictions as Replicate's clients read them: the service's records → JSON-able dictionaries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+from model_registry.catalog import Catalog
+from msgspec.structs import replace
+
+from api.links import Links
+from errors import AtelierError
+from predictions.prediction import Prediction, Status
+from workers.messages import FILE
+
+Address = Callable[[str], str]
+"""From a file's reference, `<id>/<name>`, to what stands for it in JSON."""
+
+
+class Rendering:
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._streaming: dict[str, bool] = {}
+
+    def prediction(
+        self, prediction: Prediction, links: Links, output_address: Address | None = None
+    ) -> dict[str, Any]:
+        """`output_address` says what stands for output files, if not their URLs."""
+        own = links.prediction(prediction.id)
+        urls = {"get": own, "cancel": f"{own}/cancel", "web": links.page(prediction.id)}
+        if self._streams(prediction):
+            urls["stream"] = links.stream(prediction.id)
+        rendered = {
+            "id": prediction.id,
+            "model": prediction.model,
+            "version": prediction.version,
+            # No published client knows `aborted`: some raise on it, some wait for ever.
+            "status": "canceled"
+            if prediction.status is Status.ABORTED
+            else prediction.status.value,
+            "input": addressed(prediction.input, links.upload),
+            "output": addressed(prediction.output, output_address or links.output),
+            "error": prediction.error,
+            "logs": prediction.logs,
+            "metrics": _metrics(prediction),
+            "created_at": timestamp(prediction.created_at),
+            "started_at": prediction.started_at and timestamp(prediction.started_at),
+            "completed_at": prediction.completed_at and timestamp(prediction.completed_at),
+            "data_removed": False,
+            "source": prediction.source,
+            "urls": urls,
+        }
+        if prediction.deadline is not None:
+            rendered["deadline"] = timestamp(prediction.deadline)
+        if prediction.webhook is not None:
+            rendered["webhook"] = prediction.webhook
+        if prediction.webhook_events_filter is not None:
+            rendered["webhook_events_filter"] = prediction.webhook_events_filter
+        return rendered
+
+    def _streams(self, prediction: Prediction) -> bool:
+        known = self._streaming.get(prediction.version)
+        if known is None:
+            try:
+                known = self._catalog.resolve(f"{prediction.model}:{prediction.version}").streams
+            except AtelierError:
+                return False  # The model has left; nobody streams it any more.
+            self._streaming[prediction.version] = known
+        return known
+
+
+def as_created(prediction: Prediction) -> Prediction:
+    """What the answer to a create says of a prediction that has not ended.
+
+    Clients take any other status than `starting` for the end, and skip output that is there already.
+    """
+    return replace(prediction, status=Status.STARTING, output=None, started_at=None)
+
+
+def addressed(value: Any, address: Address) -> Any:
+    """`value` with every file in it replaced by its address."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        if FILE in value:
+            return address(value[FILE])
+        return {key: addressed(inner, address) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [addressed(inner, address) for inner in value]
+    return value
+
+
+def files_in(value: Any) -> Iterator[str]:
+    """The references of all files in `value`."""
+    if isinstance(value, dict):
+        if FILE in value:
+            yield value[FILE]
+        else:
+            for inner in value.values():
+                yield from files_in(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from files_in(inner)
+
+
+def timestamp(seconds: float) -> str:
+    return (
+        datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="microseconds")[:-6] + "Z"
+    )
+
+
+def _metrics(prediction: Prediction) -> dict[str, Any]:
+    metrics = dict(prediction.metrics)
+    if prediction.status.terminal:
+        if prediction.predict_time is not None:
+            metrics["predict_time"] = prediction.predict_time
+        metrics["total_time"] = prediction.total_time
+    return metrics

@@ -1,0 +1,142 @@
+"""A prediction's output as server-sent events: all from the start, what comes, then `done`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from api.links import LinkMaker, Links, prediction_of_token
+from api.rendering import addressed
+from errors import NotFound
+from predictions.prediction import Prediction, Status
+from predictions.service import PredictionService
+from workers.messages import FILE
+
+HEARTBEAT = 10.0
+"""Seconds of silence after which a comment goes out: clients give up after 30."""
+
+_ENDINGS = {
+    Status.SUCCEEDED: "{}",
+    Status.FAILED: '{"reason":"error"}',
+    Status.CANCELED: '{"reason":"canceled"}',
+    Status.ABORTED: '{"reason":"canceled"}',
+}
+
+# What ends a line. Python's client 1.x also cuts at Unicode's separators and loses what follows.
+_BREAKS = re.compile("\r\n|\r|\n")
+_UNICODE_BREAKS = re.compile("\r\n|[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+
+# Text that begins like this would be taken for a file by clients.
+_FILE_LIKE = ("https:", "data:")
+
+_LAST_EVENT = re.compile(r"\d+:(-?\d{1,9})", re.ASCII)
+
+
+class Streams:
+    def __init__(self, service: PredictionService, link_maker: LinkMaker) -> None:
+        self._service = service
+        self._link_maker = link_maker
+
+    async def open(self, request: Request) -> Response:
+        token = request.path_params["token"]
+        prediction_id = prediction_of_token(self._service.signer, token)
+        if prediction_id is None:
+            raise NotFound("Stream", token)
+        await self._service.get(prediction_id)
+        legacy = request.headers.get("user-agent", "").startswith("replicate-python/1")
+        events = Events(self._link_maker.links(request), _UNICODE_BREAKS if legacy else _BREAKS)
+        frames = self._frames(prediction_id, events, _resume_at(request))
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        return StreamingResponse(frames, headers=headers, media_type="text/event-stream")
+
+    async def _frames(self, prediction_id: str, events: Events, sent: int) -> AsyncIterator[bytes]:
+        async for snapshot in with_heartbeats(self._service.follow(prediction_id), HEARTBEAT):
+            if snapshot is None:
+                yield b": keepalive\n\n"
+                continue
+            pieces = _pieces(snapshot.output)
+            if len(pieces) > sent:
+                yield events.outputs(pieces, sent)
+                sent = len(pieces)
+            if snapshot.status.terminal:
+                yield events.ending(snapshot, len(pieces))
+
+
+class Events:
+    """Writes frames. The n-th piece of an output has the id `<unix seconds>:<n>`."""
+
+    def __init__(self, links: Links, breaks: re.Pattern[str]) -> None:
+        self._links = links
+        self._break = breaks.sub
+
+    def outputs(self, pieces: Sequence[Any], start: int) -> bytes:
+        now = int(time.time())
+        frames = []
+        for number in range(start, len(pieces)):
+            piece = pieces[number]
+            if not isinstance(piece, str):
+                piece = self._text(piece)
+            elif piece.startswith(_FILE_LIKE):
+                # The first letter carries the id of the piece before: a client that loses the
+                # connection here gets this piece again, whole.
+                frames.append(f"event: output\nid: {now}:{number - 1}\ndata: {piece[0]}\n\n")
+                piece = piece[1:]
+            frames.append(
+                f"event: output\nid: {now}:{number}\ndata: {self._break(_NEXT_LINE, piece)}\n\n"
+            )
+        return "".join(frames).encode()
+
+    def ending(self, prediction: Prediction, number: int) -> bytes:
+        identity = f"id: {int(time.time())}:{number}"
+        frame = ""
+        if prediction.status is Status.FAILED:
+            error = msgspec.json.encode({"detail": prediction.error}).decode()
+            frame = f"event: error\n{identity}\ndata: {self._break(_NEXT_LINE, error)}\n\n"
+        return f"{frame}event: done\n{identity}\ndata: {_ENDINGS[prediction.status]}\n\n".encode()
+
+    def _text(self, piece: Any) -> str:
+        if isinstance(piece, dict) and FILE in piece:
+            return self._links.output(piece[FILE])
+        return msgspec.json.encode(addressed(piece, self._links.output)).decode()
+
+
+_NEXT_LINE = "\ndata: "
+
+
+async def with_heartbeats(
+    snapshots: AsyncIterator[Prediction], seconds: float
+) -> AsyncIterator[Prediction | None]:
+    """Each snapshot as it comes, and None whenever `seconds` have passed without one."""
+    upcoming = asyncio.ensure_future(anext(snapshots, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait([upcoming], timeout=seconds)
+            if not done:
+                yield None
+                continue
+            snapshot = upcoming.result()
+            if snapshot is None:
+                return
+            upcoming = asyncio.ensure_future(anext(snapshots, None))
+            yield snapshot
+    finally:
+        upcoming.cancel()
+
+
+def _pieces(output: Any) -> Sequence[Any]:
+    if output is None:
+        return ()
+    return output if isinstance(output, (list, tuple)) else (output,)
+
+
+def _resume_at(request: Request) -> int:
+    """The number of the first piece that the client has not got."""
+    last = _LAST_EVENT.fullmatch(request.headers.get("last-event-id", ""))
+    return max(0, int(last[1]) + 1) if last else 0
