@@ -1,4 +1,4 @@
-"""The composition root and command line: settings → catalog → store → pool → service → page + API."""
+"""The composition root: settings → catalog → store → pool → service → page + API."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from settings import Settings
 
 if TYPE_CHECKING:
     import fastapi
-
     from model_registry.catalog import Catalog
+
     from predictions.service import PredictionService
 
 
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(settings: Settings, listening: socket.socket) -> None:
     """Serves until a signal ends it."""
-    # Describing models waits for child processes and importing Gradio for this one: they go on side by side.
+    # Describing models waits for child processes and importing Gradio for this one: they go on side
+    # by side.
     with ThreadPoolExecutor(1) as beside:
         loading = beside.submit(load_catalog, settings)
         import components.page  # noqa: F401
@@ -92,7 +93,9 @@ def build_service(settings: Settings, catalog: Catalog) -> PredictionService:
     files = Files(data / "files", store, settings.max_file_size)
     devices = find_devices(settings.pool.cpu_instances, settings.pool.cpu_memory)
     pool = WorkerPool(settings.pool, devices, data / "work")
-    return PredictionService(catalog, store, files, pool, Signer(data / "secret.key"), settings.offline)
+    return PredictionService(
+        catalog, store, files, pool, Signer(data / "secret.key"), settings.offline
+    )
 
 
 def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI:
@@ -100,7 +103,9 @@ def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI
     import api.app
     import components.page
 
-    app = api.app.build(service, tokens=read_tokens(settings.tokens), public_url=settings.public_url)
+    app = api.app.build(
+        service, tokens=read_tokens(settings.tokens), public_url=settings.public_url
+    )
     return components.page.mount(app, service, allowed_paths=[str(service.files.root)])
 
 
@@ -119,7 +124,9 @@ def share(host: str, port: int) -> str:
     from gradio import networking
 
     try:
-        return "Shared at " + networking.setup_tunnel(host, port, secrets.token_urlsafe(32), None, None)
+        return "Shared at " + networking.setup_tunnel(
+            host, port, secrets.token_urlsafe(32), None, None
+        )
     except Exception as error:
         return f"atelier: no public link could be made ({error}); the app runs on without one."
 
@@ -134,7 +141,8 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen(2048)
     except OSError as error:
         raise CannotStart(
-            f"cannot listen on {host}:{port} ({error.strerror or error}). Stop what runs there or give another --port."
+            f"cannot listen on {host}:{port} ({error.strerror or error}). "
+            "Stop what runs there or give another --port."
         ) from None
     return listening
 
@@ -147,14 +155,16 @@ def data_folder(data: Path) -> Iterator[None]:
         lock = open(data / "lock", "w")  # noqa: SIM115 (held until the process ends)
     except OSError as error:
         raise CannotStart(
-            f"the data folder {data} cannot be written ({error.strerror}). Give another with --data."
+            f"the data folder {data} cannot be written ({error.strerror or error}). "
+            "Give another with --data."
         ) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise CannotStart(
-                f"the data folder {data} is in use by another Atelier. Stop that one or give another --data."
+                f"the data folder {data} is in use by another Atelier. "
+                "Stop that one or give another --data."
             ) from None
         # Downloaded weights live with the data unless the person has a place for them already.
         os.environ.setdefault("HF_HOME", str(data / "huggingface"))
@@ -171,7 +181,9 @@ def read_tokens(path: Path | None) -> frozenset[str] | None:
         raise CannotStart(f"the tokens file {path} cannot be read ({error.strerror}).") from None
     tokens = frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not tokens:
-        raise CannotStart(f"the tokens file {path} holds no token. Put one a line, or leave --tokens out.")
+        raise CannotStart(
+            f"the tokens file {path} holds no token. Put one a line, or leave --tokens out."
+        )
     return tokens
 
 

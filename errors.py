@@ -1,4 +1,5 @@
-"""Every error a person can cause. The API turns them into status codes in one handler, the page into messages in one function.
+"""Every error a person can cause. The API turns them into status codes in one handler, the page
+into messages in one function.
 
     AtelierError
     ├── NotFound              a model, version, prediction or file that does not exist
@@ -33,7 +34,10 @@ class InvalidVersion(AtelierError):
     def __init__(self, reference: str, reason: str = "") -> None:
         super().__init__(
             f"Invalid version or not permitted: {reference!r}. "
-            + (reason or "Give `owner/name`, `owner/name:<64 hex digits>` or the 64 hex digits alone.")
+            + (
+                reason
+                or "Give `owner/name`, `owner/name:<64 hex digits>` or the 64 hex digits alone."
+            )
         )
         self.reference = reference
 
@@ -46,9 +50,9 @@ class InvalidRequest(AtelierError):
 class Problem:
     """One thing wrong with one input.
 
-    `field` is a dotted path below the inputs (`"prompt"`, `"images.0"`), empty for the inputs as a whole.
-    `kind` is Replicate's name for the problem (`required`, `enum`, `number_lte`, `number_gte`, `invalid_type`,
-    `additional_property_not_allowed`, …; contract §1.4).
+    `field` is a dotted path below the inputs (`"prompt"`, `"images.0"`), empty for the inputs as a
+    whole. `kind` is Replicate's name for the problem (`required`, `enum`, `number_lte`,
+    `number_gte`, `invalid_type`, `additional_property_not_allowed`, …; contract §1.4).
     """
 
     field: str

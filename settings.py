@@ -1,6 +1,7 @@
 """Every setting of the app, and the only reader of the environment.
 
-Each command-line option is also an `ATELIER_*` variable; the option wins. The README lists them all, and a test holds it to that.
+Each command-line option is also an `ATELIER_*` variable; the option wins. The README lists them
+all, and a test holds it to that.
 """
 
 from __future__ import annotations
@@ -55,29 +56,56 @@ class Settings:
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings from a command line and the environment. Raises `CannotStart` on a value that makes no sense."""
+    """The settings from a command line and the environment. Raises `CannotStart` on a value that
+    makes no sense.
+    """
     space = "SPACE_ID" in environment
 
     def default(name: str, otherwise: str | None = None) -> str | None:
         return environment.get(f"ATELIER_{name}") or otherwise
 
     parser = argparse.ArgumentParser(
-        prog="app.py", description="Atelier: run AI models on your own machine, in the browser and over Replicate's API."
+        prog="app.py",
+        description="Run AI models on your own machine, in the browser and over an API.",
     )
     option = parser.add_argument
-    option("--host", default=default("HOST", "0.0.0.0" if space else "127.0.0.1"), help="address to listen on")
+    option(
+        "--host",
+        default=default("HOST", "0.0.0.0" if space else "127.0.0.1"),
+        help="address to listen on",
+    )
     option("--port", default=default("PORT", str(PORT)), help="port to listen on (default 7860)")
-    option("--data", default=default("DATA", "data"), help="folder for the database, files and downloaded weights")
+    option(
+        "--data",
+        default=default("DATA", "data"),
+        help="folder for the database, files and downloaded weights",
+    )
     option(
         "--models",
         action="append",
         metavar="DIR",
-        help="folder of Cog model folders; repeatable (ATELIER_MODELS: separated by the path separator)",
+        help="folder of Cog model folders; repeatable (in ATELIER_MODELS: separated as in PATH)",
     )
-    option("--share", action="store_true", default=_truth(default("SHARE")), help="make a public Gradio link")
-    option("--public-url", default=default("PUBLIC_URL"), help="address under which others reach this app")
-    option("--tokens", default=default("TOKENS"), metavar="FILE", help="file of API tokens, one a line")
-    option("--offline", action="store_true", default=_truth(default("OFFLINE")), help="never ask the network")
+    option(
+        "--share",
+        action="store_true",
+        default=_truth(default("SHARE")),
+        help="make a public Gradio link",
+    )
+    option(
+        "--public-url",
+        default=default("PUBLIC_URL"),
+        help="address under which others reach this app",
+    )
+    option(
+        "--tokens", default=default("TOKENS"), metavar="FILE", help="file of API tokens, one a line"
+    )
+    option(
+        "--offline",
+        action="store_true",
+        default=_truth(default("OFFLINE")),
+        help="never ask the network",
+    )
     given = parser.parse_args(arguments)
     models = given.models or (default("MODELS") or "").split(os.pathsep)
     return Settings(

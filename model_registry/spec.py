@@ -11,9 +11,10 @@ from typing import Any
 class Code:
     """What a child process needs to load a runner; everything in it is text or a number.
 
-    `folder` becomes the working directory and is importable. `target` is Cog's `file.py:Name`. `python` is the
-    interpreter, None for the app's own. `weights` reaches `setup(weights)`. `concurrency` is what `cog.yaml` declares
-    and wins over the decorator; None leaves it to the code.
+    `folder` becomes the working directory and is importable. `target` is Cog's `file.py:Name`.
+    `python` is the interpreter, None for the app's own. `weights` reaches `setup(weights)`.
+    `concurrency` is what `cog.yaml` declares and wins over the decorator; None leaves it to the
+    code.
     """
 
     folder: str
@@ -28,9 +29,10 @@ class Code:
 class Version:
     """One immutable version of a model. `id` is 64 hex digits, a hash over code, weights and spec.
 
-    `schema` is the OpenAPI document in Replicate's dialect (`components.schemas.Input` and `.Output`).
-    `memory` is the estimate in bytes of what one instance holds, None if nobody said.
-    `heavy` says that the code imports torch, so that a spare child with it already imported is of use.
+    `schema` is the OpenAPI document in Replicate's dialect (`components.schemas.Input` and
+    `.Output`). `memory` is the estimate in bytes of what one instance holds, None if nobody said.
+    `heavy` says that the code imports torch, so that a spare child with it already imported is of
+    use.
     """
 
     id: str
@@ -63,7 +65,9 @@ class Version:
 
 @dataclass(frozen=True)
 class Licence:
-    """`name` as people know it ("Apache-2.0"); flags that a person must see before a first download."""
+    """`name` as people know it ("Apache-2.0"); flags that a person must see before a first
+    download.
+    """
 
     name: str
     url: str | None = None

@@ -1,4 +1,6 @@
-"""Uploads and outputs on disk. Refuses any path outside its root; knows neither HTTP nor predictions' meaning."""
+"""Uploads and outputs on disk. Refuses any path outside its root; knows neither HTTP nor
+predictions' meaning.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import os
 import shutil
 import time
 import unicodedata
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,7 +43,9 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 
 
 class Files:
-    """Files below `root`: `uploads/<id>/<name>` and `outputs/<prediction id>/<name>`. `limit` is in bytes, for one upload."""
+    """Files below `root`: `uploads/<id>/<name>` and `outputs/<prediction id>/<name>`. `limit` is in
+    bytes, for one upload.
+    """
 
     def __init__(self, root: Path, store: Store, limit: int) -> None:
         self.root = root.resolve()
@@ -59,7 +63,7 @@ class Files:
         prediction_id: str | None = None,
         owner: str = "",
     ) -> StoredFile:
-        """Keeps `content` under a new id. Raises `FileTooLarge`; half a file is never left behind."""
+        """Keeps `content` under a new id, whole or not at all. Raises `FileTooLarge`."""
         file_id, name = new_id(), safe_name(name)
         folder = self.root / "uploads" / file_id
         await asyncio.to_thread(folder.mkdir, parents=True)
@@ -103,7 +107,9 @@ class Files:
         return self.root / "outputs" / prediction_id
 
     def register_output(self, prediction_id: str, path: str, owner: str = "") -> StoredFile:
-        """Records a file that a child has written. Raises `NotFound` unless it is a regular file in the prediction's own folder."""
+        """Records a file that a child has written. Raises `NotFound` unless it is a regular file in
+        the prediction's own folder.
+        """
         folder = self.outputs_folder(prediction_id)
         target = folder / Path(path).name
         if Path(path) != target or target.is_symlink() or not target.is_file():
@@ -122,14 +128,16 @@ class Files:
         return file
 
     async def get(self, reference: str) -> StoredFile:
-        """The file with that id; `<id>/<name>`, as predictions hold it, will do. Raises `NotFound`."""
+        """The file with that id, or `<id>/<name>`, as predictions hold it. Raises `NotFound`."""
         file = await self._store.get_file(reference.partition("/")[0])
         if file is None:
             raise NotFound("File", reference)
         return file
 
     def path(self, file: StoredFile) -> Path:
-        """Where the bytes lie. Raises `NotFound` if they are gone or if the way leads out of the root."""
+        """Where the bytes lie. Raises `NotFound` if they are gone or if the way leads out of the
+        root.
+        """
         path = (self.root / file.path).resolve()
         if not path.is_relative_to(self.root) or not path.is_file():
             raise NotFound("File", file.id)
@@ -137,7 +145,7 @@ class Files:
 
     async def list(
         self, limit: int, before: Position | None = None, after: Position | None = None
-    ) -> tuple[list[StoredFile], Position | None, Position | None]:
+    ) -> tuple[Sequence[StoredFile], Position | None, Position | None]:
         """Uploads, newest first, and the positions where older and newer ones begin."""
         return await self._store.list_uploads(limit, before, after)
 
@@ -173,7 +181,9 @@ class _Digests:
 
 
 class Signer:
-    """Signs what must open without a token: stream and download addresses. The key lives in the data folder."""
+    """Signs what must open without a token: stream and download addresses. The key lives in the
+    data folder.
+    """
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
@@ -191,7 +201,9 @@ class Signer:
 
 
 def safe_name(name: str) -> str:
-    """The last part of `name` without control characters, at most 200 bytes, its extension kept; never empty, `.` or `..`."""
+    """The last part of `name` without control characters, at most 200 bytes, its extension kept;
+    never empty, `.` or `..`.
+    """
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     last = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip()
     stem, dot, extension = last.rpartition(".")
@@ -204,7 +216,9 @@ def safe_name(name: str) -> str:
 
 
 def _type_of(path: Path, declared: str | None) -> str:
-    """The declared type unless it says nothing, else what the name says, else what the first bytes say."""
+    """The declared type unless it says nothing, else what the name says, else what the first bytes
+    say.
+    """
     if declared and declared != OCTETS:
         return declared
     guessed = _GUESSES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]

@@ -1,4 +1,6 @@
-"""File inputs on their way to a model: whatever names a file becomes a file of ours, then a local path. A client's own path never does."""
+"""File inputs on their way to a model: whatever names a file becomes a file of ours, then a local
+path. A client's own path never does.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,11 @@ class InputFiles:
     async def keep(
         self, schema: Mapping[str, Any], inputs: dict[str, Any], prediction_id: str, owner: str
     ) -> dict[str, Any]:
-        """The inputs with `data:` URIs and URLs of our own files replaced by `{FILE: "<id>/<name>"}`; other URLs stay.
+        """The inputs with `data:` URIs and URLs of our own files replaced by `{FILE:
+        "<id>/<name>"}`; other URLs stay.
 
-        Raises `InvalidInput` for a file that is not ours or a URI that cannot be decoded, `FileTooLarge`.
+        Raises `InvalidInput` for a file that is not ours or a URI that cannot be decoded,
+        `FileTooLarge`.
         """
         kept: dict[str, Any] = {}
         problems: list[Problem] = []
@@ -54,12 +58,18 @@ class InputFiles:
                 problems.append(Problem(field, "invalid_file", str(error)))
         if problems:
             raise InvalidInput(tuple(problems))
-        return model_inputs.map_files(schema, inputs, lambda field, value: kept[field]) if kept else inputs
+        return (
+            model_inputs.map_files(schema, inputs, lambda field, value: kept[field])
+            if kept
+            else inputs
+        )
 
     async def fetch(
         self, schema: Mapping[str, Any], inputs: dict[str, Any], prediction_id: str, owner: str
     ) -> dict[str, Any]:
-        """The inputs with every file as an absolute local path; remote ones are downloaded. Raises `CannotFetch`, `NotFound`."""
+        """The inputs with every file as an absolute local path; remote ones are downloaded. Raises
+        `CannotFetch`, `NotFound`.
+        """
         paths: dict[str, str] = {}
         for field, value in model_inputs.file_positions(schema, inputs):
             if isinstance(value, str) and value.startswith("data:"):
@@ -76,7 +86,11 @@ class InputFiles:
                 content, content_type = await asyncio.to_thread(decode_data_uri, value)
                 name = "input" + (mimetypes.guess_extension(content_type) or "")
                 file = await self._files.save(
-                    content, name=name, content_type=content_type or None, prediction_id=prediction_id, owner=owner
+                    content,
+                    name=name,
+                    content_type=content_type or None,
+                    prediction_id=prediction_id,
+                    owner=owner,
                 )
                 return {FILE: f"{file.id}/{file.name}"}
             ours = _OURS.match(urllib.parse.unquote(value))
@@ -89,21 +103,34 @@ class InputFiles:
 
     async def _download(self, url: str, prediction_id: str, owner: str) -> dict[str, str]:
         if self._offline:
-            raise CannotFetch(f"{url} cannot be fetched: Atelier runs with --offline. Upload the file instead.")
+            raise CannotFetch(
+                f"{url} cannot be fetched: Atelier runs with --offline. Upload the file instead."
+            )
         try:
             async with (
                 httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=True) as client,
                 client.stream("GET", url) as response,
             ):
                 if response.status_code >= 400:
-                    raise CannotFetch(f"{url} cannot be fetched: it answered {response.status_code}.")
+                    raise CannotFetch(
+                        f"{url} cannot be fetched: it answered {response.status_code}."
+                    )
                 content_type = response.headers.get("content-type", "").partition(";")[0]
-                name = urllib.parse.unquote(urllib.parse.urlsplit(url).path.rpartition("/")[2]) or "input"
+                name = (
+                    urllib.parse.unquote(urllib.parse.urlsplit(url).path.rpartition("/")[2])
+                    or "input"
+                )
                 file = await self._files.save(
-                    _bytes(response), name=name, content_type=content_type, prediction_id=prediction_id, owner=owner
+                    _bytes(response),
+                    name=name,
+                    content_type=content_type,
+                    prediction_id=prediction_id,
+                    owner=owner,
                 )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise CannotFetch(f"{url} cannot be fetched: {error or type(error).__name__}.") from error
+            raise CannotFetch(
+                f"{url} cannot be fetched: {error or type(error).__name__}."
+            ) from error
         return {FILE: f"{file.id}/{file.name}"}
 
 
@@ -116,7 +143,9 @@ def decode_data_uri(uri: str) -> tuple[bytes, str]:
     """Content and content type of a `data:` URI, base64 or percent-encoded. Raises `ValueError`."""
     head, comma, body = uri.partition(",")
     if not comma:
-        raise ValueError("The data: URI has no comma; it must look like data:image/png;base64,iVBOR….")
+        raise ValueError(
+            "The data: URI has no comma; it must look like data:image/png;base64,iVBOR…."
+        )
     content_type, *parameters = head[len("data:") :].split(";")
     raw = urllib.parse.unquote_to_bytes(body)
     if "base64" not in [parameter.strip().lower() for parameter in parameters]:

@@ -1,7 +1,8 @@
-"""Who watches a prediction now: the newest snapshot, handed to any number of readers at their own pace.
+"""Who watches a prediction now: the newest snapshot, handed to any number of readers at their own
+pace.
 
-There is no buffer of events to overflow. Outputs and logs only grow within a prediction, so a reader that comes late or reads slowly skips
-snapshots, never contents, and costs a run nothing.
+There is no buffer of events to overflow. Outputs and logs only grow within a prediction, so a
+reader that comes late or reads slowly skips snapshots, never contents, and costs a run nothing.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ class _Channel:
 
     def publish(self, prediction: Prediction) -> None:
         self.latest = prediction
-        self.changed = _wake(self.changed)
+        changed, self.changed = self.changed, None
+        _wake(changed)
         if prediction.status.terminal:
-            self.ended = _wake(self.ended)
+            _wake(self.ended)
 
 
 class Live:
-    """All running predictions. A prediction is opened once, published often, and leaves with its terminal snapshot."""
+    """All running predictions. A prediction is opened once, published often, and leaves with its
+    terminal snapshot.
+    """
 
     def __init__(self) -> None:
         self._channels: dict[str, _Channel] = {}
@@ -50,7 +54,9 @@ class Live:
             del self._channels[prediction.id]
 
     async def follow(self, prediction_id: str) -> AsyncIterator[Prediction]:
-        """The newest snapshot, then each newer one that the reader is in time for, the terminal one always and last."""
+        """The newest snapshot, then each newer one that the reader is in time for, the terminal one
+        always and last.
+        """
         channel = self._channels[prediction_id]
         seen: Prediction | None = None
         while True:
@@ -62,11 +68,14 @@ class Live:
             else:
                 if channel.changed is None:
                     channel.changed = asyncio.get_running_loop().create_future()
-                # Shielded: the future is shared, and one reader that leaves must not cancel it for the others.
+                # Shielded: the future is shared, and one reader that leaves must not cancel it for
+                # the others.
                 await asyncio.shield(channel.changed)
 
     async def ended(self, prediction_id: str, seconds: float) -> Prediction | None:
-        """The terminal snapshot, or the newest one after `seconds`; None for a prediction that is not running."""
+        """The terminal snapshot, or the newest one after `seconds`; None for a prediction that is
+        not running.
+        """
         channel = self._channels.get(prediction_id)
         if channel is None:
             return None

@@ -30,10 +30,12 @@ class Status(str, enum.Enum):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of one version of a model, at one moment. Times are Unix seconds, durations seconds, cost US dollars.
+    """One run of one version of a model, at one moment. Times are Unix seconds, durations seconds,
+    cost US dollars.
 
-    In `input` and `output` a file is `{messages.FILE: file id}`. For iterator models `output` is a tuple that grows.
-    `activity`, `progress` and `preview` are for who watches now and are not stored.
+    In `input` and `output` a file is `{messages.FILE: file id}`. For iterator models `output` is a
+    tuple that grows. `activity`, `progress` and `preview` are for who watches now and are not
+    stored.
     """
 
     id: str
@@ -68,10 +70,13 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.completed_at is None else self.completed_at - self.created_at
 
 
-def advance(prediction: Prediction, message: messages.Event, now: float, rate: float = 0.0) -> Prediction:
+def advance(
+    prediction: Prediction, message: messages.Event, now: float, rate: float = 0.0
+) -> Prediction:
     """The prediction after `message`, or the same object where the message changes nothing.
 
-    A terminal prediction never changes. `now` is Unix seconds; `rate` is the hardware's price in dollars per second.
+    A terminal prediction never changes. `now` is Unix seconds; `rate` is the hardware's price in
+    dollars per second.
     """
     if prediction.status.terminal:
         return prediction
@@ -104,7 +109,11 @@ def advance(prediction: Prediction, message: messages.Event, now: float, rate: f
             return _end(prediction, Status.CANCELED, now, seconds, rate)
         case messages.Failed(reason=reason, traceback=traceback, seconds=seconds):
             ended = _end(prediction, Status.FAILED, now, seconds, rate)
-            return replace(ended, error=reason or "The model failed without saying why.", logs=ended.logs + traceback)
+            return replace(
+                ended,
+                error=reason or "The model failed without saying why.",
+                logs=ended.logs + traceback,
+            )
     raise TypeError(f"no prediction knows the message {message!r}")
 
 
@@ -116,7 +125,9 @@ def abort(prediction: Prediction, now: float, rate: float = 0.0) -> Prediction:
     return _end(prediction, reached, now, None, rate)
 
 
-def _end(prediction: Prediction, status: Status, now: float, seconds: float | None, rate: float) -> Prediction:
+def _end(
+    prediction: Prediction, status: Status, now: float, seconds: float | None, rate: float
+) -> Prediction:
     started = prediction.started_at
     predict_time = None
     if started is not None:
@@ -137,13 +148,17 @@ def _end(prediction: Prediction, status: Status, now: float, seconds: float | No
 
 
 def with_metric(metrics: dict[str, Any], metric: messages.Metric) -> dict[str, Any]:
-    """A copy of `metrics` with one figure recorded; a dotted name nests, None deletes (Cog contract §3.5)."""
+    """A copy of `metrics` with one figure recorded; a dotted name nests, None deletes (Cog contract
+    §3.5).
+    """
     head, _, rest = metric.name.partition(".")
     changed = dict(metrics)
     if rest:
         inner = changed.get(head)
         inner = inner if isinstance(inner, dict) else {}
-        changed[head] = with_metric(inner, messages.Metric(metric.prediction_id, rest, metric.value, metric.mode))
+        changed[head] = with_metric(
+            inner, messages.Metric(metric.prediction_id, rest, metric.value, metric.mode)
+        )
     elif metric.value is None:
         changed.pop(head, None)
     elif metric.mode == "incr":

@@ -1,6 +1,7 @@
 """All that a face may call: create, follow, cancel, list. Knows neither HTTP nor widgets.
 
-A prediction is committed before it is announced, folded from the pool's events by `advance`, and its end is committed before anybody is told.
+A prediction is committed before it is announced, folded from the pool's events by `advance`, and
+its end is committed before anybody is told.
 """
 
 from __future__ import annotations
@@ -8,19 +9,20 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any
+
+from model_registry.catalog import Catalog
 
 from errors import AtelierError, NotFound
 from model_registry import inputs as model_inputs
-from model_registry.catalog import Catalog
 from model_registry.spec import Version
 from predictions import pricing
 from predictions.files import Files, Signer
 from predictions.input_files import InputFiles
 from predictions.live import Live
 from predictions.prediction import Prediction, Status, abort, advance
-from predictions.store import Filter, Page, Position, Store, Totals, new_id
+from predictions.store import EVERYTHING, Filter, Page, Position, Store, Totals, new_id
 from workers import messages
 from workers.instance import Job
 from workers.messages import FILE, Event
@@ -33,7 +35,13 @@ _SAVE_EVERY = 0.5
 
 class PredictionService:
     def __init__(
-        self, catalog: Catalog, store: Store, files: Files, pool: WorkerPool, signer: Signer, offline: bool = False
+        self,
+        catalog: Catalog,
+        store: Store,
+        files: Files,
+        pool: WorkerPool,
+        signer: Signer,
+        offline: bool = False,
     ) -> None:
         self.catalog = catalog
         self.files = files
@@ -43,7 +51,9 @@ class PredictionService:
         self._input_files = InputFiles(files, offline)
         self._live = Live()
         self._folded: dict[str, Prediction] = {}
-        """The newest state of all that has not ended on record; `live` lags behind it only while an end is being committed."""
+        """The newest state of all that has not ended on record; `live` lags behind it only while an
+        end is being committed.
+        """
         self._unsaved: set[str] = set()
         self._saving: asyncio.TimerHandle | None = None
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
@@ -51,7 +61,9 @@ class PredictionService:
         pool.events = self._fold
 
     async def start(self) -> None:
-        """Takes up what an earlier run of the app has left: queued predictions run, those that were running have failed."""
+        """Takes up what an earlier run of the app has left: queued predictions run, those that were
+        running have failed.
+        """
         await self.pool.start()
         for prediction in await self._store.unfinished():
             self._open(prediction)
@@ -83,8 +95,9 @@ class PredictionService:
     ) -> Prediction:
         """A new prediction, committed to the store before it is returned.
 
-        `reference` is `owner/name`, `owner/name:version` or a bare version id. File inputs are strings: `http(s)` URLs, `data:` URIs, URLs
-        of our own files (`…/v1/files/<id>`, `…/v1/outputs/<id>/<name>`), or `{"atelier:file": file id}`. `deadline` is in Unix seconds.
+        `reference` is `owner/name`, `owner/name:version` or a bare version id. File inputs are
+        strings: `http(s)` URLs, `data:` URIs, URLs of our own files (`…/v1/files/<id>`,
+        `…/v1/outputs/<id>/<name>`), or `{"atelier:file": file id}`. `deadline` is in Unix seconds.
         Raises `NotFound`, `InvalidVersion`, `InvalidInput`, `FileTooLarge`, `BrokenModel`.
         """
         version = self.catalog.resolve(reference)
@@ -122,9 +135,11 @@ class PredictionService:
         return prediction
 
     async def follow(self, prediction_id: str) -> AsyncIterator[Prediction]:
-        """The newest snapshot at once, then each newer one; ends after the terminal one. Raises `NotFound`.
+        """The newest snapshot at once, then each newer one; ends after the terminal one. Raises
+        `NotFound`.
 
-        A slow reader skips snapshots but loses nothing: outputs and logs only grow from one snapshot to the next.
+        A slow reader skips snapshots but loses nothing: outputs and logs only grow from one
+        snapshot to the next.
         """
         if prediction_id in self._live:
             async for prediction in self._live.follow(prediction_id):
@@ -144,14 +159,21 @@ class PredictionService:
         return await self.get(prediction_id)
 
     async def list(
-        self, filter: Filter = Filter(), *, limit: int = 100, before: Position | None = None, after: Position | None = None
+        self,
+        filter: Filter = EVERYTHING,
+        *,
+        limit: int = 100,
+        before: Position | None = None,
+        after: Position | None = None,
     ) -> Page:
-        """A page of predictions, newest first; `before` and `after` are a former page's `next` and `previous`."""
+        """A page of predictions, newest first; `before` and `after` are a former page's `next` and
+        `previous`.
+        """
         page = await self._store.list(filter, limit, before, after)
         latest = tuple(self._live.latest(stored.id) or stored for stored in page.predictions)
         return Page(latest, page.next, page.previous)
 
-    async def totals(self, filter: Filter = Filter()) -> Totals:
+    async def totals(self, filter: Filter = EVERYTHING) -> Totals:
         return await self._store.totals(filter)
 
     async def run_counts(self) -> dict[str, int]:
@@ -165,17 +187,30 @@ class PredictionService:
             version = self.catalog.resolve(f"{prediction.model}:{prediction.version}")
             complete = model_inputs.check(version.schema, prediction.input)
         except AtelierError as error:
-            self._fold([messages.Failed(prediction.id, f"Atelier was restarted, and this can no longer run. {error}")])
+            self._fold(
+                [
+                    messages.Failed(
+                        prediction.id, f"Atelier was restarted and cannot run this. {error}"
+                    )
+                ]
+            )
             return
         if any(name in prediction.input for name in model_inputs.secrets(version.schema)):
-            reason = "Atelier was restarted before this ran, and its secret inputs are never stored. Run it again."
+            reason = (
+                "Atelier was restarted before this ran, and secret inputs are never stored. "
+                "Run it again."
+            )
             self._fold([messages.Failed(prediction.id, reason)])
             return
         await self._submit_with_files(prediction, version, complete)
 
-    async def _submit_with_files(self, prediction: Prediction, version: Version, complete: dict[str, Any]) -> None:
+    async def _submit_with_files(
+        self, prediction: Prediction, version: Version, complete: dict[str, Any]
+    ) -> None:
         try:
-            complete = await self._input_files.fetch(version.schema, complete, prediction.id, prediction.owner)
+            complete = await self._input_files.fetch(
+                version.schema, complete, prediction.id, prediction.owner
+            )
         except (AtelierError, OSError) as error:
             self._fold([messages.Failed(prediction.id, str(error))])
             return
@@ -196,14 +231,16 @@ class PredictionService:
             timer = asyncio.get_running_loop().call_later(delay, self._end, prediction.id, None)
             self._deadlines[prediction.id] = timer
 
-    def _fold(self, events: list[Event]) -> None:
+    def _fold(self, events: Sequence[Event]) -> None:
         now = time.time()
         changed = {}
         for event in events:
             before = self._folded.get(event.prediction_id)
             if before is None or before.status.terminal:
                 continue
-            after = advance(before, self._with_files(event, before), now, pricing.rate(before.hardware or "cpu"))
+            after = advance(
+                before, self._with_files(event, before), now, pricing.rate(before.hardware or "cpu")
+            )
             if after is not before:
                 self._folded[after.id] = changed[after.id] = after
         for prediction in changed.values():
@@ -227,7 +264,9 @@ class PredictionService:
             timer = self._deadlines.pop(prediction.id, None)
             if timer is not None:
                 timer.cancel()
-            self._store.save(prediction).add_done_callback(lambda saved: self._committed(prediction, saved))
+            self._store.save(prediction).add_done_callback(
+                lambda saved: self._committed(prediction, saved)
+            )
             return
         before = self._live.latest(prediction.id)
         self._live.publish(prediction)
@@ -236,13 +275,15 @@ class PredictionService:
         else:
             self._unsaved.add(prediction.id)
             if self._saving is None:
-                self._saving = asyncio.get_running_loop().call_later(_SAVE_EVERY, self._save_unsaved)
+                self._saving = asyncio.get_running_loop().call_later(
+                    _SAVE_EVERY, self._save_unsaved
+                )
 
     def _committed(self, prediction: Prediction, saved: asyncio.Future[None]) -> None:
         if saved.cancelled():
             return
         if error := saved.exception():
-            print(f"atelier: {prediction.id} has ended but is not on record yet, trying again: {error}", file=sys.stderr)
+            print(f"atelier: {prediction.id} is not on record yet: {error}", file=sys.stderr)
             asyncio.get_running_loop().call_later(_SAVE_EVERY, self._publish, prediction)
             return
         self._live.publish(prediction)
@@ -255,18 +296,24 @@ class PredictionService:
         self._unsaved.clear()
 
     def _with_files(self, event: Event, prediction: Prediction) -> Event:
-        """The event with its output files recorded: a path from the child becomes a file's id and name."""
+        """The event with its output files recorded: a path from the child becomes a file's id and
+        name.
+        """
         match event:
             case messages.Output(value=value) if _holds_file(value):
                 return messages.Output(event.prediction_id, self._recorded(value, prediction))
             case messages.OutputPieces(values=values) if _holds_file(values):
-                return messages.OutputPieces(event.prediction_id, self._recorded(values, prediction))
+                return messages.OutputPieces(
+                    event.prediction_id, self._recorded(values, prediction)
+                )
         return event
 
     def _recorded(self, value: Any, prediction: Prediction) -> Any:
         match value:
             case {**entries} if FILE in entries:
-                file = self.files.register_output(prediction.id, str(entries[FILE]), prediction.owner)
+                file = self.files.register_output(
+                    prediction.id, str(entries[FILE]), prediction.owner
+                )
                 return {FILE: f"{file.id}/{file.name}"}
             case {**entries}:
                 return {name: self._recorded(inner, prediction) for name, inner in entries.items()}
@@ -274,7 +321,7 @@ class PredictionService:
                 return [self._recorded(item, prediction) for item in items]
         return value
 
-    def _spawn(self, coroutine: Any) -> None:
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

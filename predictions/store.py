@@ -1,7 +1,8 @@
-"""The database: predictions and files, in SQLite through SQLAlchemy Core. It is also the queue: what is unfinished here is run.
+"""The database: predictions and files, in SQLite through SQLAlchemy Core. It is also the queue:
+what is unfinished here is run.
 
-One thread writes; it commits in one transaction whatever has gathered while the last one was being written, so that durable and quick go
-together. Reads run in threads of their own beside it (WAL).
+One thread writes; it commits in one transaction whatever has gathered while the last one was being
+written, so that durable and quick go together. Reads run in threads of their own beside it (WAL).
 """
 
 from __future__ import annotations
@@ -69,16 +70,22 @@ _files = sql.Table(
 def _create_tables(connection: sql.Connection) -> None:
     """Written out, not taken from the tables above, which describe today's columns and move on."""
     for statement in (
-        "CREATE TABLE predictions (id VARCHAR PRIMARY KEY, created_at DOUBLE NOT NULL, model VARCHAR NOT NULL,"
-        " version VARCHAR NOT NULL, status VARCHAR NOT NULL, source VARCHAR NOT NULL, owner VARCHAR NOT NULL,"
-        " started_at DOUBLE, completed_at DOUBLE, predict_time DOUBLE, hardware VARCHAR, cost DOUBLE, deadline DOUBLE,"
-        " error TEXT, logs TEXT NOT NULL, input TEXT NOT NULL, output TEXT NOT NULL, metrics TEXT NOT NULL,"
-        " webhook TEXT NOT NULL)",
+        """CREATE TABLE predictions (
+            id VARCHAR PRIMARY KEY, created_at DOUBLE NOT NULL, model VARCHAR NOT NULL,
+            version VARCHAR NOT NULL, status VARCHAR NOT NULL, source VARCHAR NOT NULL,
+            owner VARCHAR NOT NULL, started_at DOUBLE, completed_at DOUBLE, predict_time DOUBLE,
+            hardware VARCHAR, cost DOUBLE, deadline DOUBLE, error TEXT, logs TEXT NOT NULL,
+            input TEXT NOT NULL, output TEXT NOT NULL, metrics TEXT NOT NULL, webhook TEXT NOT NULL
+        )""",
         "CREATE INDEX predictions_newest ON predictions (created_at, id)",
-        "CREATE INDEX predictions_unfinished ON predictions (status) WHERE status IN ('starting', 'processing')",
-        "CREATE TABLE files (id VARCHAR PRIMARY KEY, created_at DOUBLE NOT NULL, expires_at DOUBLE, name VARCHAR NOT NULL,"
-        " content_type VARCHAR NOT NULL, size BIGINT NOT NULL, md5 VARCHAR NOT NULL, sha256 VARCHAR NOT NULL,"
-        " path VARCHAR NOT NULL, prediction_id VARCHAR, owner VARCHAR NOT NULL, metadata TEXT NOT NULL)",
+        """CREATE INDEX predictions_unfinished ON predictions (status)
+            WHERE status IN ('starting', 'processing')""",
+        """CREATE TABLE files (
+            id VARCHAR PRIMARY KEY, created_at DOUBLE NOT NULL, expires_at DOUBLE,
+            name VARCHAR NOT NULL, content_type VARCHAR NOT NULL, size BIGINT NOT NULL,
+            md5 VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, path VARCHAR NOT NULL,
+            prediction_id VARCHAR, owner VARCHAR NOT NULL, metadata TEXT NOT NULL
+        )""",
         "CREATE INDEX files_newest ON files (created_at, id) WHERE prediction_id IS NULL",
     ):
         connection.execute(sql.text(statement))
@@ -89,7 +96,9 @@ MIGRATIONS: Sequence[Callable[[sql.Connection], None]] = (_create_tables,)
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file: an upload (`prediction_id` None) or what a prediction took or made. `path` is relative to the files' root."""
+    """One file: an upload (`prediction_id` None) or what a prediction took or made. `path` is
+    relative to the files' root.
+    """
 
     id: str
     name: str
@@ -107,7 +116,9 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Filter:
-    """Which predictions. `search` is looked for in inputs, ids and model names; times are Unix seconds."""
+    """Which predictions. `search` is looked for in inputs, ids and model names; times are Unix
+    seconds.
+    """
 
     model: str | None = None
     status: Status | None = None
@@ -118,13 +129,17 @@ class Filter:
     created_before: float | None = None
 
 
+EVERYTHING = Filter()
+
 Position = tuple[float, str]
 """A place in a list that is ordered by (created_at, id): stays where it is when new rows arrive."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Predictions, newest first. `next` is where older ones begin, `previous` where newer ones do; None at the ends."""
+    """Predictions, newest first. `next` is where older ones begin, `previous` where newer ones do;
+    None at the ends.
+    """
 
     predictions: tuple[Prediction, ...]
     next: Position | None = None
@@ -133,7 +148,9 @@ class Page:
 
 @dataclass(frozen=True)
 class Totals:
-    """Of all predictions that a filter allows: how many, their compute seconds, their cost in dollars."""
+    """Of all predictions that a filter allows: how many, their compute seconds, their cost in
+    dollars.
+    """
 
     count: int
     predict_time: float
@@ -147,7 +164,9 @@ def new_id() -> str:
 
 class Store:
     def __init__(self, path: Path) -> None:
-        self._engine = sql.create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+        self._engine = sql.create_engine(
+            f"sqlite:///{path}", connect_args={"check_same_thread": False}
+        )
         sql.event.listen(self._engine, "connect", _configure)
         with self._engine.begin() as connection:
             migrate(connection)
@@ -155,7 +174,9 @@ class Store:
         self._lock = threading.Lock()
         self._work = threading.Event()
         self._closed = False
-        self._writer = threading.Thread(target=self._write_batches, name="store-writer", daemon=True)
+        self._writer = threading.Thread(
+            target=self._write_batches, name="store-writer", daemon=True
+        )
         self._writer.start()
 
     def close(self) -> None:
@@ -168,7 +189,9 @@ class Store:
     # --- writing
 
     def save(self, prediction: Prediction) -> asyncio.Future[None]:
-        """Done once the prediction is committed; the newest state of each prediction is what is written."""
+        """Done once the prediction is committed; the newest state of each prediction is what is
+        written.
+        """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
             self._gathered.predictions[prediction.id] = prediction
@@ -183,7 +206,9 @@ class Store:
         self._work.set()
 
     def add_file(self, file: StoredFile) -> asyncio.Future[None]:
-        """Done once the file is committed: before any prediction that is saved after it, or with it."""
+        """Done once the file is committed: before any prediction that is saved after it, or with
+        it.
+        """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
             self._gathered.files.append(file)
@@ -220,7 +245,9 @@ class Store:
         try:
             with connection.begin():
                 if batch.files:
-                    connection.execute(sql.insert(_files), [_file_row(file) for file in batch.files])
+                    connection.execute(
+                        sql.insert(_files), [_file_row(file) for file in batch.files]
+                    )
                 if batch.predictions:
                     connection.execute(_UPSERT, [_row(each) for each in batch.predictions.values()])
         except Exception as caught:
@@ -237,14 +264,22 @@ class Store:
         rows = await self._read(sql.select(_predictions).where(_predictions.c.id == prediction_id))
         return _prediction(rows[0]) if rows else None
 
-    async def unfinished(self) -> list[Prediction]:
+    async def unfinished(self) -> Sequence[Prediction]:
         """All that has not ended, oldest first: the queue, as a restart finds it."""
         unfinished = _predictions.c.status.in_((Status.STARTING.value, Status.PROCESSING.value))
-        statement = sql.select(_predictions).where(unfinished).order_by(_predictions.c.created_at, _predictions.c.id)
+        statement = (
+            sql.select(_predictions)
+            .where(unfinished)
+            .order_by(_predictions.c.created_at, _predictions.c.id)
+        )
         return [_prediction(row) for row in await self._read(statement)]
 
     async def list(
-        self, filter: Filter, limit: int, before: Position | None = None, after: Position | None = None
+        self,
+        filter: Filter,
+        limit: int,
+        before: Position | None = None,
+        after: Position | None = None,
     ) -> Page:
         statement = sql.select(_predictions).where(*_conditions(filter))
         rows, older, newer = await self._page(_predictions, statement, limit, before, after)
@@ -264,7 +299,9 @@ class Store:
         columns = _predictions.c
         return {
             model: count
-            for model, count in await self._read(sql.select(columns.model, sql.func.count()).group_by(columns.model))
+            for model, count in await self._read(
+                sql.select(columns.model, sql.func.count()).group_by(columns.model)
+            )
         }
 
     async def get_file(self, file_id: str) -> StoredFile | None:
@@ -273,15 +310,20 @@ class Store:
 
     async def list_uploads(
         self, limit: int, before: Position | None = None, after: Position | None = None
-    ) -> tuple[list[StoredFile], Position | None, Position | None]:
+    ) -> tuple[Sequence[StoredFile], Position | None, Position | None]:
         """Uploads, newest first, and where older and newer ones begin."""
         statement = sql.select(_files).where(_files.c.prediction_id.is_(None))
         rows, older, newer = await self._page(_files, statement, limit, before, after)
         return [_file(row) for row in rows], older, newer
 
     async def _page(
-        self, table: sql.Table, statement: sql.Select[Any], limit: int, before: Position | None, after: Position | None
-    ) -> tuple[list[Any], Position | None, Position | None]:
+        self,
+        table: sql.Table,
+        statement: sql.Select[Any],
+        limit: int,
+        before: Position | None,
+        after: Position | None,
+    ) -> tuple[Sequence[Any], Position | None, Position | None]:
         place = sql.tuple_(table.c.created_at, table.c.id)
         if after is not None:
             statement = statement.where(place > after).order_by(table.c.created_at, table.c.id)
@@ -292,7 +334,7 @@ class Store:
         rows = await self._read(statement.limit(limit + 1))
         more, rows = len(rows) > limit, rows[:limit]
         if after is not None:
-            rows.reverse()
+            rows = rows[::-1]
         if not rows:
             return [], None, None
         first, last = (rows[0].created_at, rows[0].id), (rows[-1].created_at, rows[-1].id)
@@ -300,10 +342,10 @@ class Store:
         has_newer = more if after is not None else before is not None
         return rows, last if has_older else None, first if has_newer else None
 
-    async def _read(self, statement: sql.Select[Any]) -> list[Any]:
-        def read() -> list[Any]:
+    async def _read(self, statement: sql.Select[Any]) -> Sequence[Any]:
+        def read() -> Sequence[Any]:
             with self._engine.connect() as connection:
-                return list(connection.execute(statement))
+                return connection.execute(statement).all()
 
         return await asyncio.to_thread(read)
 
@@ -324,7 +366,8 @@ def migrate(connection: sql.Connection) -> None:
 
 
 def _configure(connection: Any, record: Any) -> None:
-    # NORMAL with WAL survives a killed process whole; only a power cut can take the last moments, and never corrupts.
+    # NORMAL with WAL survives a killed process whole; only a power cut can take the last moments,
+    # and never corrupts.
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 30000"):
         connection.execute(f"PRAGMA {pragma}")
 
@@ -367,7 +410,11 @@ def _conditions(filter: Filter) -> list[sql.ColumnElement[bool]]:
 _UPSERT = insert(_predictions)
 _UPSERT = _UPSERT.on_conflict_do_update(
     index_elements=[_predictions.c.id],
-    set_={column.name: _UPSERT.excluded[column.name] for column in _predictions.c if column.name != "id"},
+    set_={
+        column.name: _UPSERT.excluded[column.name]
+        for column in _predictions.c
+        if column.name != "id"
+    },
 )
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode

@@ -1,9 +1,11 @@
-"""The child's main: load a model, set it up, run predictions, report. Runs in the model's own interpreter.
+"""The child's main: load a model, set it up, run predictions, report. Runs in the model's own
+interpreter.
 
     python -m workers.child FILE_DESCRIPTOR [--warm]
 
-Synchronous runners run in the main thread, one at a time, where a signal can raise `CancelationException` even out of a blocking system call;
-asynchronous ones run as tasks, as many at once as they declare. A second thread listens to the parent throughout.
+Synchronous runners run in the main thread, one at a time, where a signal can raise
+`CancelationException` even out of a blocking system call; asynchronous ones run as tasks, as many
+at once as they declare. A second thread listens to the parent throughout.
 """
 
 from __future__ import annotations
@@ -31,17 +33,22 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from cog import CancelationException
 from cog.encoding import encode
 from cog.loading import LoadedRunner, load
 from cog.scope import Scope, entered
+
+from cog import CancelationException
 from workers import messages
 from workers.messages import FILE, Frames, Message, ToChild, frame
 
 HEAVY = ("numpy", "PIL.Image", "safetensors.torch", "torch", "transformers", "diffusers")
-_OWN_FOLDERS = tuple(str(Path(__file__).resolve().parent.parent / name) for name in ("cog", "workers"))
+_OWN_FOLDERS = tuple(
+    str(Path(__file__).resolve().parent.parent / name) for name in ("cog", "workers")
+)
 
-_prediction_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("prediction_id", default=None)
+_prediction_id: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "prediction_id", default=None
+)
 
 
 class Parent:
@@ -70,7 +77,9 @@ class Parent:
 
 
 class Interrupt:
-    """Raises `CancelationException` in the main thread, while it runs the model's code and at no other moment."""
+    """Raises `CancelationException` in the main thread, while it runs the model's code and at no
+    other moment.
+    """
 
     def __init__(self) -> None:
         self._running: str | None = None
@@ -116,7 +125,9 @@ class Interrupt:
 
 
 class PrintedText(io.RawIOBase):
-    """Stands in for stdout and stderr: what is printed goes to the prediction that prints it, or to the set-up's log."""
+    """Stands in for stdout and stderr: what is printed goes to the prediction that prints it, or to
+    the set-up's log.
+    """
 
     def __init__(self, parent: Parent, running: set[str]) -> None:
         self._parent = parent
@@ -129,9 +140,12 @@ class PrintedText(io.RawIOBase):
         text = bytes(data).decode("utf-8", "replace")
         prediction_id = _prediction_id.get()
         if prediction_id is None and len(self._running) == 1:
-            # A thread that the model has started: its prints belong to the only prediction there is.
+            # A thread that the model has started: its prints belong to the only prediction there
+            # is.
             (prediction_id,) = self._running
-        self._parent.send(messages.Log(prediction_id, text) if prediction_id else messages.SetupLog(text))
+        self._parent.send(
+            messages.Log(prediction_id, text) if prediction_id else messages.SetupLog(text)
+        )
         return len(data)
 
 
@@ -189,8 +203,13 @@ class Child:
         self._work.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = str(self._work)
         os.chdir(self._loading.folder)
-        # The model's own modules may have our names: what we need is imported by now, and the rest makes way.
-        sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path(__file__).resolve().parent.parent))]
+        # The model's own modules may have our names: what we need is imported by now, and the rest
+        # makes way.
+        sys.path[:] = [
+            entry
+            for entry in sys.path
+            if entry not in ("", str(Path(__file__).resolve().parent.parent))
+        ]
         for name in [name for name in sys.modules if name.partition(".")[0] == "workers"]:
             del sys.modules[name]
 
@@ -236,7 +255,10 @@ class Child:
                     sent = [self._output(run, result)]
             end = messages.Succeeded(run.prediction_id, time.perf_counter() - began)
         except BaseException as error:
-            sent, end = [], self._failure(run, error, began, isinstance(error, CancelationException))
+            sent, end = (
+                [],
+                self._failure(run, error, began, isinstance(error, CancelationException)),
+            )
         self._end(run, *sent, end)
 
     # --- several at once
@@ -306,7 +328,9 @@ class Child:
         return Scope(run.prediction_id, Sink(self._parent, run.prediction_id), run.context)
 
     def _piece(self, run: messages.Run, value: Any) -> None:
-        self._parent.send(messages.OutputPieces(run.prediction_id, [encode(value, self._saver(run))]))
+        self._parent.send(
+            messages.OutputPieces(run.prediction_id, [encode(value, self._saver(run))])
+        )
 
     def _output(self, run: messages.Run, value: Any) -> Message:
         return messages.Output(run.prediction_id, encode(value, self._saver(run)))
@@ -314,7 +338,9 @@ class Child:
     def _saver(self, run: messages.Run) -> Callable[[Any], dict[str, str]]:
         return lambda file: {FILE: str(_save(file, Path(run.folder), self._work))}
 
-    def _failure(self, run: messages.Run, error: BaseException, began: float, canceled: bool) -> Message:
+    def _failure(
+        self, run: messages.Run, error: BaseException, began: float, canceled: bool
+    ) -> Message:
         seconds = time.perf_counter() - began
         if canceled:
             return messages.Canceled(run.prediction_id, seconds)
@@ -328,7 +354,9 @@ class Child:
 
 
 def _save(file: Any, folder: Path, work: Path) -> Path:
-    """Brings an output file into the prediction's folder: moved if the model made it for us, copied if it is the model's own."""
+    """Brings an output file into the prediction's folder: moved if the model made it for us, copied
+    if it is the model's own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if not isinstance(file, str | os.PathLike):
         target = _free_name(folder, Path(str(getattr(file, "name", "output"))).name)
@@ -337,7 +365,9 @@ def _save(file: Any, folder: Path, work: Path) -> Path:
         return target
     source = Path(file)
     if not source.is_file():
-        raise FileNotFoundError(f"The model returned the file {str(source)!r}, which does not exist.")
+        raise FileNotFoundError(
+            f"The model returned the file {str(source)!r}, which does not exist."
+        )
     target = _free_name(folder, source.name)
     if source.resolve().is_relative_to(work.resolve()) and not source.is_symlink():
         shutil.move(source, target)
@@ -372,7 +402,9 @@ def _traceback(error: BaseException) -> str:
 
 
 def _die_with_the_parent() -> None:
-    """A parent that is killed cannot tidy up. Linux ends its children for it; elsewhere the closed socket does, when they next listen."""
+    """A parent that is killed cannot tidy up. Linux ends its children for it; elsewhere the closed
+    socket does, when they next listen.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
         # When memory runs out, it is the model that goes, never the app.

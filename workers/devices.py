@@ -1,4 +1,6 @@
-"""What this machine has to run models on. Asks the driver, never torch, which would hold memory in the parent."""
+"""What this machine has to run models on. Asks the driver, never torch, which would hold memory in
+the parent.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Device:
-    """One placement. `memory` is what models may hold there together, in bytes; `environment` makes a child see only this device.
+    """One placement. `memory` is what models may hold there together, in bytes; `environment` makes
+    a child see only this device.
 
     `hardware` is the name that prices and history use.
     """
@@ -38,7 +41,8 @@ def find_devices(cpu_instances: int, cpu_memory: int | None = None) -> tuple[Dev
 def _cpu(instances: int, memory: int | None) -> Device:
     usable = memory or int(psutil.virtual_memory().total * 0.8)
     loading = max(2, os.cpu_count() or 1)
-    # An empty list hides the GPUs, so that a model placed on the CPU cannot take memory that nobody planned for.
+    # An empty list hides the GPUs, so that a model placed on the CPU cannot take memory that nobody
+    # planned for.
     return Device("cpu", "cpu", usable, instances, loading, {"CUDA_VISIBLE_DEVICES": ""})
 
 
@@ -47,7 +51,7 @@ def _gpus() -> list[Device]:
         import pynvml
 
         pynvml.nvmlInit()
-    except Exception:  # no driver, no library, no permission: each means the same here, that there is no GPU to use
+    except Exception:  # no driver, no permission: either way there is no GPU to use
         return []
     devices = []
     for index in range(pynvml.nvmlDeviceGetCount()):

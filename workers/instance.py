@@ -1,11 +1,13 @@
-"""The parent's handle on one instance: one version, loaded in one child, on one device. Killing it is always safe."""
+"""The parent's handle on one instance: one version, loaded in one child, on one device. Killing it
+is always safe.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +25,9 @@ KEPT_LOG = 64 * 1024
 
 @dataclass
 class Job:
-    """One prediction as the pool receives it. `inputs` are checked and complete, files are absolute paths; output files go to `folder`."""
+    """One prediction as the pool receives it. `inputs` are checked and complete, files are absolute
+    paths; output files go to `folder`.
+    """
 
     prediction_id: str
     version: Version
@@ -38,7 +42,9 @@ class Job:
 
 @dataclass
 class Running:
-    """A prediction inside an instance. `over` says that its end is already on record and that only the code is still to stop."""
+    """A prediction inside an instance. `over` says that its end is already on record and that only
+    the code is still to stop.
+    """
 
     job: Job
     started: bool = False
@@ -49,7 +55,7 @@ class Running:
 class Owner(Protocol):
     """Who an instance reports to: the pool."""
 
-    def emit(self, events: list[Event]) -> None: ...
+    def emit(self, events: Sequence[Event]) -> None: ...
 
     def ready(self, instance: Instance) -> None: ...
 
@@ -68,10 +74,19 @@ class Limits:
 
 
 class Instance:
-    """Loading, then ready, then leaving. A leaving instance takes no more predictions and goes when what runs has ended."""
+    """Loading, then ready, then leaving. A leaving instance takes no more predictions and goes when
+    what runs has ended.
+    """
 
     def __init__(
-        self, id: str, version: Version, device: Device, memory: int, work: Path, limits: Limits, owner: Owner
+        self,
+        id: str,
+        version: Version,
+        device: Device,
+        memory: int,
+        work: Path,
+        limits: Limits,
+        owner: Owner,
     ) -> None:
         self.id = id
         self.version = version
@@ -133,7 +148,9 @@ class Instance:
         self._child.send(messages.Run(job.prediction_id, job.inputs, str(job.folder), job.context))
 
     def stop_prediction(self, prediction_id: str) -> None:
-        """Asks the code to stop; kills the process if it has not after the grace. Its end must be on record already."""
+        """Asks the code to stop; kills the process if it has not after the grace. Its end must be
+        on record already.
+        """
         running = self.running.get(prediction_id)
         if running is None or running.over or self._child is None:
             return
@@ -179,7 +196,9 @@ class Instance:
             self._after_an_end()
 
     def printed(self, text: str) -> None:
-        """Text from below Python: it belongs to the prediction that runs, to the set-up if none does."""
+        """Text from below Python: it belongs to the prediction that runs, to the set-up if none
+        does.
+        """
         running = [each for each in self.running.values() if each.started]
         if running:
             self._owner.emit([messages.Log(running[0].job.prediction_id, text)])
@@ -275,7 +294,9 @@ class Instance:
 
 
 def _append(events: list[Event], message: Event) -> None:
-    """Adds an event; pieces and logs that follow each other become one, so that a flood costs a fold per read, not per token."""
+    """Adds an event; pieces and logs that follow each other become one, so that a flood costs a
+    fold per read, not per token.
+    """
     last = events[-1] if events else None
     if last is not None and last.prediction_id == message.prediction_id:
         match last, message:

@@ -1,6 +1,7 @@
 """What goes to a child and what comes back: small frozen structs, msgpack with a length in front.
 
-Nothing here is evaluated: unknown tags and wrong types are refused by the decoder. Files travel as paths.
+Nothing here is evaluated: unknown tags and wrong types are refused by the decoder. Files travel as
+paths.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 import msgspec
 
 FILE = "atelier:file"
-"""The one key of the dictionary that stands for a file in inputs and outputs: `{FILE: path or id}`."""
+"""The one key of the dictionary that stands for a file in inputs and outputs: `{FILE: path or id}`.
+"""
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
@@ -34,7 +36,9 @@ class Load(Message, frozen=True):
 
 
 class Run(Message, frozen=True):
-    """Run one prediction. `inputs` are checked and complete; file inputs are absolute paths. Output files go to `folder`."""
+    """Run one prediction. `inputs` are checked and complete; file inputs are absolute paths. Output
+    files go to `folder`.
+    """
 
     prediction_id: str
     inputs: dict[str, Any]
@@ -93,7 +97,7 @@ class Output(Event, frozen=True):
 
 
 class OutputPieces(Event, frozen=True):
-    """Further pieces of an iterator's output; an empty list says that the output is an iterator's."""
+    """Further pieces of an iterator's output; an empty list says that it is an iterator's."""
 
     values: list[Any]
 
@@ -113,7 +117,9 @@ class Progress(Event, frozen=True):
 
 
 class Metric(Event, frozen=True):
-    """One of the model's own figures. `mode`: replace, incr or append; `name` may be dotted (Cog contract §3.5)."""
+    """One of the model's own figures. `mode`: replace, incr or append; `name` may be dotted (Cog
+    contract §3.5).
+    """
 
     name: str
     value: Any
@@ -138,8 +144,19 @@ class Canceled(Event, frozen=True):
 
 ToChild = Load | Run | Cancel
 FromChild = (
-    SetupLog | Ready | SetupFailed | Started | Log | Output | OutputPieces | Preview | Progress | Metric | Succeeded
-    | Failed | Canceled
+    SetupLog
+    | Ready
+    | SetupFailed
+    | Started
+    | Log
+    | Output
+    | OutputPieces
+    | Preview
+    | Progress
+    | Metric
+    | Succeeded
+    | Failed
+    | Canceled
 )
 
 TERMINAL = (Succeeded, Failed, Canceled)
@@ -155,7 +172,9 @@ def frame(message: Message) -> bytes:
 
 
 class Frames:
-    """Cuts a byte stream into messages. `feed` returns the messages that are whole; the rest waits for more."""
+    """Cuts a byte stream into messages. `feed` returns the messages that are whole; the rest waits
+    for more.
+    """
 
     def __init__(self, kinds: Any) -> None:
         self._decoder = msgspec.msgpack.Decoder(kinds)

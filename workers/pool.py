@@ -1,4 +1,6 @@
-"""Holds the instances: starts, feeds, watches and evicts them. Order is the scheduler's, state is the predictions' core's."""
+"""Holds the instances: starts, feeds, watches and evicts them. Order is the scheduler's, state is
+the predictions' core's.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,12 @@ _TICK = 1.0
 
 
 class WorkerPool:
-    """`events` is called on the event loop with what happens to predictions, in order; set it before `start`."""
+    """`events` is called on the event loop with what happens to predictions, in order; set it
+    before `start`.
+    """
 
     def __init__(self, settings: PoolSettings, devices: Sequence[Device], work: Path) -> None:
-        self.events: Callable[[list[Event]], None] = lambda events: None
+        self.events: Callable[[Sequence[Event]], None] = lambda events: None
         self.devices = devices
         self._settings = settings
         self._work = work
@@ -51,7 +55,9 @@ class WorkerPool:
         self._spawn(self._keep_spares())
 
     async def stop(self) -> None:
-        """Ends every child. What ran is failed with a reason; what is queued stays in the store and runs at the next start."""
+        """Ends every child. What ran is failed with a reason; what is queued stays in the store and
+        runs at the next start.
+        """
         self._stopping = True
         self._queue.clear()
         instances = list(self._instances.values())
@@ -74,7 +80,9 @@ class WorkerPool:
             self._announce()
 
     def cancel(self, prediction_id: str) -> None:
-        """Stops a prediction wherever it is. The record is the caller's: no event is owed for it any more."""
+        """Stops a prediction wherever it is. The record is the caller's: no event is owed for it
+        any more.
+        """
         for key, queued in self._queue.items():
             for job in queued:
                 if job.prediction_id == prediction_id:
@@ -87,11 +95,14 @@ class WorkerPool:
 
     def is_warm(self, version_id: str) -> bool:
         """Whether an instance of the version is loaded and ready."""
-        return any(i.version.id == version_id and i.concurrency and not i.leaving for i in self._instances.values())
+        return any(
+            i.version.id == version_id and i.concurrency and not i.leaving
+            for i in self._instances.values()
+        )
 
     # --- what instances report
 
-    def emit(self, events: list[Event]) -> None:
+    def emit(self, events: Sequence[Event]) -> None:
         self.events(events)
 
     def ready(self, instance: Instance) -> None:
@@ -106,7 +117,9 @@ class WorkerPool:
             self._enqueue(job, first=True)
         if not self._stopping:
             failed = self._take(instance.version.id) if instance.setup_failure("") else []
-            events = [event for job in failed if (event := instance.setup_failure(job.prediction_id))]
+            events = [
+                event for job in failed if (event := instance.setup_failure(job.prediction_id))
+            ]
             if events:
                 self.events(events)
             self._advance()
@@ -149,7 +162,9 @@ class WorkerPool:
 
     def _advance(self) -> None:
         while self._queue and not self._stopping:
-            running = Counter(r.job.owner for i in self._instances.values() for r in i.running.values())
+            running = Counter(
+                r.job.owner for i in self._instances.values() for r in i.running.values()
+            )
             occupants = [instance.occupant() for instance in self._instances.values()]
             decision = decide(self._groups(), occupants, self.devices, running)
             match decision:
@@ -158,7 +173,9 @@ class WorkerPool:
                 case Launch():
                     self._launch(decision)
                 case Refuse(version=version, reason=reason):
-                    self.events([messages.Failed(job.prediction_id, reason) for job in self._take(version)])
+                    self.events(
+                        [messages.Failed(job.prediction_id, reason) for job in self._take(version)]
+                    )
                 case None:
                     return
 
@@ -175,10 +192,14 @@ class WorkerPool:
 
     def _launch(self, launch: Launch) -> None:
         device = next(device for device in self.devices if device.name == launch.device)
-        version = next(queued[0].version for key, queued in self._queue.items() if key[0] == launch.version)
+        version = next(
+            queued[0].version for key, queued in self._queue.items() if key[0] == launch.version
+        )
         self._numbers += 1
         name = f"{self._numbers}-{version.id[:8]}"
-        instance = Instance(name, version, device, launch.memory, self._work / name, self._limits, self)
+        instance = Instance(
+            name, version, device, launch.memory, self._work / name, self._limits, self
+        )
         self._instances[name] = instance
         evicted = [self._instances[each] for each in launch.evict]
         for each in evicted:
@@ -190,7 +211,9 @@ class WorkerPool:
             await each.left()
         environment = instance.device.environment
         try:
-            child = self._take_spare(instance) or await ChildProcess.start(instance.version.code.python, environment)
+            child = self._take_spare(instance) or await ChildProcess.start(
+                instance.version.code.python, environment
+            )
             await instance.start(child)
         except OSError as error:
             instance.exited(f"could not be started: {error}")
@@ -198,7 +221,9 @@ class WorkerPool:
     # --- spare children
 
     def _take_spare(self, instance: Instance) -> ChildProcess | None:
-        """A child that has already imported what takes long. Only where nothing has to be set before those imports."""
+        """A child that has already imported what takes long. Only where nothing has to be set
+        before those imports.
+        """
         version = instance.version
         if not version.heavy or version.code.python or version.code.environment:
             return None
@@ -212,8 +237,11 @@ class WorkerPool:
         while self._settings.spares and not self._stopping:
             await asyncio.sleep(_TICK)
             self._spares = [child for child in self._spares if not child.gone.is_set()]
-            # An instance that loads has the machine to itself: its person waits, nobody waits for a spare.
-            if len(self._spares) < self._settings.spares and not any(i.loading for i in self._instances.values()):
+            # An instance that loads has the machine to itself: its person waits, nobody waits for a
+            # spare.
+            if len(self._spares) < self._settings.spares and not any(
+                i.loading for i in self._instances.values()
+            ):
                 self._spares.append(await ChildProcess.start(None, {}, warm=True))
 
     # --- once a second
@@ -233,7 +261,9 @@ class WorkerPool:
 
     def _announce(self) -> None:
         """Tells those who wait what they wait for, where that has changed."""
-        waiting = sorted((job for queued in self._queue.values() for job in queued), key=lambda job: job.order)
+        waiting = sorted(
+            (job for queued in self._queue.values() for job in queued), key=lambda job: job.order
+        )
         loading = {i.version.id: i for i in self._instances.values() if i.loading}
         events: list[Event] = []
         ahead: Counter[str] = Counter()
@@ -249,22 +279,32 @@ class WorkerPool:
             self.events(events)
 
     async def _watch_memory(self) -> None:
-        """Ends the largest instance on the CPU when all together hold more than models may, before the system picks a victim."""
+        """Ends the largest instance on the CPU when all together hold more than models may, before
+        the system picks a victim.
+        """
         cpu = next((device for device in self.devices if not device.gpu), None)
-        held = {i.id: i.pid for i in self._instances.values() if i.device is cpu and i.pid and not i.leaving}
+        held = {
+            i.id: i.pid
+            for i in self._instances.values()
+            if i.device is cpu and i.pid and not i.leaving
+        }
         if cpu is None or not held:
             return
-        sizes = await asyncio.to_thread(lambda: {id: _resident(pid) for id, pid in held.items() if pid})
+        sizes = await asyncio.to_thread(
+            lambda: {id: _resident(pid) for id, pid in held.items() if pid}
+        )
         for id, size in sizes.items():
             if id in self._instances:
                 version_id = self._instances[id].version.id
-                self._measured[version_id] = min(cpu.memory, max(size, self._measured.get(version_id, 0)))
+                self._measured[version_id] = min(
+                    cpu.memory, max(size, self._measured.get(version_id, 0))
+                )
         if sum(sizes.values()) > cpu.memory:
             largest = max(sizes, key=lambda id: sizes[id])
             if largest in self._instances:
                 self._instances[largest].leave(
-                    f"The model held {sizes[largest] / 1e9:.1f} GB of memory; all models together may hold "
-                    f"{cpu.memory / 1e9:.1f} GB on this machine, so it was stopped."
+                    f"The model held {sizes[largest] / 1e9:.1f} GB of memory and was stopped: "
+                    f"all models together may hold {cpu.memory / 1e9:.1f} GB here."
                 )
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:

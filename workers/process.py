@@ -1,4 +1,6 @@
-"""One child process and the socket to it. Knows messages, not models: a spare is one of these that nobody has loaded yet."""
+"""One child process and the socket to it. Knows messages, not models: a spare is one of these that
+nobody has loaded yet.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ import msgspec
 
 from model_registry.spec import Code
 from workers.devices import Device
-from workers.messages import FromChild, Frames, Load, Message, frame
+from workers.messages import Frames, FromChild, Load, Message, frame
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,10 +36,11 @@ class Listener(Protocol):
 
 
 class ChildProcess(asyncio.Protocol):
-    """Starts with `start`, ends with `kill` or by itself; either way `exited` is the last thing that its listener hears.
+    """Starts with `start`, ends with `kill` or by itself; either way `exited` is the last thing
+    that its listener hears.
 
-    What the process writes to its standard streams below Python arrives as text through `printed`, always before a message that the child
-    sent after it.
+    What the process writes to its standard streams below Python arrives as text through `printed`,
+    always before a message that the child sent after it.
     """
 
     def __init__(self) -> None:
@@ -51,7 +54,9 @@ class ChildProcess(asyncio.Protocol):
         self._failure = ""
 
     @classmethod
-    async def start(cls, python: str | None, environment: Mapping[str, str], warm: bool = False) -> ChildProcess:
+    async def start(
+        cls, python: str | None, environment: Mapping[str, str], warm: bool = False
+    ) -> ChildProcess:
         """A new child that waits for `Load`. `warm`: it imports the heavy libraries meanwhile."""
         loop = asyncio.get_running_loop()
         child = cls()
@@ -182,7 +187,9 @@ def _reason(code: int | None) -> str:
 
 
 def load_message(code: Code, device: Device, work: Path) -> Load:
-    """What a child has to be told to load `code` on `device`. A spare learns here which devices it may see."""
+    """What a child has to be told to load `code` on `device`. A spare learns here which devices it
+    may see.
+    """
     return Load(
         folder=code.folder,
         target=code.target,

@@ -1,10 +1,14 @@
-"""Which queued prediction starts where next, and what must leave first. Pure: no clock, no process, nothing is changed here.
+"""Which queued prediction starts where next, and what must leave first. Pure: no clock, no process,
+nothing is changed here.
 
 The rules, in order:
 
-1. A warm instance with a free slot takes a prediction of its version: of the owner who has least running, then the oldest.
-2. Else the oldest that needs an instance gets one: beside what runs if it fits, else in place of idle instances, least recently used first.
-3. A prediction that waits for room is overtaken by at most MAX_OVERTAKEN younger ones; from then on only older ones start, so that what
+1. A warm instance with a free slot takes a prediction of its version: of the owner who has least
+   running, then the oldest.
+2. Else the oldest that needs an instance gets one: beside what runs if it fits, else in place of
+   idle instances, least recently used first.
+3. A prediction that waits for room is overtaken by at most MAX_OVERTAKEN younger ones; from then on
+   only older ones start, so that what
    holds the room falls idle.
 4. What can never fit is refused, with what it needs and what there is.
 """
@@ -18,12 +22,16 @@ from workers.devices import GIB, Device
 
 MAX_OVERTAKEN = 32
 ASSUMED_MEMORY = {False: 1 * GIB, True: 8 * GIB}
-"""What an instance is taken to need, on CPU and on a GPU, as long as neither its spec nor an earlier run has said."""
+"""What an instance is taken to need, on CPU and on a GPU, as long as neither its spec nor an
+earlier run has said.
+"""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The waiting predictions of one version and one owner. `oldest` is the place of the first in the whole queue's order."""
+    """The waiting predictions of one version and one owner. `oldest` is the place of the first in
+    the whole queue's order.
+    """
 
     version: str
     owner: str
@@ -36,7 +44,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Occupant:
-    """An instance as the scheduler sees it. `used` orders by last use; a leaving one only takes room."""
+    """An instance as the scheduler sees it. `used` orders by last use; a leaving one only takes
+    room.
+    """
 
     id: str
     version: str
@@ -84,13 +94,22 @@ def decide(
     devices: Sequence[Device],
     running: Mapping[str, int],
 ) -> Decision | None:
-    """The next thing to do, None when all that waits has to wait on. `running` counts running predictions per owner."""
+    """The next thing to do, None when all that waits has to wait on. `running` counts running
+    predictions per owner.
+    """
     by_age = sorted(groups, key=lambda group: group.oldest)
-    barrier = next((g.oldest for g in by_age if g.overtaken >= MAX_OVERTAKEN and not _served(g, occupants)), None)
+    barrier = next(
+        (g.oldest for g in by_age if g.overtaken >= MAX_OVERTAKEN and not _served(g, occupants)),
+        None,
+    )
     allowed = [group for group in by_age if barrier is None or group.oldest <= barrier]
 
     for group in sorted(allowed, key=lambda group: (running.get(group.owner, 0), group.oldest)):
-        warm = [o for o in occupants if o.version == group.version and o.free_slots > 0 and not o.leaving]
+        warm = [
+            o
+            for o in occupants
+            if o.version == group.version and o.free_slots > 0 and not o.leaving
+        ]
         if warm:
             return Feed(group.version, group.owner, max(warm, key=lambda o: o.free_slots).id)
 
@@ -105,7 +124,9 @@ def _served(group: Group, occupants: Sequence[Occupant]) -> bool:
     return any(o.version == group.version and not o.leaving for o in occupants)
 
 
-def _place(group: Group, occupants: Sequence[Occupant], devices: Sequence[Device]) -> Decision | None:
+def _place(
+    group: Group, occupants: Sequence[Occupant], devices: Sequence[Device]
+) -> Decision | None:
     candidates = [d for d in devices if d.gpu] if group.gpu else [d for d in devices if not d.gpu]
     candidates = candidates or list(devices)
     own = [o for o in occupants if o.version == group.version and not o.leaving]
@@ -115,7 +136,11 @@ def _place(group: Group, occupants: Sequence[Occupant], devices: Sequence[Device
     refusals = []
     choices: list[tuple[int, float, Launch]] = []
     for device in candidates:
-        need = group.memory if group.memory is not None else min(ASSUMED_MEMORY[device.gpu], device.memory)
+        need = (
+            group.memory
+            if group.memory is not None
+            else min(ASSUMED_MEMORY[device.gpu], device.memory)
+        )
         if need > device.memory:
             refusals.append(f"{device.hardware} has {_gigabytes(device.memory)}")
             continue
@@ -131,12 +156,17 @@ def _place(group: Group, occupants: Sequence[Occupant], devices: Sequence[Device
         return min(choices, key=lambda choice: choice[:2])[2]
     if len(refusals) == len(candidates):
         need_text = _gigabytes(group.memory or 0)
-        return Refuse(group.version, f"It needs {need_text} of memory; {', '.join(refusals)}. It can never fit here.")
+        return Refuse(
+            group.version,
+            f"It needs {need_text} of memory; {', '.join(refusals)}. It can never fit here.",
+        )
     return None
 
 
 def _make_room(device: Device, need: int, there: Sequence[Occupant]) -> list[Occupant] | None:
-    """The idle instances that have to leave `device` for `need` bytes; None if even that is not enough."""
+    """The idle instances that have to leave `device` for `need` bytes; None if even that is not
+    enough.
+    """
     if sum(o.loading for o in there) >= device.max_loading:
         return None
     memory = sum(o.memory for o in there)

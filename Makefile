@@ -1,0 +1,55 @@
+# Every command of the project. `make run` and `make test` set up all that they need.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+SOURCES := app.py settings.py errors.py api cog components model_registry predictions workers bench tests
+
+.PHONY: run test check fix types browser bench clean
+
+run: .venv/ready
+	$(BIN)/python app.py $(ARGS)
+
+test: .venv/tested browser
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy app.py api components predictions workers model_registry cog
+	$(BIN)/python -m pytest -q $(ARGS)
+
+# What must pass before a commit: all of `test` but what needs a browser or the real weights.
+check: .venv/tested
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy app.py api components predictions workers model_registry cog
+	$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+
+fix: .venv/tested
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: .venv/tested
+	for each in overhead stream start; do $(BIN)/python -m bench.$$each || exit 1; done
+
+.venv/ready: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Atelier needs Python 3.10 or newer; set PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/tested: .venv/ready requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+# The browser tests drive a real Chromium. Where Debian's package may be installed, it is.
+browser:
+ifeq ($(CHROMIUM),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "No Chromium found: the browser tests need it. Install it: apt-get install chromium"; \
+		test -z "$$CI"; \
+	fi
+endif
+
+clean:
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache
