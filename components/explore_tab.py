@@ -1,0 +1,51 @@
+"""The Explore tab: what there is to run, as cards by category, starters first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import gradio as gr
+
+from components import facts
+from model_registry.spec import Model
+from predictions.service import PredictionService
+
+# A card is a link, so that it opens in a new tab as well; a plain click stays on the page.
+OPEN_CARD = """
+element.addEventListener('click', (event) => {
+    const card = event.target.closest('[data-model]');
+    if (!card || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    trigger('click', {model: card.dataset.model});
+});
+"""
+
+
+class ExploreTab:
+    def __init__(self, service: PredictionService) -> None:
+        self._service = service
+        search = gr.Textbox(
+            placeholder="Search models …", show_label=False, container=False, label="search models", elem_id="find"
+        )
+        self.cards = gr.HTML(self._cards(""), js_on_load=OPEN_CARD, elem_id="cards")
+        search.input(
+            self._cards, search, self.cards, show_progress="hidden", concurrency_limit=None, api_visibility="private"
+        )
+
+    def _cards(self, text: str) -> str:
+        models = self._service.catalog.search(text) if text.strip() else self._service.catalog.models()
+        return cards_html(models)
+
+
+def cards_html(models: Sequence[Model]) -> str:
+    """Sections of cards: starters, then every category by its name."""
+    sections: dict[str, list[Model]] = {}
+    for model in sorted(models, key=lambda each: (not each.toy, each.category, each.id)):
+        sections.setdefault("Starters" if model.toy else model.category.capitalize(), []).append(model)
+    if not sections:
+        return '<p class="placeholder">No model answers to that.</p>'
+    return "".join(
+        f'<section><h2>{escape(name)}</h2><div class="grid">{"".join(facts.card_html(each) for each in group)}</div></section>'
+        for name, group in sections.items()
+    )

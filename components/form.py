@@ -1,0 +1,88 @@
+"""One model's form: its fields in order, what is seldom used behind "more", problems shown where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from components import input_widgets
+from components.input_fields import MISSING, Field, InputKind
+from errors import Problem
+
+ALL_SHOWN = 6
+"""So many inputs are all shown; of more, those after the first `FIRST_SHOWN` are behind "more" unless required."""
+FIRST_SHOWN = 5
+
+MEDIA = (InputKind.IMAGE, InputKind.AUDIO, InputKind.VIDEO)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A field on the page. `note` is the component that carries its description or its problem."""
+
+    field: Field
+    component: Component
+    note: Component
+
+
+def draw(fields: Sequence[Field], values: Mapping[str, Any]) -> list[Drawn]:
+    """Adds the fields to the page, filled with `values` or their defaults; in schema order whatever group they are in."""
+    first, more, deprecated = groups(fields)
+    drawn = [_draw(field, values) for field in first]
+    for name, group in (("more", more), ("deprecated", deprecated)):
+        if group:
+            touched = any(field.name in values and values[field.name] != field.default for field in group)
+            with gr.Accordion(f"{name} ({len(group)})", open=touched, elem_classes=["quiet"]):
+                drawn += [_draw(field, values) for field in group]
+    position = {field.name: at for at, field in enumerate(fields)}
+    return sorted(drawn, key=lambda each: position[each.field.name])
+
+
+def groups(fields: Sequence[Field]) -> tuple[list[Field], list[Field], list[Field]]:
+    """What is shown first, what is behind "more", what is deprecated."""
+    current = [field for field in fields if not field.deprecated]
+    deprecated = [field for field in fields if field.deprecated]
+    if len(current) <= ALL_SHOWN:
+        return current, [], deprecated
+    first = [field for at, field in enumerate(current) if field.required or at < FIRST_SHOWN]
+    return first, [field for field in current if field not in first], deprecated
+
+
+def _draw(field: Field, values: Mapping[str, Any]) -> Drawn:
+    value = input_widgets.shown(field, values)
+    if not input_widgets.KINDS[field.kind].captioned:
+        component = input_widgets.widget(field, value)
+        return Drawn(field, component, component)
+    with gr.Column(elem_classes=["captioned"]):
+        note = gr.Markdown(caption(field), elem_classes=["caption"])
+        component = input_widgets.widget(field, value)
+    return Drawn(field, component, note)
+
+
+def caption(field: Field, problem: str = "") -> str:
+    return "\n\n".join(part for part in (f"**{field.label}**", problem or field.description) if part)
+
+
+def inputs(fields: Iterable[Field], raws: Iterable[Any]) -> dict[str, Any]:
+    """The inputs that the widgets' values stand for; what is unset is not among them."""
+    read = {field.name: input_widgets.read(field, raw) for field, raw in zip(fields, raws, strict=True)}
+    return {name: value for name, value in read.items() if value is not MISSING}
+
+
+def notes(drawn: Iterable[Drawn], problems: Iterable[Problem]) -> dict[Component, Any]:
+    """Updates that show each problem on its field and clear the others."""
+    said: dict[str, list[str]] = {}
+    for problem in problems:
+        said.setdefault(problem.field.partition(".")[0], []).append(problem.message)
+    return {each.note: _note(each, " ".join(said.get(each.field.name, ()))) for each in drawn}
+
+
+def _note(drawn: Drawn, problem: str) -> Any:
+    classes = ["invalid"] if problem else []
+    if drawn.note is drawn.component:
+        return gr.update(info=problem or drawn.field.description or None, elem_classes=["field", *classes])
+    return gr.update(value=caption(drawn.field, problem), elem_classes=["caption", *classes])

@@ -1,0 +1,213 @@
+"""A prediction's output → what it is shown as: text, pictures, players, files, JSON. One row of `VIEWS` per kind."""
+
+from __future__ import annotations
+
+import enum
+import json
+import mimetypes
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+
+from components import wording
+from model_registry.spec import Version
+from workers.messages import FILE
+
+
+class ViewKind(enum.Enum):
+    TEXT = "text"
+    IMAGE = "image"
+    GALLERY = "gallery"
+    AUDIO = "audio"
+    VIDEO = "video"
+    MODEL = "model"
+    FILES = "files"
+    JSON = "json"
+
+
+@dataclass(frozen=True)
+class ShownFile:
+    """A stored file as the page refers to it. `size` in bytes, None where nobody asked."""
+
+    url: str
+    name: str
+    content_type: str
+    size: int | None = None
+
+    @property
+    def kind(self) -> ViewKind:
+        family, _, subtype = self.content_type.partition("/")
+        if family == "model" or PurePosixPath(self.name).suffix.lower() in (".glb", ".gltf", ".obj", ".stl", ".ply", ".splat"):
+            return ViewKind.MODEL
+        # Pictures that browsers cannot draw are files.
+        if family == "image" and subtype not in ("png", "jpeg", "gif", "webp", "avif", "bmp"):
+            return ViewKind.FILES
+        return {"image": ViewKind.IMAGE, "audio": ViewKind.AUDIO, "video": ViewKind.VIDEO}.get(family, ViewKind.FILES)
+
+
+@dataclass(frozen=True)
+class View:
+    """One thing to show. `value` is text, JSON text, one `ShownFile`, or a tuple of them for galleries and files."""
+
+    kind: ViewKind
+    value: Any
+    label: str = ""
+
+
+def shown_file(reference: str, origin: str = "", content_type: str | None = None, size: int | None = None) -> ShownFile:
+    """A file from how predictions refer to it, `<id>/<name>`; its type is guessed from the name unless it is given."""
+    name = reference.rpartition("/")[2]
+    guessed = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return ShownFile(f"{origin}/v1/outputs/{quote(reference)}", name, guessed, size)
+
+
+def references(value: Any) -> set[str]:
+    """Every file that an input or output refers to."""
+    if isinstance(value, Mapping):
+        if isinstance(reference := value.get(FILE), str):
+            return {reference}
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return set()
+    return {reference for each in value for reference in references(each)}
+
+
+def views(version: Version | None, output: Any, files: Mapping[str, ShownFile]) -> tuple[View, ...]:
+    """What to show for an output, in order. `version` is None when nobody knows it any more; `files` holds `references(output)`."""
+    if version is not None and version.concatenates and isinstance(output, (list, tuple)):
+        text = "".join(each if isinstance(each, str) else json.dumps(each) for each in output)
+        return (View(ViewKind.TEXT, text),) if text else ()
+    return _views(output, files, "")
+
+
+def _views(value: Any, files: Mapping[str, ShownFile], label: str) -> tuple[View, ...]:
+    if value is None or value in ((), [], {}, ""):
+        return ()
+    if isinstance(value, str):
+        return (View(ViewKind.TEXT, value, label),)
+    if isinstance(value, Mapping):
+        if isinstance(reference := value.get(FILE), str):
+            return _file_views((reference,), files, label)
+        return _field_views(value, files, label)
+    if isinstance(value, (list, tuple)):
+        return _list_views(value, files, label)
+    return (View(ViewKind.TEXT, json.dumps(value), label),)
+
+
+def _field_views(value: Mapping[str, Any], files: Mapping[str, ShownFile], label: str) -> tuple[View, ...]:
+    """Objects field by field; one inside another only where it holds files, else as JSON."""
+    if label and not references(value):
+        return (View(ViewKind.JSON, as_json(value), label),)
+    prefix = f"{label}." if label else ""
+    return tuple(view for name, each in value.items() for view in _views(each, files, prefix + str(name)))
+
+
+def _list_views(value: list[Any] | tuple[Any, ...], files: Mapping[str, ShownFile], label: str) -> tuple[View, ...]:
+    if all(isinstance(each, str) for each in value):
+        return (View(ViewKind.TEXT, "\n\n".join(value), label),)
+    if all(isinstance(each, Mapping) and isinstance(each.get(FILE), str) for each in value):
+        return _file_views(tuple(each[FILE] for each in value), files, label)
+    if all(isinstance(each, Mapping) and {"start", "end", "text"} <= each.keys() for each in value):
+        return (View(ViewKind.TEXT, "\n\n".join(_transcript_line(each) for each in value), label),)
+    if references(value):
+        return tuple(view for at, each in enumerate(value, 1) for view in _views(each, files, f"{label} {at}".strip()))
+    return (View(ViewKind.JSON, as_json(value), label),)
+
+
+def _file_views(given: tuple[str, ...], files: Mapping[str, ShownFile], label: str) -> tuple[View, ...]:
+    shown = tuple(files.get(each) or shown_file(each) for each in given)
+    if len(shown) == 1 and shown[0].kind is not ViewKind.FILES:
+        return (View(shown[0].kind, shown[0], label),)
+    if all(each.kind is ViewKind.IMAGE for each in shown):
+        return (View(ViewKind.GALLERY, shown, label),)
+    players = tuple(View(each.kind, each, label or each.name) for each in shown if each.kind is not ViewKind.FILES)
+    rest = tuple(each for each in shown if each.kind is ViewKind.FILES)
+    return (*players, View(ViewKind.FILES, rest, label)) if rest else players
+
+
+def _transcript_line(segment: Mapping[str, Any]) -> str:
+    minutes, rest = divmod(float(segment["start"] or 0), 60)
+    return f"`{minutes:.0f}:{rest:04.1f}` {str(segment['text']).strip()}"
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+# --- views → components
+
+
+def _text(view: View) -> None:
+    gr.Markdown(view.value, line_breaks=True, elem_classes=["reading"], buttons=["copy"])
+
+
+def _image(view: View) -> None:
+    gr.Image(view.value.url, show_label=False, interactive=False, buttons=["download", "fullscreen"], elem_classes=["picture"])
+
+
+def _gallery(view: View) -> None:
+    columns = 2 if len(view.value) <= 4 else 3
+    gr.Gallery(
+        [each.url for each in view.value],
+        show_label=False,
+        interactive=False,
+        columns=columns,
+        object_fit="contain",
+        height="auto",
+        buttons=["download", "fullscreen"],
+        elem_classes=["picture"],
+    )
+
+
+def _audio(view: View) -> None:
+    gr.Audio(view.value.url, show_label=False, interactive=False, buttons=["download"], elem_classes=["player"])
+
+
+def _video(view: View) -> None:
+    gr.Video(view.value.url, show_label=False, interactive=False, buttons=["download"], elem_classes=["picture"])
+
+
+def _model(view: View) -> None:
+    gr.Model3D(view.value.url, show_label=False, interactive=False, height=480, elem_classes=["picture"])
+
+
+def _files(view: View) -> None:
+    gr.HTML(files_html(view.value), js_on_load=None, elem_classes=["files"])
+
+
+def _json(view: View) -> None:
+    gr.Code(view.value, language="json", interactive=False, show_label=False, max_lines=24, buttons=["copy"])
+
+
+VIEWS: Mapping[ViewKind, Callable[[View], None]] = {
+    ViewKind.TEXT: _text,
+    ViewKind.IMAGE: _image,
+    ViewKind.GALLERY: _gallery,
+    ViewKind.AUDIO: _audio,
+    ViewKind.VIDEO: _video,
+    ViewKind.MODEL: _model,
+    ViewKind.FILES: _files,
+    ViewKind.JSON: _json,
+}
+
+
+def draw(given: tuple[View, ...]) -> None:
+    """Adds the views to the page, each under its label."""
+    for view in given:
+        if view.label:
+            gr.Markdown(view.label, elem_classes=["caption"])
+        VIEWS[view.kind](view)
+
+
+def files_html(files: tuple[ShownFile, ...]) -> str:
+    """Links that save the files."""
+    return "".join(
+        f'<a href="{escape(each.url)}" download="{escape(each.name)}">{escape(each.name)}'
+        f"{f' <small>{wording.size(each.size)}</small>' if each.size is not None else ''}</a>"
+        for each in files
+    )

@@ -1,0 +1,93 @@
+"""The page: header and three tabs over one prediction service. Every handler only follows; nothing here runs a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+
+from components.explore_tab import ExploreTab
+from components.history_tab import HistoryTab
+from components.run_tab import RunTab
+from components.theme import theme
+from predictions.service import PredictionService
+
+HERE = Path(__file__).parent
+CSS = HERE / "atelier.css"
+SCRIPT = HERE / "atelier.js"
+
+# Gradio keeps copies of uploads and previews; an hour later nobody needs them.
+CACHE_CHECK, CACHE_AGE = 3600, 3600
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+
+
+def build(service: PredictionService) -> gr.Blocks:
+    """The page over `service`, ready to be mounted."""
+    with gr.Blocks(
+        title="Atelier", analytics_enabled=False, fill_width=True, delete_cache=(CACHE_CHECK, CACHE_AGE)
+    ) as page:
+        with gr.Row(elem_id="header"):
+            gr.HTML('<a class="brand" href="/">Atelier</a>', js_on_load=None)
+            dark = gr.Button("◐", elem_id="dark", variant="secondary", size="sm")
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Explore", id="explore") as explore_tab:
+                explore = ExploreTab(service)
+            with gr.Tab("Run", id="run") as run_tab:
+                run = RunTab(service)
+            with gr.Tab("History", id="history") as history_tab:
+                history = HistoryTab(service, run)
+        dark.click(None, None, None, js="() => atelier.toggleDark()")
+        _wire(page, tabs, explore, run, history)
+        for tab in (explore_tab, run_tab):
+            tab.select(lambda: gr.update(active=False), None, history.timer, **QUIET)
+        history_tab.select(lambda: gr.update(active=True), None, history.timer, **QUIET)
+        history_tab.select(history.refresh, history.refresh_inputs, history.listing, **QUIET)
+    return page
+
+
+def _wire(page: gr.Blocks, tabs: gr.Tabs, explore: ExploreTab, run: RunTab, history: HistoryTab) -> None:
+    """What leads from one tab to another, and what a link opens."""
+    shows_run = [tabs, *run.open_outputs]
+
+    async def follow_link(request: gr.Request) -> dict[Any, Any]:
+        prediction, model = request.query_params.get("prediction"), request.query_params.get("model")
+        updates = await run.open_link(prediction, model)
+        if prediction or model:
+            return {**updates, tabs: gr.update(selected="run")}
+        return {**updates, run.link: ""}
+
+    async def open_card(event: gr.EventData) -> dict[Any, Any]:
+        return {**await run.open(event.model), tabs: gr.update(selected="run")}
+
+    async def use_again(prediction_id: str | None) -> dict[Any, Any]:
+        return {**await history.use_again(prediction_id), tabs: gr.update(selected="run")}
+
+    async def run_example() -> dict[Any, Any]:
+        return {**await history.run_example(), tabs: gr.update(selected="run")}
+
+    page.load(follow_link, None, shows_run, **QUIET)
+    explore.cards.click(open_card, None, shows_run, cancels=[run.following], **QUIET)
+    history.again.click(use_again, history.opened_id, shows_run, cancels=[run.following], **QUIET)
+    history.example.click(run_example, None, shows_run, cancels=[run.following], **QUIET)
+
+
+def mount(app: Any, service: PredictionService) -> Any:
+    """The FastAPI `app` with the page at its root, beside whatever routes it has already."""
+    return gr.mount_gradio_app(
+        app,
+        build(service),
+        path="/",
+        theme=theme(),
+        css_paths=[CSS],
+        js=SCRIPT.read_text(encoding="utf-8"),
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        show_error=True,
+        max_file_size=service.files.limit,
+    )
