@@ -1,0 +1,150 @@
+"""The database: what is saved is there, whole and in order, and the newest state wins."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from predictions import store as store_module
+from predictions.prediction import Prediction, Status
+from predictions.store import Filter, Store, new_id
+from workers import messages
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "atelier.db")
+    yield store
+    store.close()
+
+
+def prediction(number=0, **more):
+    fields = {
+        "id": f"p{number:03}",
+        "model": "local/echo",
+        "version": "0" * 64,
+        "input": {"text": f"Text № {number}"},
+        "created_at": 1000.0 + number,
+    }
+    return Prediction(**{**fields, **more})
+
+
+async def test_a_prediction_comes_back_as_it_was_saved(store):
+    saved = prediction(
+        status=Status.SUCCEEDED,
+        output=({messages.FILE: "abc/x.png"}, "text"),
+        logs="line\n",
+        metrics={"a": {"b": 1}},
+        started_at=1001.5,
+        completed_at=1002.5,
+        predict_time=1.0,
+        hardware="cpu",
+        cost=0.1,
+        webhook="http://x/y?z",
+        webhook_events_filter=("completed",),
+    )
+    await store.save(saved)
+    assert await store.get(saved.id) == saved
+    assert await store.get("unknown") is None
+
+
+async def test_saves_that_gather_commit_together_and_the_newest_state_wins(store):
+    saves = []
+    for number in range(200):
+        store.save_soon(prediction(number, logs="old"))
+        saves.append(store.save(prediction(number, logs="new")))
+    await asyncio.gather(*saves)
+    page = await store.list(Filter(), 500)
+    assert [p.logs for p in page.predictions] == ["new"] * 200
+
+
+async def test_what_has_not_ended_is_the_queue_oldest_first(store):
+    for number, status in enumerate(
+        [Status.STARTING, Status.SUCCEEDED, Status.PROCESSING, Status.STARTING]
+    ):
+        store.save_soon(prediction(number, status=status))
+    await store.save(prediction(9))
+    assert [p.id for p in await store.unfinished()] == ["p000", "p002", "p003", "p009"]
+
+
+async def test_pages_stay_where_they_are_when_new_rows_arrive(store):
+    await asyncio.gather(*(store.save(prediction(n)) for n in range(25)))
+    first = await store.list(Filter(), 10)
+    await asyncio.gather(*(store.save(prediction(n)) for n in range(100, 110)))
+    second = await store.list(Filter(), 10, before=first.next)
+    third = await store.list(Filter(), 10, before=second.next)
+    ids = [p.id for page in (first, second, third) for p in page.predictions]
+    assert ids == [f"p{n:03}" for n in range(24, -1, -1)]
+    assert third.next is None
+    back = await store.list(Filter(), 10, after=third.previous)
+    assert back.predictions == second.predictions
+    assert first.previous is None
+
+
+async def test_predictions_of_the_same_moment_are_each_listed_once(store):
+    await asyncio.gather(*(store.save(prediction(n, created_at=5.0)) for n in range(7)))
+    seen, before = [], None
+    while True:
+        page = await store.list(Filter(), 2, before=before)
+        seen += [p.id for p in page.predictions]
+        if page.next is None:
+            break
+        before = page.next
+    assert seen == [f"p{n:03}" for n in range(6, -1, -1)]
+
+
+async def test_filters_and_totals_count_the_same_predictions(store):
+    rows = [
+        prediction(0, status=Status.SUCCEEDED, predict_time=1.5, cost=0.25),
+        prediction(1, status=Status.FAILED, predict_time=0.5, cost=0.25, model="other/model"),
+        prediction(2, input={"text": '100 % "quoted" Größe'}, predict_time=2.0, cost=0.5),
+    ]
+    await asyncio.gather(*map(store.save, rows))
+    cases = [
+        (Filter(), 3, 4.0, 1.0),
+        (Filter(model="local/echo"), 2, 3.5, 0.75),
+        (Filter(status=Status.FAILED), 1, 0.5, 0.25),
+        (Filter(search='% "QUOTED"'), 1, 2.0, 0.5),
+        (Filter(search="größe"), 1, 2.0, 0.5),
+        (Filter(search="_"), 0, 0.0, 0.0),
+        (Filter(created_after=1001.0, created_before=1002.0), 1, 0.5, 0.25),
+    ]
+    for wanted, count, seconds, cost in cases:
+        totals = await store.totals(wanted)
+        found = (totals.count, totals.predict_time, totals.cost)
+        assert found == (count, seconds, cost), wanted
+        assert len((await store.list(wanted, 10)).predictions) == count
+
+
+async def test_a_refused_write_is_told_to_who_waits_and_later_ones_go_on(store):
+    with pytest.raises(Exception, match="NOT NULL"):
+        await store.save(prediction(0, model=None))
+    await store.save(prediction(1))
+    assert (await store.list(Filter(), 10)).predictions == (prediction(1),)
+
+
+def test_an_old_database_is_upgraded_and_keeps_its_rows(tmp_path, monkeypatch):
+    path = tmp_path / "atelier.db"
+    Store(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+
+    def add_a_column(connection):
+        connection.exec_driver_sql("ALTER TABLE predictions ADD COLUMN stars INTEGER")
+
+    monkeypatch.setattr(store_module, "MIGRATIONS", (*store_module.MIGRATIONS[:1], add_a_column))
+    Store(path).close()
+    with sqlite3.connect(path) as connection:
+        names = [row[1] for row in connection.execute("PRAGMA table_info(predictions)")]
+        assert "stars" in names
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    connection.close()
+
+
+def test_ids_are_26_characters_that_need_no_escaping():
+    ids = {new_id() for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(len(i) == 26 and i.isalnum() and i == i.lower() for i in ids)
