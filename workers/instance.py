@@ -110,6 +110,9 @@ class Instance:
     def loading(self) -> bool:
         return self.concurrency == 0 and not self.leaving
 
+    def loading_for(self, version_id: str) -> bool:
+        return self.loading and self.version.id == version_id
+
     @property
     def pid(self) -> int | None:
         return self._child.pid if self._child is not None else None

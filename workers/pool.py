@@ -76,8 +76,8 @@ class WorkerPool:
         job.order = self._order
         self._enqueue(job)
         self._advance()
-        if self._is_queued(job):
-            self._announce()
+        if job.attempts == 0 and self._has_queued(job):
+            self._announce_first(job)
 
     def cancel(self, prediction_id: str) -> None:
         """Stops a prediction wherever it is. The record is the caller's: no event is owed for it
@@ -133,8 +133,9 @@ class WorkerPool:
         else:
             queued.append(job)
 
-    def _is_queued(self, job: Job) -> bool:
-        return job in self._queue.get((job.version.id, job.owner), ())
+    def _has_queued(self, job: Job) -> bool:
+        queued = self._queue.get((job.version.id, job.owner))
+        return bool(queued) and queued[-1] is job
 
     def _take(self, version_id: str) -> list[Job]:
         """Everything that waits for a version, taken out of the queue."""
@@ -258,6 +259,15 @@ class WorkerPool:
         for instance in list(self._instances.values()):
             if instance.occupant().evictable and instance.used < longest:
                 instance.leave()
+
+    def _announce_first(self, job: Job) -> None:
+        """What a new prediction waits for. Those before it are told once a second, all together."""
+        version_id = job.version.id
+        waiting = sum(len(queued) for key, queued in self._queue.items() if key[0] == version_id)
+        loading = next((i for i in self._instances.values() if i.loading_for(version_id)), None)
+        line = _activity(loading, waiting - 1)
+        self._announced[job.prediction_id] = line
+        self.events([messages.Waiting(job.prediction_id, line)])
 
     def _announce(self) -> None:
         """Tells those who wait what they wait for, where that has changed."""

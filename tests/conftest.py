@@ -1,0 +1,23 @@
+"""What many tests share: the tiny models, a pool, and waiting for states instead of sleeping."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+MODELS = Path(__file__).parent / "models"
+
+
+@pytest.fixture(scope="session")
+def described(tmp_path_factory):
+    """The cache of described models, shared by all tests of a session."""
+    return tmp_path_factory.mktemp("described")
+
+
+@pytest.fixture(scope="session")
+def catalog(described):
+    """The models of tests/models, described once."""
+    from model_registry.catalog import Catalog
+
+    return Catalog.load([MODELS], described)
