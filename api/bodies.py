@@ -19,6 +19,7 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 _NO_STORE = {"Cache-Control": "no-store"}
 _COMPLAINT = re.compile(r"(?P<reason>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)
+_INDEX = re.compile(r"\[(\d+)\]")
 _FIELD = re.compile("`(.*)`", re.DOTALL)
 
 
@@ -64,7 +65,7 @@ def _problem(complaint: str) -> Problem:
     """One of msgspec's complaints in Replicate's terms."""
     parts = _COMPLAINT.fullmatch(complaint)
     assert parts
-    reason, path = parts["reason"], (parts["path"] or "").replace("[...]", "")
+    reason, path = parts["reason"], _INDEX.sub(r".\1", parts["path"] or "")
     named = _FIELD.search(reason)
     if reason.startswith("Object missing") and named:
         return Problem(path, "required", f"{named[1]} is required")

@@ -18,7 +18,7 @@ _decoder = msgspec.json.Decoder(tuple[Literal["before", "after"], float, str])
 
 
 class Cursor(NamedTuple):
-    """Where a page begins: behind `before` in the list's order; or where it ends: ahead of `after`."""
+    """Where a page begins, behind `before`, or where it ends, ahead of `after`."""
 
     before: Position | None = None
     after: Position | None = None

@@ -73,7 +73,7 @@ class Rendering:
 def as_created(prediction: Prediction) -> Prediction:
     """What the answer to a create says of a prediction that has not ended.
 
-    Clients take any other status than `starting` for the end, and skip output that is there already.
+    Clients take any other status than `starting` for the end, and skip output that is there.
     """
     return replace(prediction, status=Status.STARTING, output=None, started_at=None)
 

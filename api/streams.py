@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -35,6 +35,8 @@ _UNICODE_BREAKS = re.compile("\r\n|[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 # Text that begins like this would be taken for a file by clients.
 _FILE_LIKE = ("https:", "data:")
+
+_NEXT_LINE = "\ndata: "
 
 _LAST_EVENT = re.compile(r"\d+:(-?\d{1,9})", re.ASCII)
 
@@ -97,17 +99,18 @@ class Events:
         identity = f"id: {int(time.time())}:{number}"
         frame = ""
         if prediction.status is Status.FAILED:
-            error = msgspec.json.encode({"detail": prediction.error}).decode()
-            frame = f"event: error\n{identity}\ndata: {self._break(_NEXT_LINE, error)}\n\n"
+            frame = f"event: error\n{identity}\ndata: {_json({'detail': prediction.error})}\n\n"
         return f"{frame}event: done\n{identity}\ndata: {_ENDINGS[prediction.status]}\n\n".encode()
 
     def _text(self, piece: Any) -> str:
         if isinstance(piece, dict) and FILE in piece:
             return self._links.output(piece[FILE])
-        return msgspec.json.encode(addressed(piece, self._links.output)).decode()
+        return _json(addressed(piece, self._links.output))
 
 
-_NEXT_LINE = "\ndata: "
+def _json(value: Any) -> str:
+    """All in ASCII, so that nothing in it ends a line."""
+    return json.dumps(value, separators=(",", ":"))
 
 
 async def with_heartbeats(

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.api.conftest import Http, Server
+
+TOKEN = "r8_" + "a" * 37
+
+
+@pytest.mark.parametrize("path", ["nope", "models/a", "predictions/", "files/a/b/c", "", "v1/nope"])
+def test_an_unknown_path_is_a_problem_document(http, path):
+    response = http.get(path)
+    assert response.status_code == response.json()["status"] == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json().keys() >= {"title", "detail", "status"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "predictions", "GET, POST, HEAD"),
+        ("GET", "predictions/x/cancel", "POST"),
+        ("PATCH", "files/x", "GET, DELETE, HEAD"),
+        ("POST", "streams/x", "GET, HEAD"),
+    ],
+)
+def test_a_method_that_a_path_does_not_take_is_a_405(http, method, path, allowed):
+    response = http.request(method, path)
+    assert response.status_code == response.json()["status"] == 405
+    assert response.headers["allow"] == allowed
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_v1_may_be_said_twice_and_links_say_it_once(http, server):
+    prediction = http.run("local/echo", {"text": "a"})
+    again = http.get(f"{server.url}/v1/v1/predictions/{prediction['id']}").json()
+    assert again == prediction
+    assert "/v1/v1" not in http.get(f"{server.url}/v1/v1/predictions").text
+
+
+def test_links_name_the_host_that_was_asked(http, server):
+    port = server.url.rpartition(":")[2]
+    prediction = http.run("local/echo", {"text": "a"})
+    shown = http.get(f"http://localhost:{port}/v1/predictions/{prediction['id']}").json()
+    assert shown["urls"]["get"] == f"http://localhost:{port}/v1/predictions/{prediction['id']}"
+
+
+def test_the_account_has_a_name(http):
+    assert http.get("account").json()["name"]
+
+
+def test_hardware_is_a_bare_list(http):
+    assert all(each["name"] and each["sku"] for each in http.get("hardware").json())
+
+
+def test_without_tokens_any_token_will_do(http):
+    assert http.get("account", headers={"Authorization": "Bearer what"}).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory, catalog):
+    with (
+        Server(tmp_path_factory.mktemp("closed"), catalog, tokens=["other", TOKEN]) as running,
+        Http(base_url=f"{running.url}/v1/", timeout=70) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize("header", [f"Bearer {TOKEN}", f"Token {TOKEN}", f"bearer  {TOKEN}"])
+def test_an_allowed_token_opens_the_api(closed, header):
+    assert closed.get("account", headers={"Authorization": header}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "detail"),
+    [
+        ({}, "No token was passed"),
+        ({"Authorization": ""}, "No token was passed"),
+        ({"Authorization": "Bearer"}, "No token was passed"),
+        ({"Authorization": f"Basic {TOKEN}"}, "No token was passed"),
+        ({"Authorization": f"Bearer {TOKEN[:-1]}"}, "not valid"),
+        ({"Authorization": b"Bearer other " + b"\xe4"}, "not valid"),
+    ],
+)
+def test_anything_else_is_a_401(closed, headers, detail):
+    for path in ("account", "predictions/x", "files/x"):
+        response = closed.get(path, headers=headers)
+        assert response.status_code == response.json()["status"] == 401
+        assert response.json()["title"] == "Unauthenticated"
+        assert detail in response.json()["detail"]
+
+
+def test_streams_and_files_open_without_a_token(closed):
+    closed.headers["Authorization"] = f"Bearer {TOKEN}"
+    streaming = closed.until(closed.create("local/counts", {"n": 1}))
+    made = closed.until(closed.create("local/files", {}))
+    del closed.headers["Authorization"]
+    assert closed.get(streaming["urls"]["stream"]).status_code == 200
+    assert closed.get(made["output"][0]).status_code == 200
+    assert closed.get(made["urls"]["get"]).status_code == 401
