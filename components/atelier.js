@@ -15,6 +15,17 @@ window.atelier = {
 const chosen = localStorage.getItem("atelier-theme");
 if (chosen) document.body.classList.toggle("dark", chosen === "dark");
 
+if (!/Mac|iPhone|iPad/.test(navigator.platform)) {
+    document.querySelector(".gradio-container").dataset.keys = "ctrl";
+}
+
+// On a phone the output stands above the form: go there when something runs.
+document.addEventListener("click", (event) => {
+    if (event.target.closest("#run") && innerWidth <= 760) {
+        setTimeout(() => document.getElementById("output").scrollIntoView({block: "start"}), 300);
+    }
+});
+
 document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey)) return;
     const run = document.getElementById("run");

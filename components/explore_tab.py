@@ -26,15 +26,26 @@ class ExploreTab:
     def __init__(self, service: PredictionService) -> None:
         self._service = service
         search = gr.Textbox(
-            placeholder="Search models …", show_label=False, container=False, label="search models", elem_id="find"
+            placeholder="Search models …",
+            show_label=False,
+            container=False,
+            label="search models",
+            elem_id="find",
         )
-        self.cards = gr.HTML(self._cards(""), js_on_load=OPEN_CARD, elem_id="cards")
+        self.cards = gr.HTML(self._cards(""), js_on_load=OPEN_CARD, apply_default_css=False, elem_id="cards")
         search.input(
-            self._cards, search, self.cards, show_progress="hidden", concurrency_limit=None, api_visibility="private"
+            self._cards,
+            search,
+            self.cards,
+            show_progress="hidden",
+            concurrency_limit=None,
+            api_visibility="private",
         )
 
     def _cards(self, text: str) -> str:
-        models = self._service.catalog.search(text) if text.strip() else self._service.catalog.models()
+        models = (
+            self._service.catalog.search(text) if text.strip() else self._service.catalog.models()
+        )
         return cards_html(models)
 
 
@@ -42,7 +53,9 @@ def cards_html(models: Sequence[Model]) -> str:
     """Sections of cards: starters, then every category by its name."""
     sections: dict[str, list[Model]] = {}
     for model in sorted(models, key=lambda each: (not each.toy, each.category, each.id)):
-        sections.setdefault("Starters" if model.toy else model.category.capitalize(), []).append(model)
+        sections.setdefault("Starters" if model.toy else model.category.capitalize(), []).append(
+            model
+        )
     if not sections:
         return '<p class="placeholder">No model answers to that.</p>'
     return "".join(

@@ -33,7 +33,13 @@ def badges(model: Model) -> list[tuple[str, str]]:
     licence = model.licence
     found: list[tuple[str, str]] = []
     if licence is not None and (licence.gated or licence.non_commercial or licence.territory):
-        trouble = "gated" if licence.gated else "non-commercial" if licence.non_commercial else f"not in {licence.territory}"
+        trouble = (
+            "gated"
+            if licence.gated
+            else "non-commercial"
+            if licence.non_commercial
+            else f"not in {licence.territory}"
+        )
         found.append(("trouble", f"{licence.name} · {trouble}"))
     elif licence is not None:
         found.append(("plain", licence.name))
@@ -48,7 +54,10 @@ def badges(model: Model) -> list[tuple[str, str]]:
 
 
 def badges_html(model: Model) -> str:
-    return "".join(f'<span class="badge" data-tone="{tone}">{escape(words)}</span>' for tone, words in badges(model))
+    return "".join(
+        f'<span class="badge" data-tone="{tone}">{escape(words)}</span>'
+        for tone, words in badges(model)
+    )
 
 
 def model_html(model: Model, version: Version) -> str:

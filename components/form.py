@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 from gradio.components import Component
 
 from components import input_widgets
@@ -22,11 +23,13 @@ MEDIA = (InputKind.IMAGE, InputKind.AUDIO, InputKind.VIDEO)
 
 @dataclass(frozen=True)
 class Drawn:
-    """A field on the page. `note` is the component that carries its description or its problem."""
+    """A field on the page. `note` is the component that carries its description or its problem,
+    `group` what has to be open for the field to be seen."""
 
     field: Field
     component: Component
     note: Component
+    group: gr.Accordion | None = None
 
 
 def draw(fields: Sequence[Field], values: Mapping[str, Any]) -> list[Drawn]:
@@ -35,9 +38,12 @@ def draw(fields: Sequence[Field], values: Mapping[str, Any]) -> list[Drawn]:
     drawn = [_draw(field, values) for field in first]
     for name, group in (("more", more), ("deprecated", deprecated)):
         if group:
-            touched = any(field.name in values and values[field.name] != field.default for field in group)
-            with gr.Accordion(f"{name} ({len(group)})", open=touched, elem_classes=["quiet"]):
-                drawn += [_draw(field, values) for field in group]
+            touched = any(
+                field.name in values and values[field.name] != field.default for field in group
+            )
+            label = f"{name} ({len(group)})"
+            with gr.Accordion(label, open=touched, elem_classes=["quiet"]) as accordion:
+                drawn += [_draw(field, values, accordion) for field in group]
     position = {field.name: at for at, field in enumerate(fields)}
     return sorted(drawn, key=lambda each: position[each.field.name])
 
@@ -52,37 +58,57 @@ def groups(fields: Sequence[Field]) -> tuple[list[Field], list[Field], list[Fiel
     return first, [field for field in current if field not in first], deprecated
 
 
-def _draw(field: Field, values: Mapping[str, Any]) -> Drawn:
+def _draw(
+    field: Field, values: Mapping[str, Any], group: gr.Accordion | None = None
+) -> Drawn:
     value = input_widgets.shown(field, values)
     if not input_widgets.KINDS[field.kind].captioned:
         component = input_widgets.widget(field, value)
-        return Drawn(field, component, component)
+        return Drawn(field, component, component, group)
     with gr.Column(elem_classes=["captioned"]):
         note = gr.Markdown(caption(field), elem_classes=["caption"])
         component = input_widgets.widget(field, value)
-    return Drawn(field, component, note)
+    return Drawn(field, component, note, group)
 
 
 def caption(field: Field, problem: str = "") -> str:
-    return "\n\n".join(part for part in (f"**{field.label}**", problem or field.description) if part)
+    title = rf"**{field.name}** \*" if field.required else f"**{field.name}**"
+    return "\n\n".join(
+        part for part in (title, problem or field.description) if part
+    )
 
 
 def inputs(fields: Iterable[Field], raws: Iterable[Any]) -> dict[str, Any]:
     """The inputs that the widgets' values stand for; what is unset is not among them."""
-    read = {field.name: input_widgets.read(field, raw) for field, raw in zip(fields, raws, strict=True)}
+    read = {
+        field.name: input_widgets.read(field, raw) for field, raw in zip(fields, raws, strict=True)
+    }
     return {name: value for name, value in read.items() if value is not MISSING}
 
 
-def notes(drawn: Iterable[Drawn], problems: Iterable[Problem]) -> dict[Component, Any]:
-    """Updates that show each problem on its field and clear the others."""
+def noted(drawn: Iterable[Drawn]) -> list[Block]:
+    """What `notes` may update."""
+    return list({part: None for each in drawn for part in (each.note, each.group) if part})
+
+
+def notes(drawn: Iterable[Drawn], problems: Iterable[Problem]) -> dict[Block, Any]:
+    """Updates that show each problem on its field, clear the others and open what hides one."""
     said: dict[str, list[str]] = {}
     for problem in problems:
         said.setdefault(problem.field.partition(".")[0], []).append(problem.message)
-    return {each.note: _note(each, " ".join(said.get(each.field.name, ()))) for each in drawn}
+    updates: dict[Block, Any] = {}
+    for each in drawn:
+        text = " ".join(said.get(each.field.name, ()))
+        updates[each.note] = _note(each, text)
+        if text and each.group is not None:
+            updates[each.group] = gr.update(open=True)
+    return updates
 
 
 def _note(drawn: Drawn, problem: str) -> Any:
     classes = ["invalid"] if problem else []
     if drawn.note is drawn.component:
-        return gr.update(info=problem or drawn.field.description or None, elem_classes=["field", *classes])
+        return gr.update(
+            info=problem or drawn.field.description or None, elem_classes=["field", *classes]
+        )
     return gr.update(value=caption(drawn.field, problem), elem_classes=["caption", *classes])

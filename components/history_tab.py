@@ -10,13 +10,13 @@ from typing import Any
 
 import gradio as gr
 
-from components import facts, output_views, run_tab, wording
-from components.output_views import ShownFile, View, ViewKind
+from components import facts, output_views, page_files, run_tab, wording
+from components.output_views import View, ViewKind
+from components.page_files import ShownFile
 from errors import AtelierError
 from predictions.prediction import Prediction, Status
 from predictions.service import PredictionService
 from predictions.store import Filter, Page, Totals
-from workers.messages import FILE
 
 ROWS = 50
 REFRESH = 1.5
@@ -61,20 +61,34 @@ class HistoryTab:
         self._wire()
 
     def _build(self) -> None:
-        models = [("All models", ANY), *((each.id, each.id) for each in self._service.catalog.models())]
+        models = [
+            ("All models", ANY),
+            *((each.id, each.id) for each in self._service.catalog.models()),
+        ]
         states = [("Any state", ANY), *((each.value, each.value) for each in Status)]
         bare: dict[str, Any] = {"show_label": False, "container": False}
         with gr.Row(elem_id="filters"):
-            self._model = gr.Dropdown(models, value=ANY, label="model", min_width=160, scale=2, elem_id="of-model", **bare)
-            self._status = gr.Dropdown(states, value=ANY, label="state", min_width=120, scale=1, elem_id="of-state", **bare)
-            self._search = gr.Textbox(
-                placeholder="Search inputs …", label="search", min_width=160, scale=3, elem_id="of-text", **bare
+            self._model = gr.Dropdown(
+                models, value=ANY, label="model", min_width=160, scale=2, elem_id="of-model", **bare
             )
-            self._totals = gr.HTML(js_on_load=None, elem_id="totals")
+            self._status = gr.Dropdown(
+                states, value=ANY, label="state", min_width=120, scale=1, elem_id="of-state", **bare
+            )
+            self._search = gr.Textbox(
+                placeholder="Search inputs …",
+                label="search",
+                min_width=160,
+                scale=3,
+                elem_id="of-text",
+                **bare,
+            )
+            self._totals = gr.HTML(js_on_load=None, apply_default_css=False, elem_id="totals")
         with gr.Row(elem_id="history"):
             with gr.Column(scale=7, min_width=320, elem_id="list"):
-                self._rows = gr.HTML(js_on_load=OPEN_ROW, elem_id="rows")
-                self._example = gr.Button("Run an example", variant="primary", visible=False, elem_id="run-example")
+                self._rows = gr.HTML(js_on_load=OPEN_ROW, apply_default_css=False, elem_id="rows")
+                self._example = gr.Button(
+                    "Run an example", variant="primary", visible=False, elem_id="run-example"
+                )
                 with gr.Row(elem_id="pages"):
                     self._newest = gr.Button("Newest", size="sm", visible=False)
                     self._older = gr.Button("Older", size="sm", visible=False, elem_id="older")
@@ -89,22 +103,40 @@ class HistoryTab:
         def show_detail(detail: Detail | None) -> None:
             if detail is None:
                 return
-            gr.HTML(detail.head, js_on_load=None, elem_classes=["detail-head"])
+            gr.HTML(detail.head, js_on_load=None, apply_default_css=False, elem_classes=["detail-head"])
             output_views.draw(detail.views)
-            gr.HTML(detail.problem + detail.times, js_on_load=None)
-            gr.HTML(detail.inputs, js_on_load=None, elem_classes=["inputs"])
+            gr.HTML(detail.problem + detail.times, js_on_load=None, apply_default_css=False)
+            gr.HTML(detail.inputs, js_on_load=None, apply_default_css=False, elem_classes=["inputs"])
             if detail.logs:
                 # A key of its own keeps the accordion as the reader left it while a live row is drawn again and again.
-                with gr.Accordion("logs", open=False, elem_classes=["quiet"], key=detail.id, preserved_by_key=["open"]):
+                with gr.Accordion(
+                    "logs",
+                    open=False,
+                    elem_classes=["quiet"],
+                    key=detail.id,
+                    preserved_by_key=["open"],
+                ):
                     gr.Textbox(
                         detail.logs, show_label=False, container=False, lines=4, max_lines=18, buttons=["copy"],
                         elem_classes=["log"], label="logs", interactive=False,
                     )  # fmt: skip
 
     def _wire(self) -> None:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+        quiet: dict[str, Any] = {
+            "show_progress": "hidden",
+            "concurrency_limit": None,
+            "api_visibility": "private",
+        }
         filters = [self._model, self._status, self._search]
-        listing = [self._rows, self._totals, self._shown, self._next, self._older, self._newest, self._example]
+        listing = [
+            self._rows,
+            self._totals,
+            self._shown,
+            self._next,
+            self._older,
+            self._newest,
+            self._example,
+        ]
         self.listing = listing
         self.refresh_inputs = [*filters, self._position, self._shown]
         opened = [self.opened_id, self._detail, self._drawer]
@@ -125,14 +157,18 @@ class HistoryTab:
 
     # --- the list
 
-    async def refresh(self, model: str, status: str, search: str, position: Any, shown: str) -> dict[Any, Any]:
+    async def refresh(
+        self, model: str, status: str, search: str, position: Any, shown: str
+    ) -> dict[Any, Any]:
         """Updates of `listing`; none where the rows are as they were."""
         chosen = Filter(
             model=None if model == ANY else model,
             status=None if status == ANY else Status(status),
             search=search.strip() or None,
         )
-        page = await self._service.list(chosen, limit=ROWS, before=tuple(position) if position else None)
+        page = await self._service.list(
+            chosen, limit=ROWS, before=tuple(position) if position else None
+        )
         rows = self._rows_html(page, empty=chosen == Filter())
         if rows == shown:
             return {self._next: page.next}
@@ -144,12 +180,20 @@ class HistoryTab:
             self._next: page.next,
             self._older: gr.update(visible=page.next is not None),
             self._newest: gr.update(visible=position is not None),
-            self._example: gr.update(visible=not page.predictions and chosen == Filter() and self._run.first_model() is not None),
+            self._example: gr.update(
+                visible=not page.predictions
+                and chosen == Filter()
+                and self._run.first_model() is not None
+            ),
         }
 
     def _rows_html(self, page: Page, *, empty: bool) -> str:
         if not page.predictions:
-            said = "Nothing has run yet. Whatever runs, here or over HTTP, is kept here." if empty else "No run is like that."
+            said = (
+                "Nothing has run yet. Whatever runs, here or over HTTP, is kept here."
+                if empty
+                else "No run is like that."
+            )
             return f'<p class="placeholder">{said}</p>'
         now = time.time()
         return "".join(row_html(each, self._category(each), now) for each in page.predictions)
@@ -162,25 +206,25 @@ class HistoryTab:
 
     # --- the opened row
 
-    async def _open_row(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any, Any]:
+    async def _open_row(self, event: gr.EventData) -> tuple[Any, Any, Any]:
         prediction_id = event.prediction
-        return prediction_id, await self._detail_of(prediction_id, request), gr.update(visible=True)
+        return prediction_id, await self._detail_of(prediction_id), gr.update(visible=True)
 
-    async def _refresh_detail(self, prediction_id: str | None, detail: Detail | None, request: gr.Request) -> Any:
+    async def _refresh_detail(self, prediction_id: str | None, detail: Detail | None) -> Any:
         if prediction_id is None or (detail is not None and detail.terminal):
             return gr.skip()
-        newest = await self._detail_of(prediction_id, request)
+        newest = await self._detail_of(prediction_id)
         return gr.skip() if newest == detail else newest
 
-    async def _detail_of(self, prediction_id: str, request: gr.Request) -> Detail | None:
+    async def _detail_of(self, prediction_id: str) -> Detail | None:
         try:
             prediction = await self._service.get(prediction_id)
         except AtelierError as error:
             gr.Warning(wording.message(error))
             return None
-        page, now = run_tab.origin(request), time.time()
-        found = output_views.references(prediction.output) | output_views.references(prediction.input)
-        files = {each: await run_tab.shown_file(self._service, each, page) for each in found}
+        now = time.time()
+        found = page_files.references(prediction.output) | page_files.references(prediction.input)
+        files = {each: await page_files.shown(self._service.files, each) for each in found}
         version = run_tab.version_of(self._service, prediction)
         return Detail(
             id=prediction.id,
@@ -244,23 +288,30 @@ def row_html(prediction: Prediction, category: str, now: float) -> str:
 
 def _thumbnail(prediction: Prediction, category: str) -> str:
     """The first picture of the output, else a sign of what it is."""
-    for reference in sorted(output_views.references(prediction.output)):
-        file = output_views.shown_file(reference)
-        if file.kind is ViewKind.IMAGE:
+    for file in map(page_files.named, sorted(page_files.references(prediction.output))):
+        if output_views.kind_of(file) is ViewKind.IMAGE:
             return f'<img src="{escape(file.url)}" alt="" loading="lazy">'
     return facts.sign(category)
 
 
 def first_words(inputs: Mapping[str, Any], length: int = 120) -> str:
     """The text that says best what a run was about: the prompt, else the first text, else all of it."""
-    texts = [str(value) for value in (inputs.get("prompt"), inputs.get("text"), *inputs.values()) if isinstance(value, str)]
-    said = texts[0] if texts else ", ".join(f"{name} {_short(value)}" for name, value in inputs.items())
+    texts = [
+        str(value)
+        for value in (inputs.get("prompt"), inputs.get("text"), *inputs.values())
+        if isinstance(value, str)
+    ]
+    said = (
+        texts[0]
+        if texts
+        else ", ".join(f"{name} {_short(value)}" for name, value in inputs.items())
+    )
     return " ".join(said.split())[:length]
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, Mapping) and isinstance(reference := value.get(FILE), str):
-        return reference.rpartition("/")[2]
+    if (reference := page_files.reference_of(value)) is not None:
+        return page_files.named(reference).name
     return str(value)
 
 
@@ -280,16 +331,19 @@ def head_html(prediction: Prediction, now: float) -> str:
 
 
 def inputs_html(inputs: Mapping[str, Any], files: Mapping[str, ShownFile]) -> str:
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{_input_html(value, files)}</dd>" for name, value in inputs.items())
+    rows = "".join(
+        f"<dt>{escape(name)}</dt><dd>{_input_html(value, files)}</dd>"
+        for name, value in inputs.items()
+    )
     return f"<h3>Inputs</h3><dl>{rows}</dl>" if rows else ""
 
 
 def _input_html(value: Any, files: Mapping[str, ShownFile]) -> str:
-    if isinstance(value, Mapping) and isinstance(reference := value.get(FILE), str):
-        file = files.get(reference) or output_views.shown_file(reference)
-        if file.kind is ViewKind.IMAGE:
+    if (reference := page_files.reference_of(value)) is not None:
+        file = files.get(reference) or page_files.named(reference)
+        if output_views.kind_of(file) is ViewKind.IMAGE:
             return f'<a href="{escape(file.url)}"><img src="{escape(file.url)}" alt="{escape(file.name)}"></a>'
         return output_views.files_html((file,))
-    if isinstance(value, (list, tuple)) and output_views.references(value):
+    if isinstance(value, (list, tuple)) and page_files.references(value):
         return " ".join(_input_html(each, files) for each in value)
     return escape(value if isinstance(value, str) else output_views.as_json(value))

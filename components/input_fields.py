@@ -37,7 +37,9 @@ class InputKind(enum.Enum):
     ANY = "any"
 
 
-FILE_KINDS = frozenset({InputKind.IMAGE, InputKind.AUDIO, InputKind.VIDEO, InputKind.FILE, InputKind.FILES})
+FILE_KINDS = frozenset(
+    {InputKind.IMAGE, InputKind.AUDIO, InputKind.VIDEO, InputKind.FILE, InputKind.FILES}
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,11 @@ def fields(document: Mapping[str, Any]) -> tuple[Field, ...]:
         return ()
     required = schema.get("required") or ()
     resolved = [(name, resolve(each, document)) for name, each in properties.items()]
-    resolved.sort(key=lambda item: order if isinstance(order := item[1].get("x-order"), (int, float)) else math.inf)
+    resolved.sort(
+        key=lambda item: (
+            order if isinstance(order := item[1].get("x-order"), (int, float)) else math.inf
+        )
+    )
     return tuple(_field(name, each, name in required, document) for name, each in resolved)
 
 
@@ -94,7 +100,9 @@ def resolve(schema: Any, document: Mapping[str, Any], depth: int = 8) -> dict[st
 
 def _field(name: str, schema: dict[str, Any], required: bool, document: Mapping[str, Any]) -> Field:
     items = resolve(schema.get("items"), document)
-    enumerated = schema.get("enum") or (items.get("enum") if schema.get("type") == "array" else None)
+    enumerated = schema.get("enum") or (
+        items.get("enum") if schema.get("type") == "array" else None
+    )
     default = schema.get("default")
     bounds = {key: value for key in ("minimum", "maximum") if is_number(value := schema.get(key))}
     plain = Field(
@@ -139,7 +147,9 @@ def _list_kind(field: Field, items: Mapping[str, Any]) -> InputKind:
 def _number_kind(field: Field) -> InputKind:
     if field.may_be_unset or field.minimum is None or field.maximum is None:
         return InputKind.NUMBER
-    return InputKind.SLIDER if 0 < field.maximum - field.minimum <= SLIDER_SPAN else InputKind.NUMBER
+    return (
+        InputKind.SLIDER if 0 < field.maximum - field.minimum <= SLIDER_SPAN else InputKind.NUMBER
+    )
 
 
 def _text_kind(field: Field, schema: Mapping[str, Any]) -> InputKind:
@@ -153,10 +163,23 @@ def _text_kind(field: Field, schema: Mapping[str, Any]) -> InputKind:
 
 # Words by which authors name what they take; an archive of images is a file, so files come first.
 _HINTS = (
-    (InputKind.FILE, re.compile(r"\b(zip|tar|archive|weights|lora|checkpoint|pdf|document|csv|json)\b", re.IGNORECASE)),
-    (InputKind.IMAGE, re.compile(r"\b(images?|img|photos?|pictures?|mask|frame|face|portrait)\b", re.IGNORECASE)),
+    (
+        InputKind.FILE,
+        re.compile(
+            r"\b(zip|tar|archive|weights|lora|checkpoint|pdf|document|csv|json)\b", re.IGNORECASE
+        ),
+    ),
+    (
+        InputKind.IMAGE,
+        re.compile(r"\b(images?|img|photos?|pictures?|mask|frame|face|portrait)\b", re.IGNORECASE),
+    ),
     (InputKind.VIDEO, re.compile(r"\b(videos?|clip|movie)\b", re.IGNORECASE)),
-    (InputKind.AUDIO, re.compile(r"\b(audio|speech|voice|speaker|song|sound|recording|music|melody|wav)\b", re.IGNORECASE)),
+    (
+        InputKind.AUDIO,
+        re.compile(
+            r"\b(audio|speech|voice|speaker|song|sound|recording|music|melody|wav)\b", re.IGNORECASE
+        ),
+    ),
 )
 
 

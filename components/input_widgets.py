@@ -31,12 +31,22 @@ class Upload:
 
 
 def _labelled(field: Field) -> dict[str, Any]:
-    return {"label": field.label, "info": field.description or None, "elem_classes": ["field"], "interactive": True}
+    return {
+        "label": field.label,
+        "info": field.description or None,
+        "elem_classes": ["field"],
+        "interactive": True,
+    }
 
 
 def _captioned(field: Field) -> dict[str, Any]:
     """For widgets that have no line for a description: the form puts a caption above them."""
-    return {"label": field.label, "show_label": False, "elem_classes": ["field"], "interactive": True}
+    return {
+        "label": field.label,
+        "show_label": False,
+        "elem_classes": ["field"],
+        "interactive": True,
+    }
 
 
 def _line(field: Field, value: Any) -> Component:
@@ -58,7 +68,9 @@ def _number(field: Field, value: Any) -> Component:
     hint = "random" if field.name == "seed" else "unset"
     span = _span(field)
     placeholder = " · ".join(part for part in (hint if field.may_be_unset else "", span) if part)
-    return gr.Textbox(value, lines=1, max_lines=1, placeholder=placeholder or None, **_labelled(field))
+    return gr.Textbox(
+        value, lines=1, max_lines=1, placeholder=placeholder or None, **_labelled(field)
+    )
 
 
 def _span(field: Field) -> str:
@@ -90,7 +102,9 @@ def _toggle(field: Field, value: Any) -> Component:
 
 
 def _optional_toggle(field: Field, value: Any) -> Component:
-    return gr.Radio([("unset", UNSET), ("yes", "yes"), ("no", "no")], value=value, **_labelled(field))
+    return gr.Radio(
+        [("unset", UNSET), ("yes", "yes"), ("no", "no")], value=value, **_labelled(field)
+    )
 
 
 def _choice(field: Field, value: Any) -> Component:
@@ -103,7 +117,12 @@ def _choice(field: Field, value: Any) -> Component:
 
 
 def _choices(field: Field, value: Any) -> Component:
-    return gr.Dropdown([(str(each), each) for each in field.choices], value=value, multiselect=True, **_labelled(field))
+    return gr.Dropdown(
+        [(str(each), each) for each in field.choices],
+        value=value,
+        multiselect=True,
+        **_labelled(field),
+    )
 
 
 def _image(field: Field, value: Any) -> Component:
@@ -114,20 +133,36 @@ def _image(field: Field, value: Any) -> Component:
 
 
 def _audio(field: Field, value: Any) -> Component:
-    return gr.Audio(value, type="filepath", sources=["upload", "microphone"], buttons=[], **_captioned(field))
+    return gr.Audio(
+        value, type="filepath", sources=["upload", "microphone"], buttons=[], **_captioned(field)
+    )
 
 
 def _video(field: Field, value: Any) -> Component:
-    return gr.Video(value, sources=["upload", "webcam"], include_audio=True, height=240, buttons=[], **_captioned(field))
+    return gr.Video(
+        value,
+        sources=["upload", "webcam"],
+        include_audio=True,
+        height=240,
+        buttons=[],
+        **_captioned(field),
+    )
 
 
 def _file(field: Field, value: Any) -> Component:
-    return gr.File(value, type="filepath", file_types=_file_types(field), height=140, **_captioned(field))
+    return gr.File(
+        value, type="filepath", file_types=_file_types(field), height=140, **_captioned(field)
+    )
 
 
 def _files(field: Field, value: Any) -> Component:
     return gr.File(
-        value, type="filepath", file_count="multiple", file_types=_file_types(field), height=140, **_captioned(field)
+        value,
+        type="filepath",
+        file_count="multiple",
+        file_types=_file_types(field),
+        height=140,
+        **_captioned(field),
     )
 
 
@@ -135,7 +170,11 @@ def _file_types(field: Field) -> list[str] | None:
     """`x-cog-accept` in gradio's words: `image/*` is `image`, `.srt` stays; one that it has no word for lifts the filter."""
     families = {"image/*": "image", "audio/*": "audio", "video/*": "video", "text/*": "text"}
     types = [families.get(each, each) for each in field.accept]
-    return types if types and all(each in families.values() or each.startswith(".") for each in types) else None
+    return (
+        types
+        if types and all(each in families.values() or each.startswith(".") for each in types)
+        else None
+    )
 
 
 def _lines(field: Field, value: Any) -> Component:
@@ -143,7 +182,15 @@ def _lines(field: Field, value: Any) -> Component:
 
 
 def _json(field: Field, value: Any) -> Component:
-    return gr.Code(value, language="json", lines=3, max_lines=16, show_line_numbers=False, buttons=[], **_captioned(field))
+    return gr.Code(
+        value,
+        language="json",
+        lines=3,
+        max_lines=16,
+        show_line_numbers=False,
+        buttons=[],
+        **_captioned(field),
+    )
 
 
 # --- inputs → what a widget shows, and back. A reader never judges: what it cannot read it hands on, and the one
@@ -246,7 +293,10 @@ def _show_lines(field: Field, value: Any) -> str | None:
     """One a line; as JSON where an item itself has a line break."""
     if value is None:
         return None
-    items = [each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in _as_list(value)]
+    items = [
+        each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)
+        for each in _as_list(value)
+    ]
     awkward = any("\n" in each or each != each.strip() or not each for each in items)
     return json.dumps(value, ensure_ascii=False) if awkward else "\n".join(items)
 
@@ -261,7 +311,11 @@ def _read_lines(field: Field, raw: Any) -> Any:
 
 def _read_numbers(field: Field, raw: Any) -> Any:
     values = _read_lines(field, raw)
-    return [_parse_number(each) if isinstance(each, str) else each for each in values] if values is not MISSING else values
+    return (
+        [_parse_number(each) if isinstance(each, str) else each for each in values]
+        if values is not MISSING
+        else values
+    )
 
 
 def _show_json(field: Field, value: Any) -> str | None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import enum
 import json
-import mimetypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 
 from components import wording
+from components.page_files import ShownFile, named, reference_of, references
 from model_registry.spec import Version
-from workers.messages import FILE
 
 
 class ViewKind(enum.Enum):
@@ -30,24 +28,8 @@ class ViewKind(enum.Enum):
     JSON = "json"
 
 
-@dataclass(frozen=True)
-class ShownFile:
-    """A stored file as the page refers to it. `size` in bytes, None where nobody asked."""
-
-    url: str
-    name: str
-    content_type: str
-    size: int | None = None
-
-    @property
-    def kind(self) -> ViewKind:
-        family, _, subtype = self.content_type.partition("/")
-        if family == "model" or PurePosixPath(self.name).suffix.lower() in (".glb", ".gltf", ".obj", ".stl", ".ply", ".splat"):
-            return ViewKind.MODEL
-        # Pictures that browsers cannot draw are files.
-        if family == "image" and subtype not in ("png", "jpeg", "gif", "webp", "avif", "bmp"):
-            return ViewKind.FILES
-        return {"image": ViewKind.IMAGE, "audio": ViewKind.AUDIO, "video": ViewKind.VIDEO}.get(family, ViewKind.FILES)
+DRAWN = ("png", "jpeg", "gif", "webp", "avif", "bmp")
+MODEL_SUFFIXES = (".glb", ".gltf", ".obj", ".stl", ".ply", ".splat")
 
 
 @dataclass(frozen=True)
@@ -59,22 +41,16 @@ class View:
     label: str = ""
 
 
-def shown_file(reference: str, origin: str = "", content_type: str | None = None, size: int | None = None) -> ShownFile:
-    """A file from how predictions refer to it, `<id>/<name>`; its type is guessed from the name unless it is given."""
-    name = reference.rpartition("/")[2]
-    guessed = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return ShownFile(f"{origin}/v1/outputs/{quote(reference)}", name, guessed, size)
-
-
-def references(value: Any) -> set[str]:
-    """Every file that an input or output refers to."""
-    if isinstance(value, Mapping):
-        if isinstance(reference := value.get(FILE), str):
-            return {reference}
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        return set()
-    return {reference for each in value for reference in references(each)}
+def kind_of(file: ShownFile) -> ViewKind:
+    """What a file is shown as, by its type. Pictures that browsers cannot draw are files, and so is one that is gone."""
+    family, _, subtype = file.content_type.partition("/")
+    if family == "model" or PurePosixPath(file.name).suffix.lower() in MODEL_SUFFIXES:
+        return ViewKind.MODEL
+    if family == "image" and subtype not in DRAWN:
+        return ViewKind.FILES
+    return {"image": ViewKind.IMAGE, "audio": ViewKind.AUDIO, "video": ViewKind.VIDEO}.get(
+        family, ViewKind.FILES
+    )
 
 
 def views(version: Version | None, output: Any, files: Mapping[str, ShownFile]) -> tuple[View, ...]:
@@ -91,7 +67,7 @@ def _views(value: Any, files: Mapping[str, ShownFile], label: str) -> tuple[View
     if isinstance(value, str):
         return (View(ViewKind.TEXT, value, label),)
     if isinstance(value, Mapping):
-        if isinstance(reference := value.get(FILE), str):
+        if (reference := reference_of(value)) is not None:
             return _file_views((reference,), files, label)
         return _field_views(value, files, label)
     if isinstance(value, (list, tuple)):
@@ -99,34 +75,51 @@ def _views(value: Any, files: Mapping[str, ShownFile], label: str) -> tuple[View
     return (View(ViewKind.TEXT, json.dumps(value), label),)
 
 
-def _field_views(value: Mapping[str, Any], files: Mapping[str, ShownFile], label: str) -> tuple[View, ...]:
+def _field_views(
+    value: Mapping[str, Any], files: Mapping[str, ShownFile], label: str
+) -> tuple[View, ...]:
     """Objects field by field; one inside another only where it holds files, else as JSON."""
     if label and not references(value):
         return (View(ViewKind.JSON, as_json(value), label),)
     prefix = f"{label}." if label else ""
-    return tuple(view for name, each in value.items() for view in _views(each, files, prefix + str(name)))
+    return tuple(
+        view for name, each in value.items() for view in _views(each, files, prefix + str(name))
+    )
 
 
-def _list_views(value: list[Any] | tuple[Any, ...], files: Mapping[str, ShownFile], label: str) -> tuple[View, ...]:
+def _list_views(
+    value: list[Any] | tuple[Any, ...], files: Mapping[str, ShownFile], label: str
+) -> tuple[View, ...]:
     if all(isinstance(each, str) for each in value):
         return (View(ViewKind.TEXT, "\n\n".join(value), label),)
-    if all(isinstance(each, Mapping) and isinstance(each.get(FILE), str) for each in value):
-        return _file_views(tuple(each[FILE] for each in value), files, label)
+    found = [reference for each in value if (reference := reference_of(each)) is not None]
+    if len(found) == len(value):
+        return _file_views(tuple(found), files, label)
     if all(isinstance(each, Mapping) and {"start", "end", "text"} <= each.keys() for each in value):
         return (View(ViewKind.TEXT, "\n\n".join(_transcript_line(each) for each in value), label),)
     if references(value):
-        return tuple(view for at, each in enumerate(value, 1) for view in _views(each, files, f"{label} {at}".strip()))
+        return tuple(
+            view
+            for at, each in enumerate(value, 1)
+            for view in _views(each, files, f"{label} {at}".strip())
+        )
     return (View(ViewKind.JSON, as_json(value), label),)
 
 
-def _file_views(given: tuple[str, ...], files: Mapping[str, ShownFile], label: str) -> tuple[View, ...]:
-    shown = tuple(files.get(each) or shown_file(each) for each in given)
-    if len(shown) == 1 and shown[0].kind is not ViewKind.FILES:
-        return (View(shown[0].kind, shown[0], label),)
-    if all(each.kind is ViewKind.IMAGE for each in shown):
-        return (View(ViewKind.GALLERY, shown, label),)
-    players = tuple(View(each.kind, each, label or each.name) for each in shown if each.kind is not ViewKind.FILES)
-    rest = tuple(each for each in shown if each.kind is ViewKind.FILES)
+def _file_views(
+    given: tuple[str, ...], files: Mapping[str, ShownFile], label: str
+) -> tuple[View, ...]:
+    shown = [files.get(each) or named(each) for each in given]
+    kinds = [kind_of(each) if each.path else ViewKind.FILES for each in shown]
+    if len(shown) > 1 and all(kind is ViewKind.IMAGE for kind in kinds):
+        return (View(ViewKind.GALLERY, tuple(shown), label),)
+    named_apart = len(shown) > 1
+    players = tuple(
+        View(kind, file, label or (file.name if named_apart else ""))
+        for file, kind in zip(shown, kinds, strict=True)
+        if kind is not ViewKind.FILES
+    )
+    rest = tuple(file for file, kind in zip(shown, kinds, strict=True) if kind is ViewKind.FILES)
     return (*players, View(ViewKind.FILES, rest, label)) if rest else players
 
 
@@ -147,13 +140,19 @@ def _text(view: View) -> None:
 
 
 def _image(view: View) -> None:
-    gr.Image(view.value.url, show_label=False, interactive=False, buttons=["download", "fullscreen"], elem_classes=["picture"])
+    gr.Image(
+        view.value.path,
+        show_label=False,
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        elem_classes=["picture"],
+    )
 
 
 def _gallery(view: View) -> None:
     columns = 2 if len(view.value) <= 4 else 3
     gr.Gallery(
-        [each.url for each in view.value],
+        [each.path for each in view.value],
         show_label=False,
         interactive=False,
         columns=columns,
@@ -165,23 +164,44 @@ def _gallery(view: View) -> None:
 
 
 def _audio(view: View) -> None:
-    gr.Audio(view.value.url, show_label=False, interactive=False, buttons=["download"], elem_classes=["player"])
+    gr.Audio(
+        view.value.path,
+        show_label=False,
+        interactive=False,
+        buttons=["download"],
+        elem_classes=["player"],
+    )
 
 
 def _video(view: View) -> None:
-    gr.Video(view.value.url, show_label=False, interactive=False, buttons=["download"], elem_classes=["picture"])
+    gr.Video(
+        view.value.path,
+        show_label=False,
+        interactive=False,
+        buttons=["download"],
+        elem_classes=["picture"],
+    )
 
 
 def _model(view: View) -> None:
-    gr.Model3D(view.value.url, show_label=False, interactive=False, height=480, elem_classes=["picture"])
+    gr.Model3D(
+        view.value.path, show_label=False, interactive=False, height=480, elem_classes=["picture"]
+    )
 
 
 def _files(view: View) -> None:
-    gr.HTML(files_html(view.value), js_on_load=None, elem_classes=["files"])
+    gr.HTML(files_html(view.value), js_on_load=None, apply_default_css=False, elem_classes=["files"])
 
 
 def _json(view: View) -> None:
-    gr.Code(view.value, language="json", interactive=False, show_label=False, max_lines=24, buttons=["copy"])
+    gr.Code(
+        view.value,
+        language="json",
+        interactive=False,
+        show_label=False,
+        max_lines=24,
+        buttons=["copy"],
+    )
 
 
 VIEWS: Mapping[ViewKind, Callable[[View], None]] = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-
 
 from components.explore_tab import ExploreTab
 from components.history_tab import HistoryTab
@@ -21,16 +21,23 @@ SCRIPT = HERE / "atelier.js"
 # Gradio keeps copies of uploads and previews; an hour later nobody needs them.
 CACHE_CHECK, CACHE_AGE = 3600, 3600
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+QUIET: dict[str, Any] = {
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+    "api_visibility": "private",
+}
 
 
 def build(service: PredictionService) -> gr.Blocks:
     """The page over `service`, ready to be mounted."""
     with gr.Blocks(
-        title="Atelier", analytics_enabled=False, fill_width=True, delete_cache=(CACHE_CHECK, CACHE_AGE)
+        title="Atelier",
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=(CACHE_CHECK, CACHE_AGE),
     ) as page:
         with gr.Row(elem_id="header"):
-            gr.HTML('<a class="brand" href="/">Atelier</a>', js_on_load=None)
+            gr.HTML('<a class="brand" href="/">Atelier</a>', js_on_load=None, apply_default_css=False)
             dark = gr.Button("◐", elem_id="dark", variant="secondary", size="sm")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Explore", id="explore") as explore_tab:
@@ -48,12 +55,17 @@ def build(service: PredictionService) -> gr.Blocks:
     return page
 
 
-def _wire(page: gr.Blocks, tabs: gr.Tabs, explore: ExploreTab, run: RunTab, history: HistoryTab) -> None:
+def _wire(
+    page: gr.Blocks, tabs: gr.Tabs, explore: ExploreTab, run: RunTab, history: HistoryTab
+) -> None:
     """What leads from one tab to another, and what a link opens."""
     shows_run = [tabs, *run.open_outputs]
 
     async def follow_link(request: gr.Request) -> dict[Any, Any]:
-        prediction, model = request.query_params.get("prediction"), request.query_params.get("model")
+        prediction, model = (
+            request.query_params.get("prediction"),
+            request.query_params.get("model"),
+        )
         updates = await run.open_link(prediction, model)
         if prediction or model:
             return {**updates, tabs: gr.update(selected="run")}
@@ -74,7 +86,7 @@ def _wire(page: gr.Blocks, tabs: gr.Tabs, explore: ExploreTab, run: RunTab, hist
     history.example.click(run_example, None, shows_run, cancels=[run.following], **QUIET)
 
 
-def mount(app: Any, service: PredictionService) -> Any:
+def mount(app: Any, service: PredictionService, allowed_paths: Sequence[str] = ()) -> Any:
     """The FastAPI `app` with the page at its root, beside whatever routes it has already."""
     return gr.mount_gradio_app(
         app,
@@ -83,6 +95,7 @@ def mount(app: Any, service: PredictionService) -> Any:
         theme=theme(),
         css_paths=[CSS],
         js=SCRIPT.read_text(encoding="utf-8"),
+        allowed_paths=list(allowed_paths),
         footer_links=[],
         run_history=False,
         ssr_mode=False,

@@ -11,10 +11,11 @@ from typing import Any
 
 import gradio as gr
 
-from components import facts, form, input_fields, output_views, wording
+from components import facts, form, input_fields, output_views, page_files, wording
 from components.following import ticking
 from components.input_widgets import Upload
-from components.output_views import ShownFile, View, ViewKind
+from components.output_views import View, ViewKind
+from components.page_files import ShownFile
 from errors import AtelierError, InvalidInput, NotFound
 from model_registry.spec import Version
 from predictions.prediction import Prediction, Status
@@ -45,7 +46,9 @@ class RunTab:
                 form_place = gr.Column(elem_id="fields")
                 with gr.Row(elem_id="actions"):
                     self._run = gr.Button("Run", variant="primary", elem_id="run")
-                    self._cancel = gr.Button("Cancel", variant="stop", elem_id="cancel", visible=False)
+                    self._cancel = gr.Button(
+                        "Cancel", variant="stop", elem_id="cancel", visible=False
+                    )
                     self._reset = gr.Button("Reset", elem_id="reset", variant="secondary")
             with gr.Column(scale=7, min_width=320, elem_id="output"):
                 self._build_output()
@@ -62,7 +65,14 @@ class RunTab:
             concurrency_limit=None,
             api_visibility="private",
         )
-        self.open_outputs = [self.opened, self.current, self._category, self._model, self.link, *self._outputs]
+        self.open_outputs = [
+            self.opened,
+            self.current,
+            self._category,
+            self._model,
+            self.link,
+            *self._outputs,
+        ]
         with form_place:
             self._render_form()
         self._wire()
@@ -70,7 +80,10 @@ class RunTab:
     # --- what is on the page
 
     def _build_picker(self) -> None:
-        categories = [("all kinds", ALL), *((each, each) for each in self._service.catalog.categories())]
+        categories = [
+            ("all kinds", ALL),
+            *((each, each) for each in self._service.catalog.categories()),
+        ]
         with gr.Row(elem_id="picker"):
             self._category = gr.Dropdown(
                 categories, value=ALL, label="category", show_label=False, container=False, filterable=False,
@@ -82,23 +95,31 @@ class RunTab:
             )  # fmt: skip
 
     def _build_output(self) -> None:
-        self._placeholder = gr.HTML('<p class="placeholder">The output appears here.</p>', js_on_load=None)
-        self._preview = gr.HTML(visible=False, elem_id="preview", js_on_load=None)
+        self._placeholder = gr.HTML(
+            '<p class="placeholder">The output appears here.</p>', js_on_load=None, apply_default_css=False
+        )
+        self._preview = gr.HTML(visible=False, elem_id="preview", js_on_load=None, apply_default_css=False)
         self._picture = gr.Image(
             visible=False, show_label=False, interactive=False, buttons=["download", "fullscreen"], elem_id="picture",
             elem_classes=["picture"],
         )  # fmt: skip
         self._text = gr.Markdown(
-            visible=False, line_breaks=True, elem_id="text", elem_classes=["reading"], buttons=["copy"]
+            visible=False,
+            line_breaks=True,
+            elem_id="text",
+            elem_classes=["reading"],
+            buttons=["copy"],
         )
 
         @gr.render(inputs=[self._views], show_progress="hidden")
         def show_views(views: tuple[View, ...]) -> None:
             output_views.draw(views)
 
-        self._status = gr.HTML(visible=False, elem_id="status", js_on_load=None)
-        self._problem = gr.HTML(visible=False, elem_id="problem", js_on_load=None)
-        with gr.Accordion("logs", open=False, visible=False, elem_id="logs", elem_classes=["quiet"]) as self._logs:
+        self._status = gr.HTML(visible=False, elem_id="status", js_on_load=None, apply_default_css=False)
+        self._problem = gr.HTML(visible=False, elem_id="problem", js_on_load=None, apply_default_css=False)
+        with gr.Accordion(
+            "logs", open=False, visible=False, elem_id="logs", elem_classes=["quiet"]
+        ) as self._logs:
             self._log_box = gr.Textbox(
                 show_label=False, container=False, lines=4, max_lines=18, interactive=False, buttons=["copy"],
                 elem_classes=["log"], label="logs",
@@ -113,9 +134,9 @@ class RunTab:
                 version = self._service.catalog.resolve(opened["reference"])
                 model = self._service.catalog.find(version.model)
             except AtelierError as error:
-                gr.HTML(problem_html(wording.message(error)), js_on_load=None)
+                gr.HTML(problem_html(wording.message(error)), js_on_load=None, apply_default_css=False)
                 return
-            gr.HTML(facts.model_html(model, version), js_on_load=None, elem_classes=["facts"])
+            gr.HTML(facts.model_html(model, version), js_on_load=None, apply_default_css=False, elem_classes=["facts"])
             fields = input_fields.fields(version.schema)
             drawn = form.draw(fields, opened["values"])
             self._draw_examples(opened, model.examples)
@@ -153,7 +174,9 @@ class RunTab:
             self._cancel_current, self.current, None, show_progress="hidden", concurrency_limit=None,
             api_visibility="private",
         )  # fmt: skip
-        self.link.change(None, self.link, None, js="(link) => history.replaceState(null, '', link || '/')")
+        self.link.change(
+            None, self.link, None, js="(link) => history.replaceState(null, '', link || '/')"
+        )
 
     def _wire_run(self, drawn: list[form.Drawn]) -> None:
         """The form's fields are new with every model, so the button that reads them is wired anew as well."""
@@ -178,27 +201,41 @@ class RunTab:
         self._run.click(
             start,
             [self.opened, *(each.component for each in drawn)],
-            [self.current, self.link, *self._outputs, *(each.note for each in drawn)],
+            [self.current, self.link, *self._outputs, *form.noted(drawn)],
             cancels=[self.following],
             show_progress="hidden",
             concurrency_limit=None,
             api_visibility="private",
         )
 
-    async def open(self, reference: str, values: Mapping[str, Any] | None = None, prediction_id: str | None = None) -> Updates:
+    async def open(
+        self,
+        reference: str,
+        values: Mapping[str, Any] | None = None,
+        prediction_id: str | None = None,
+    ) -> Updates:
         """Updates of `open_outputs` that show a version's form, filled with the inputs, and perhaps a prediction's output."""
         try:
             version = self._service.catalog.resolve(reference)
         except AtelierError as error:
-            return {**self._blank(), self._problem: _problem_update(wording.message(error)), self.current: None}
-        filled = {name: await self._local(value) for name, value in (values or {}).items()}
+            return {
+                **self._blank(),
+                **self._said(wording.message(error)),
+                self.current: None,
+            }
+        filled = {
+            name: await page_files.local(self._service.files, value)
+            for name, value in (values or {}).items()
+        }
         return {
             **self._blank(),
             self.opened: fill(reference, filled),
             self.current: prediction_id,
             self._category: ALL,
             self._model: gr.update(choices=self._choices(ALL), value=version.model),
-            self.link: f"/?prediction={prediction_id}" if prediction_id else f"/?model={version.model}",
+            self.link: f"/?prediction={prediction_id}"
+            if prediction_id
+            else f"/?model={version.model}",
         }
 
     async def open_link(self, prediction_id: str | None, model: str | None) -> Updates:
@@ -207,14 +244,19 @@ class RunTab:
             try:
                 prediction = await self._service.get(prediction_id)
             except AtelierError as error:
-                return {self._problem: _problem_update(wording.message(error))}
-            return await self.open(f"{prediction.model}:{prediction.version}", prediction.input, prediction.id)
+                return self._said(wording.message(error))
+            return await self.open(
+                f"{prediction.model}:{prediction.version}", prediction.input, prediction.id
+            )
         first = model or self.first_model()
-        return await self.open(first) if first else {self._problem: _problem_update(NO_MODELS)}
+        return await self.open(first) if first else self._said(NO_MODELS)
 
     def first_model(self) -> str | None:
         """A starter with examples if there is one: it runs at once, anywhere."""
-        ordered = sorted(self._service.catalog.models(), key=lambda each: (not each.toy, not each.examples, each.category != "text"))
+        ordered = sorted(
+            self._service.catalog.models(),
+            key=lambda each: (not each.toy, not each.examples, each.category != "text"),
+        )
         return ordered[0].id if ordered else None
 
     async def _open_chosen(self, chosen: str | None) -> Updates:
@@ -227,36 +269,48 @@ class RunTab:
             except AtelierError as error:
                 gr.Warning(wording.message(error))
 
-    async def _follow(self, prediction_id: str | None, request: gr.Request) -> AsyncIterator[Any]:
+    async def _follow(self, prediction_id: str | None) -> AsyncIterator[Any]:
         """Updates of `_outputs`, only where something changed, until the prediction has ended."""
         if not prediction_id:
             yield gr.skip()
             return
-        watched = _Watched(self._service, origin(request))
+        watched = _Watched(self._service)
         shown: Updates = {}
         try:
             async for prediction in ticking(self._service.follow(prediction_id)):
                 face = await self._face(prediction, watched, shown)
-                changed = {key: value for key, value in face.items() if key not in shown or shown[key] != value}
+                changed = {
+                    key: value
+                    for key, value in face.items()
+                    if key not in shown or shown[key] != value
+                }
                 shown.update(changed)
                 if changed:
                     yield changed
         except NotFound as error:
-            yield {**self._blank(), self._problem: _problem_update(wording.message(error))}
+            yield {**self._blank(), **self._said(wording.message(error))}
 
     async def _face(self, prediction: Prediction, watched: _Watched, shown: Updates) -> Updates:
         """All that the output side shows of one snapshot."""
         running = not prediction.status.terminal
         version = watched.version_of(prediction)
-        views = output_views.views(version, prediction.output, await watched.files_of(prediction.output))
+        views = output_views.views(
+            version, prediction.output, await watched.files_of(prediction.output)
+        )
         text = views[0].value if _is_one(views, ViewKind.TEXT) else None
-        picture = views[0].value.url if _is_one(views, ViewKind.IMAGE) else None
+        picture = views[0].value.path if _is_one(views, ViewKind.IMAGE) else None
         streams = version is not None and version.streams
-        status = wording.status_html(prediction, time.time(), counts_tokens=version is not None and version.concatenates)
+        status = wording.status_html(
+            prediction, time.time(), counts_tokens=version is not None and version.concatenates
+        )
         face: Updates = {
-            self._text: gr.update(visible=text is not None, value=text, elem_classes=_reading(running and streams)),
+            self._text: gr.update(
+                visible=text is not None, value=text, elem_classes=_reading(running and streams)
+            ),
             self._picture: gr.update(visible=picture is not None, value=picture),
-            self._preview: gr.update(visible=prediction.preview is not None, value=_preview_html(prediction.preview)),
+            self._preview: gr.update(
+                visible=prediction.preview is not None, value=_preview_html(prediction.preview)
+            ),
             self._views: () if text is not None or picture is not None else views,
             self._status: gr.update(visible=True, value=status),
             self._problem: _problem_update(_failure(prediction)),
@@ -275,9 +329,17 @@ class RunTab:
         text = wording.message(error)
         if isinstance(error, InvalidInput):
             names = {field.name for field in fields}
-            elsewhere = [each.message for each in error.problems if each.field.partition(".")[0] not in names]
-            text = " ".join(["Some inputs need another look: they are marked in the form.", *elsewhere])
-        return {**self._blank(), self.current: None, self._problem: _problem_update(text)}
+            elsewhere = [
+                each.message for each in error.problems if each.field.partition(".")[0] not in names
+            ]
+            text = " ".join(
+                ["Some inputs need another look: they are marked in the form.", *elsewhere]
+            )
+        return {**self._blank(), self.current: None, **self._said(text)}
+
+    def _said(self, text: str) -> Updates:
+        """A problem in place of an output."""
+        return {self._problem: _problem_update(text), self._placeholder: gr.update(visible=False)}
 
     def _blank(self) -> Updates:
         """The output side with nothing on it."""
@@ -305,15 +367,6 @@ class RunTab:
             return {FILE: stored.id}
         return [await self._store(each) for each in value] if isinstance(value, list) else value
 
-    async def _local(self, value: Any) -> Any:
-        """`value` with our files as paths that widgets can show; one that is gone is left out."""
-        if isinstance(value, Mapping) and isinstance(reference := value.get(FILE), str):
-            try:
-                return self._service.files.path(await self._service.files.get(reference))
-            except NotFound:
-                return None
-        return [await self._local(each) for each in value] if isinstance(value, (list, tuple)) else value
-
     def _choices(self, category: str) -> list[tuple[str, str]]:
         models = self._service.catalog.models()
         return [(facts.title(each), each.id) for each in models if category in (ALL, each.category)]
@@ -325,9 +378,8 @@ NO_MODELS = "There is no model here. Start the app with --models DIR, a folder t
 class _Watched:
     """What following one prediction has to remember."""
 
-    def __init__(self, service: PredictionService, page: str) -> None:
+    def __init__(self, service: PredictionService) -> None:
         self._service = service
-        self._page = page
         self._files: dict[str, ShownFile] = {}
         self._version: Version | None = None
         self._log_shown = 0.0
@@ -338,8 +390,10 @@ class _Watched:
         return self._version
 
     async def files_of(self, output: Any) -> Mapping[str, ShownFile]:
-        for reference in output_views.references(output) - self._files.keys():
-            self._files[reference] = await shown_file(self._service, reference, self._page)
+        for reference in page_files.references(output) - self._files.keys():
+            file = await page_files.shown(self._service.files, reference)
+            if file.path:
+                self._files[reference] = file
         return self._files
 
     def may_show_log(self, running: bool) -> bool:
@@ -358,19 +412,6 @@ def version_of(service: PredictionService, prediction: Prediction) -> Version | 
         return None
 
 
-async def shown_file(service: PredictionService, reference: str, page: str) -> ShownFile:
-    try:
-        stored = await service.files.get(reference)
-    except NotFound:
-        return output_views.shown_file(reference, page)
-    return output_views.shown_file(f"{stored.id}/{stored.name}", page, stored.content_type, stored.size)
-
-
-def origin(request: gr.Request) -> str:
-    """Where the browser says that the page came from: gradio takes files by full address only."""
-    return request.headers.get("origin") or f"{request.url.scheme}://{request.url.netloc}"
-
-
 def fill(reference: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """A form to open. The time makes it new even where nothing else is, so that Reset redraws."""
     return {"reference": reference, "values": dict(values), "at": time.monotonic()}
@@ -386,7 +427,11 @@ def _problem_update(text: str) -> Any:
 
 def _failure(prediction: Prediction) -> str:
     if prediction.error and prediction.status is Status.FAILED:
-        hint = "The traceback is in the logs below." if prediction.logs else "Change the inputs and run again."
+        hint = (
+            "The traceback is in the logs below."
+            if prediction.logs
+            else "Change the inputs and run again."
+        )
         return f"{prediction.error.rstrip('.')}. {hint}"
     return prediction.error or ""
 

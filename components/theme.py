@@ -23,9 +23,29 @@ _PALETTE = colors.Color(
     name="atelier", c50=PAPER, c100="#F3F1EC", c200=HAIRLINE, c300=OUTLINE, c400="#8F8D93", c500=QUIET, c600="#55545A",
     c700="#3B3B41", c800=HAIRLINE_DARK, c900=SURFACE_DARK, c950=PAPER_DARK,
 )  # fmt: skip
-_TEXT = sizes.Size(name="atelier_text", xxs="11px", xs="12px", sm="13px", md="15px", lg="17px", xl="20px", xxl="26px")
-_SPACE = sizes.Size(name="atelier_space", xxs="2px", xs="4px", sm="4px", md="8px", lg="8px", xl="12px", xxl="16px")
-_RADIUS = sizes.Size(name="atelier_radius", xxs="4px", xs="4px", sm="6px", md="10px", lg="10px", xl="10px", xxl="10px")
+_TEXT = sizes.Size(
+    name="atelier_text",
+    xxs="11px",
+    xs="12px",
+    sm="13px",
+    md="15px",
+    lg="17px",
+    xl="20px",
+    xxl="26px",
+)
+_SPACE = sizes.Size(
+    name="atelier_space", xxs="2px", xs="4px", sm="4px", md="8px", lg="8px", xl="12px", xxl="16px"
+)
+_RADIUS = sizes.Size(
+    name="atelier_radius",
+    xxs="4px",
+    xs="4px",
+    sm="6px",
+    md="10px",
+    lg="10px",
+    xl="10px",
+    xxl="10px",
+)
 
 # Light and dark of what a theme variable is set to.
 _PAIRS: Mapping[str, tuple[str, str]] = {
@@ -168,5 +188,7 @@ def theme() -> Base:
         font=["ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
         font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
     )
-    pairs = {name: light for name, (light, _) in _PAIRS.items()} | {f"{name}_dark": dark for name, (_, dark) in _PAIRS.items()}
+    pairs = {name: light for name, (light, _) in _PAIRS.items()} | {
+        f"{name}_dark": dark for name, (_, dark) in _PAIRS.items()
+    }
     return base.set(**pairs, **_SINGLE)

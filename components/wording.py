@@ -97,7 +97,9 @@ def _doing(prediction: Prediction, running: float, counts_tokens: bool) -> str:
 def progress(value: Progress) -> str:
     """`step 3 of 4`, or `step 3` where nobody knows how many there will be."""
     done = f"{value.done:g}"
-    return f"{value.unit} {done}" if value.total is None else f"{value.unit} {done} of {value.total:g}"
+    return (
+        f"{value.unit} {done}" if value.total is None else f"{value.unit} {done} of {value.total:g}"
+    )
 
 
 def status_html(prediction: Prediction | None, now: float, *, counts_tokens: bool = False) -> str:

@@ -1,0 +1,96 @@
+"""Stored files on their way to the page: lent to gradio without copying their bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from gradio.utils import get_upload_folder
+
+from errors import NotFound
+from predictions.files import Files
+from workers.messages import FILE
+
+
+@dataclass(frozen=True)
+class ShownFile:
+    """A stored file as the page refers to it: `url` for links, `path` for components. `path` is None when the bytes are
+    gone or nobody asked for them, `size` in bytes likewise."""
+
+    url: str
+    name: str
+    content_type: str
+    path: str | None = None
+    size: int | None = None
+
+
+def named(reference: str) -> ShownFile:
+    """A file from its reference alone, `<id>/<name>` as predictions hold it; the type is guessed from the name."""
+    name = reference.rpartition("/")[2]
+    guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return ShownFile(f"/v1/outputs/{quote(reference)}", name, guessed)
+
+
+async def shown(files: Files, reference: str) -> ShownFile:
+    """The file with that reference, ready for a component; one that is gone still has its name."""
+    try:
+        stored = await files.get(reference)
+        path = await _lend(files.path(stored), stored.id)
+    except NotFound:
+        return named(reference)
+    url = f"/v1/outputs/{quote(f'{stored.id}/{stored.name}')}"
+    return ShownFile(url, stored.name, stored.content_type, str(path), stored.size)
+
+
+async def local(files: Files, value: Any) -> Any:
+    """An input with our files as `Path`s that widgets can show; a file that is gone is left out."""
+    if (reference := reference_of(value)) is not None:
+        path = (await shown(files, reference)).path
+        return Path(path) if path else None
+    return (
+        [await local(files, each) for each in value] if isinstance(value, (list, tuple)) else value
+    )
+
+
+def reference_of(value: Any) -> str | None:
+    """The reference that `value` is, None if it is not a file."""
+    reference = value.get(FILE) if isinstance(value, Mapping) else None
+    return reference if isinstance(reference, str) else None
+
+
+def references(value: Any) -> set[str]:
+    """Every file that an input or output refers to."""
+    if (reference := reference_of(value)) is not None:
+        return {reference}
+    if isinstance(value, Mapping):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return set()
+    return {reference for each in value for reference in references(each)}
+
+
+async def _lend(path: Path, file_id: str) -> Path:
+    """A second name for a file inside gradio's folder, where gradio takes it as it is. Anywhere else it would hash and
+    copy the file first, on the event loop."""
+    lent = Path(get_upload_folder()) / file_id / path.name
+    if not lent.exists():
+        await asyncio.to_thread(_link, path, lent)
+    return lent
+
+
+def _link(path: Path, lent: Path) -> None:
+    lent.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, lent)
+    except FileExistsError:
+        pass
+    except OSError:
+        # Another disk, or one without links.
+        shutil.copyfile(path, lent)
