@@ -79,13 +79,11 @@ class Files:
     async def download(self, request: Request) -> Response:
         """An upload's bytes, for whoever shows a signature that has not expired."""
         file_id, query = request.path_params["id"], request.query_params
-        expiry = query.get("expiry", "")
+        owner, expiry = query.get("owner", ""), query.get("expiry", "")
         # A `+` that was not escaped arrives as a space.
         signature = query.get("signature", "").replace(" ", "+")
-        fresh = expiry.isdecimal() and int(expiry) >= time.time()
-        if not fresh or not self._signer.verify(
-            f"{query.get('owner', '')} {file_id} {expiry}", signature
-        ):
+        genuine = self._signer.verify(f"{owner} {file_id} {expiry}", signature)
+        if not genuine or not expiry.isdecimal() or int(expiry) < time.time():
             raise NotFound("File", file_id)
         return await self._bytes(await self._files.get(file_id))
 

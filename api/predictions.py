@@ -11,12 +11,12 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.bodies import answer, read
 from api.errors import InvalidBody
+from api.headers import allowed_seconds, held_seconds
 from api.links import LinkMaker, Links
 from api.pagination import PAGE_SIZE, cursor, page
 from api.rendering import Address, Rendering, as_created, files_in
@@ -25,17 +25,8 @@ from predictions.prediction import Prediction
 from predictions.service import PredictionService
 from predictions.store import Filter
 
-MAX_HOLD = 55.0
-"""Seconds that an answer is held back: clients give up after 60."""
-
 MAX_INLINE = 10_000_000
 """Bytes of output files that go into a held answer itself."""
-
-MIN_DEADLINE = 5
-
-# What a held answer must leave of the seconds that a client named, to arrive in time.
-_MARGIN = 0.1
-_STAINLESS_MARGIN = 5.0
 
 
 class Creation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -146,46 +137,6 @@ class Predictions:
         return (await asyncio.to_thread(data_uris)).__getitem__
 
 
-def held_seconds(headers: Headers) -> float | None:
-    """How long the answer may wait for the end; None without a usable `Prefer: wait`."""
-    asked: float | None = None
-    for member in ",".join(headers.getlist("prefer")).split(","):
-        name, _, value = member.partition(";")[0].strip().partition("=")
-        if name.strip().lower() == "wait":
-            value = value.strip().strip('"')
-            if not value:
-                asked = MAX_HOLD
-            elif value.isdecimal() and int(value) > 0:
-                asked = min(MAX_HOLD, int(value) - _MARGIN)
-    if asked is None:
-        return None
-    try:
-        return max(0.0, min(asked, float(headers["x-stainless-read-timeout"]) - _STAINLESS_MARGIN))
-    except (KeyError, ValueError):
-        return asked
-
-
-_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?|(\d{1,6})", re.ASCII)
-
-
-def allowed_seconds(headers: Headers) -> int | None:
-    """The seconds that `Cancel-After` allows from creation, or None. Raises `InvalidBody`."""
-    text = headers.get("cancel-after")
-    if text is None:
-        return None
-    parts = _DURATION.fullmatch(text.strip())
-    hours, minutes, seconds, bare = (
-        (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0, 0)
-    )
-    allowed = 3600 * hours + 60 * minutes + seconds + bare
-    if allowed < MIN_DEADLINE:
-        reason = (
-            f"{text!r} is no deadline; give at least {MIN_DEADLINE} seconds: 30, 30s, 5m or 2h30m."
-        )
-        raise InvalidBody(Problem("Cancel-After", "invalid_duration", reason))
-    return allowed
-
-
 def _webhook(body: Creation) -> tuple[str | None, tuple[str, ...] | None]:
     if body.webhook_completed is not None and body.webhook is None:
         return _checked_url("webhook_completed", body.webhook_completed), ("completed",)
@@ -216,6 +167,10 @@ def _filter(request: Request) -> Filter:
     )
 
 
+# Times are shown to the microsecond: what is shown as a moment began up to half of one before it.
+_ROUNDING = 5e-7
+
+
 def _moment(request: Request, name: str) -> float | None:
     text = request.query_params.get(name)
     if text is None:
@@ -225,7 +180,8 @@ def _moment(request: Request, name: str) -> float | None:
         moment = datetime.fromisoformat(
             re.sub(" (?=..:?..$)", "+", text.strip()).replace("Z", "+00:00")
         )
-        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        return moment.timestamp() - _ROUNDING
     except (ValueError, OverflowError):
         raise InvalidRequest(
             f"{name} is {text!r}; give a date and time such as 2026-01-31T12:00:00Z."

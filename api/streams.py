@@ -52,10 +52,12 @@ class Streams:
         if prediction_id is None:
             raise NotFound("Stream", token)
         await self._service.get(prediction_id)
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        if request.method == "HEAD":
+            return Response(headers=headers, media_type="text/event-stream")
         legacy = request.headers.get("user-agent", "").startswith("replicate-python/1")
         events = Events(self._link_maker.links(request), _UNICODE_BREAKS if legacy else _BREAKS)
         frames = self._frames(prediction_id, events, _resume_at(request))
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         return StreamingResponse(frames, headers=headers, media_type="text/event-stream")
 
     async def _frames(self, prediction_id: str, events: Events, sent: int) -> AsyncIterator[bytes]:

@@ -9,82 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from starlette.datastructures import Headers
-
-from api.errors import InvalidBody
-from api.predictions import MAX_HOLD, allowed_seconds, held_seconds
-from api.rendering import addressed, as_created
-from predictions.prediction import Prediction, Status
-from workers.messages import FILE
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-
-# --- headers
-
-
-@pytest.mark.parametrize(
-    ("prefer", "seconds"),
-    [
-        ([], None),
-        (["wait"], MAX_HOLD),
-        (["Wait"], MAX_HOLD),
-        (["wait=5"], 4.9),
-        (["wait = 5"], 4.9),
-        (["wait=1"], 0.9),
-        (["wait=60"], MAX_HOLD),
-        (["wait=120"], MAX_HOLD),
-        (["respond-async, wait=10"], 9.9),
-        (["return=minimal", "wait=10; x=1"], 9.9),
-        (["wait=0"], None),
-        (["wait=soon"], None),
-        (["waiting"], None),
-    ],
-)
-def test_prefer_says_how_long_an_answer_is_held(prefer, seconds):
-    headers = Headers(raw=[(b"prefer", each.encode()) for each in prefer])
-    assert held_seconds(headers) == seconds
-
-
-@pytest.mark.parametrize(("timeout", "seconds"), [("60", 55), ("20", 15), ("3", 0), ("no", 55)])
-def test_an_answer_arrives_before_a_stainless_client_gives_up(timeout, seconds):
-    headers = Headers({"prefer": "wait", "x-stainless-read-timeout": timeout})
-    assert held_seconds(headers) == seconds
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("30", 30), ("30s", 30), ("5m", 300), ("2h30m", 9000), ("1h30m45s", 5445), ("5", 5)],
-)
-def test_cancel_after_is_read_as_a_duration(text, seconds):
-    assert allowed_seconds(Headers({"cancel-after": text})) == seconds
-
-
-@pytest.mark.parametrize("text", ["4", "4s", "", "0", "soon", "-30", "5 m", "1d", "30s5m", "٣٠"])
-def test_a_cancel_after_that_is_too_short_or_no_duration_is_refused(text):
-    with pytest.raises(InvalidBody, match="at least 5 seconds"):
-        allowed_seconds(Headers(raw=[(b"cancel-after", text.encode("utf-8"))]))
-
-
-# --- rendering
-
-
-def test_a_created_prediction_never_shows_that_it_has_begun():
-    running = Prediction(
-        id="p", model="a/b", version="v", input={}, created_at=1.0,
-        status=Status.PROCESSING, started_at=2.0, output=("seen", "already"),
-    )  # fmt: skip
-    shown = as_created(running)
-    assert (shown.status, shown.output, shown.started_at) == (Status.STARTING, None, None)
-
-
-def test_files_are_addressed_wherever_they_are():
-    value = {"a": [{FILE: "1/x"}, "text", 5], "b": ({FILE: "2/y"},), "c": {FILE: "3/z"}, "d": None}
-    assert addressed(value, str.upper) == {
-        "a": ["1/X", "text", 5], "b": ["2/Y"], "c": "3/Z", "d": None,
-    }  # fmt: skip
-
-
-# --- create
 
 
 def test_a_held_create_answers_with_the_whole_prediction(http, server):
