@@ -28,7 +28,7 @@ class Links:
         return f"{self.base}/?prediction={prediction_id}"
 
     def model_page(self, model: str) -> str:
-        return f"{self.base}/?model={model}"
+        return f"{self.base}/?model={quote(model)}"
 
     def upload(self, reference: str) -> str:
         """Of a file as clients put it into inputs; `reference` is its id, or `<id>/<name>`."""

@@ -178,7 +178,7 @@ def _moment(request: Request, name: str) -> float | None:
     try:
         # An unescaped `+` of a time zone arrives as a space; Python 3.10 does not read `Z`.
         moment = datetime.fromisoformat(
-            re.sub(" (?=..:?..$)", "+", text.strip()).replace("Z", "+00:00")
+            re.sub(r"(?<=[:.\d]\d\d) (?=\d\d:?\d\d$)", "+", text.strip()).replace("Z", "+00:00")
         )
         moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
         return moment.timestamp() - _ROUNDING

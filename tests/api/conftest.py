@@ -28,7 +28,7 @@ class Server:
     def __init__(self, data: Path, catalog: Catalog, tokens: Collection[str] | None = None) -> None:
         self._catalog = catalog
         self.settings = Settings(data=data, offline=True, max_file_size=20_000_000)
-        self.tokens = tokens
+        self._tokens, self._public_url = tokens, public_url
         # Named TCP, or asyncio leaves Nagle's algorithm on and every answer takes 40 ms longer.
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self.socket.bind(("127.0.0.1", 0))
@@ -54,7 +54,7 @@ class Server:
         self.settings.data.mkdir(parents=True, exist_ok=True)
         self.service = app.build_service(self.settings, self._catalog)
         await self.service.start()
-        application = api.app.build(self.service, tokens=self.tokens)
+        application = api.app.build(self.service, tokens=self._tokens, public_url=self._public_url)
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)
         self._uvicorn = uvicorn.Server(config)
         self._ready.set()

@@ -4,6 +4,7 @@ import pytest
 
 from tests.api.conftest import Http, Server
 
+PUBLIC = "https://models.example/atelier/"
 TOKEN = "r8_" + "a" * 37
 
 
@@ -60,7 +61,7 @@ def test_without_tokens_any_token_will_do(http):
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory, catalog):
     with (
-        Server(tmp_path_factory.mktemp("closed"), catalog, tokens=["other", TOKEN]) as running,
+        Server(tmp_path_factory.mktemp("closed"), catalog, ["other", TOKEN], PUBLIC) as running,
         Http(base_url=f"{running.url}/v1/", timeout=70) as client,
     ):
         yield client
@@ -92,9 +93,25 @@ def test_anything_else_is_a_401(closed, headers, detail):
 
 def test_streams_and_files_open_without_a_token(closed):
     closed.headers["Authorization"] = f"Bearer {TOKEN}"
-    streaming = closed.until(closed.create("local/counts", {"n": 1}))
-    made = closed.until(closed.create("local/files", {}))
+    streaming = closed.run("local/counts", {"n": 1})
+    made = closed.run("local/files", {})
     del closed.headers["Authorization"]
-    assert closed.get(streaming["urls"]["stream"]).status_code == 200
-    assert closed.get(made["output"][0]).status_code == 200
-    assert closed.get(made["urls"]["get"]).status_code == 401
+    assert closed.get(path_of(streaming["urls"]["stream"])).status_code == 200
+    assert closed.get(path_of(made["output"][0])).status_code == 200
+    assert closed.get(path_of(made["urls"]["get"])).status_code == 401
+
+
+def path_of(link: str) -> str:
+    root, _, path = link.partition("/v1/")
+    assert root + "/" == PUBLIC
+    return path
+
+
+def test_all_links_are_below_the_public_url(closed):
+    closed.headers["Authorization"] = f"Bearer {TOKEN}"
+    made = closed.run("local/files", {})
+    model = closed.get("models/local/files").json()
+    file = closed.post("files", files={"content": b"x"}).json()
+    del closed.headers["Authorization"]
+    links = [*made["urls"].values(), *made["output"], model["url"], *file["urls"].values()]
+    assert all(link.startswith(PUBLIC) for link in links), "clients see files in https links"

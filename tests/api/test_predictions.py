@@ -300,7 +300,14 @@ def test_filters_stay_on_every_page(http, many):
 
 
 @pytest.mark.parametrize(
-    "moment", ["2030-01-01T00:00:00Z", "2030-01-01T00:00:00.000001Z", "2030-01-01T01:00:00+01:00"]
+    "moment",
+    [
+        "2100-01-01T00:00:00Z",
+        "2100-01-01T00:00:00.000001Z",
+        "2100-01-01T01:00:00+01:00",
+        "2100-01-01 10:00",
+        "2100-01-01",
+    ],
 )
 def test_moments_may_be_written_in_any_iso_form(http, moment):
     assert http.get(f"predictions?created_after={moment}").json()["results"] == []
