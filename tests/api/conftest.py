@@ -25,7 +25,13 @@ ENDED = ("succeeded", "failed", "canceled")
 class Server:
     """A running server. `service` belongs to its event loop: use `run` to call it."""
 
-    def __init__(self, data: Path, catalog: Catalog, tokens: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        catalog: Catalog,
+        tokens: Collection[str] | None = None,
+        public_url: str | None = None,
+    ) -> None:
         self._catalog = catalog
         self.settings = Settings(data=data, offline=True, max_file_size=20_000_000)
         self._tokens, self._public_url = tokens, public_url
