@@ -23,7 +23,7 @@ ENDED = ("succeeded", "failed", "canceled")
 
 
 class Server:
-    """A running server. `service` belongs to its event loop: use `run` to call it."""
+    """A running server, in a thread of its own with its own event loop."""
 
     def __init__(
         self,
@@ -52,11 +52,7 @@ class Server:
         self._uvicorn.should_exit = True
         self._thread.join()
 
-    def run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
-
     async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self.settings.data.mkdir(parents=True, exist_ok=True)
         self.service = app.build_service(self.settings, self._catalog)
         await self.service.start()
