@@ -70,10 +70,7 @@ async def _answer_error(request: Request, error: Any) -> Response:
     )
     match error:
         case InvalidInput(problems=problems):
-            below_body = tuple(
-                replace(each, field=f"input.{each.field}".rstrip(".")) for each in problems
-            )
-            return _invalid(status, title, below_body)
+            return _invalid(status, title, tuple(map(_below_body, problems)))
         case InvalidBody(problems=problems):
             return _invalid(status, title, problems)
         case NotFound(kind="File"):
@@ -117,6 +114,18 @@ def _invalid(status: int, title: str, problems: tuple[Problem, ...]) -> Response
         {"type": each.kind, "field": each.field, "description": each.message} for each in problems
     ]
     return problem(status, title, _lines(problems), more={"invalid_fields": fields})
+
+
+def _below_body(of_input: Problem) -> Problem:
+    """With the path from the body on. Replicate names the parent of what is missing or too much."""
+    path = f"input.{of_input.field}".rstrip(".")
+    parent, _, name = path.rpartition(".")
+    match of_input.kind:
+        case "required" if parent:
+            return Problem(parent, "required", f"{name} is required")
+        case "additional_property_not_allowed" if parent:
+            return replace(of_input, field=parent)
+    return replace(of_input, field=path)
 
 
 def _lines(problems: Iterable[Problem]) -> str:
