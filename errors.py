@@ -24,8 +24,8 @@ class AtelierError(Exception):
 
 
 class NotFound(AtelierError):
-    def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"{kind} {name!r} does not exist.")
+    def __init__(self, kind: str, name: str, hint: str = "") -> None:
+        super().__init__(f"{kind} {name!r} does not exist. {hint}".strip())
         self.kind = kind
         self.name = name
 

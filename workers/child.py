@@ -33,11 +33,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from cog import CancelationException
 from cog.encoding import encode
 from cog.loading import LoadedRunner, load
 from cog.scope import Scope, entered
-
-from cog import CancelationException
 from workers import messages
 from workers.messages import FILE, Frames, Message, ToChild, frame
 
@@ -197,7 +196,7 @@ class Child:
     def _prepare(self) -> None:
         for name in ("stdout", "stderr"):
             raw = PrintedText(self._parent, self._running)
-            buffered = io.BufferedWriter(raw, 1 << 16)  # type: ignore[arg-type]
+            buffered = io.BufferedWriter(raw, 1 << 16)
             setattr(sys, name, io.TextIOWrapper(buffered, "utf-8", "replace", line_buffering=True))
         os.environ.update(self._loading.environment)
         self._work.mkdir(parents=True, exist_ok=True)

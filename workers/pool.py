@@ -135,7 +135,7 @@ class WorkerPool:
 
     def _has_queued(self, job: Job) -> bool:
         queued = self._queue.get((job.version.id, job.owner))
-        return bool(queued) and queued[-1] is job
+        return queued is not None and queued[-1] is job
 
     def _take(self, version_id: str) -> list[Job]:
         """Everything that waits for a version, taken out of the queue."""

@@ -1,0 +1,60 @@
+"""Prints a model's OpenAPI document. Runs in the model's own interpreter:
+
+    python -m cog.describe DIR predict.py:Predictor [--train train.py:train] [--concurrency N]
+
+What the model prints while it is imported goes to stderr. A failure is one line there and exit
+status 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+
+from cog.loading import load
+
+
+def main(arguments: list[str]) -> int:
+    folder, target, *options = arguments
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    # The document goes to the real stdout; everything that the model prints goes to stderr.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    os.chdir(folder)
+    try:
+        concurrency = int(given["--concurrency"]) if "--concurrency" in given else None
+        runner = load(folder, target, concurrency, given.get("--train"))
+        printed = json.dumps(runner.document())
+    except BaseException as error:
+        print(reason(error, folder), file=sys.stderr)
+        return 1
+    out.write(printed)
+    out.close()
+    return 0
+
+
+def reason(error: BaseException, folder: str) -> str:
+    """One line: the innermost place in the model's own code, and what went wrong there."""
+    text = str(error).strip().splitlines()
+    said = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    if isinstance(error, SyntaxError):
+        file = os.path.basename(error.filename or "?")
+        return f"{file}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+    inside = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename.startswith(os.path.abspath(folder) + os.sep)
+    ]
+    if inside:
+        place = os.path.relpath(inside[-1].filename, folder)
+        return f"{place}, line {inside[-1].lineno}: {said}"
+    return said
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stderr.flush()
+    # Threads or child processes that the import has started must not keep this alive.
+    os._exit(status)

@@ -1,0 +1,71 @@
+"""What a model returns → JSON. Files are handed to the caller, who knows where they go."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import io
+import math
+import os
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cog.types import Secret
+
+SaveFile = Callable[[Any], dict[str, str]]
+
+
+def encode(value: Any, save_file: SaveFile, where: str = "the output") -> Any:
+    """JSON-able data. `save_file` gets each path or opened file and returns what stands for it.
+
+    Raises `TypeError` for what cannot be JSON, `ValueError` for NaN and infinity; both say where it
+    sits.
+    """
+    if value is None or isinstance(value, (str, bool, int)) and not isinstance(value, enum.Enum):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"The model returned {value} in {where}; JSON has no such number.")
+        return value
+    if isinstance(value, enum.Enum):
+        return encode(value.value, save_file, where)
+    if isinstance(value, (os.PathLike, io.IOBase)):
+        return save_file(value)
+    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, Secret):
+        return value.get_secret_value()
+    if isinstance(value, Mapping):
+        return {
+            _key(key, where): encode(inner, save_file, f"{where}[{key!r}]")
+            for key, inner in value.items()
+        }
+    if isinstance(value, (list, tuple, set, frozenset, types.GeneratorType)):
+        return [encode(item, save_file, f"{where}[{index}]") for index, item in enumerate(value)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return encode(fields, save_file, where)
+    if hasattr(value, "model_dump"):  # pydantic; field by field, so that files inside are found
+        return encode(
+            {name: getattr(value, name) for name in type(value).model_fields}, save_file, where
+        )
+    if hasattr(value, "tolist"):  # numpy's scalars and arrays
+        return encode(value.tolist(), save_file, where)
+    raise TypeError(
+        f"The model returned {_article(type(value).__name__)} in {where}, which cannot be JSON. "
+        "Return text, numbers, lists, dicts, cog.Path or a class with named fields."
+    )
+
+
+def _key(key: Any, where: str) -> str:
+    if isinstance(key, enum.Enum):
+        key = key.value
+    if isinstance(key, (str, int, float, bool)):
+        return str(key)
+    raise TypeError(f"The model returned a dict in {where} with a {type(key).__name__} as a key.")
+
+
+def _article(noun: str) -> str:
+    return ("an " if noun[:1].lower() in "aeiou" else "a ") + noun

@@ -1,0 +1,5 @@
+"""Where `CancelationException` used to live."""
+
+from cog.types import CancelationException
+
+__all__ = ["CancelationException"]

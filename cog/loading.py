@@ -1,0 +1,144 @@
+"""Finds the runner in a model's file and calls it: class, duck type or plain function, old names or
+new.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cog.schema import document
+from cog.signature import SignatureError, parameters
+from cog.types import UNSET
+
+_DEFAULT_NAMES = ("Runner", "Predictor")
+_METHODS = ("run", "predict")
+
+
+class LoadedRunner:
+    """One runner, ready to be set up and called.
+
+    `is_iterator`: a call gives a generator (an asynchronous one where `is_async`). `concurrency` is
+    how many calls may overlap: given > decorator > 1; only asynchronous runners may have more than
+    one.
+    """
+
+    def __init__(
+        self, owner: Any, function: Callable[..., Any], train: Any, concurrency: int | None
+    ) -> None:
+        self._owner = owner
+        self._function = function
+        self._train = train
+        self.is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(
+            function
+        )
+        self.is_iterator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(
+            function
+        )
+        declared = concurrency or int(getattr(function, "__cog_concurrency__", 1))
+        if declared > 1 and not self.is_async:
+            raise SignatureError(
+                f"{function.__qualname__} declares {declared} runs at once, but is not async."
+            )
+        self.concurrency = declared
+        self._parameters = {each.name: each for each in parameters(function)}
+
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document. Raises `SignatureError`."""
+        return document(self._function, self._train)
+
+    def setup(self, weights: str | None = None) -> Any:
+        """Sets the runner up; gives a coroutine to await where `setup` is asynchronous.
+
+        `weights` reaches a `setup` that asks for it; None there means the variable COG_WEIGHTS, if
+        set.
+        """
+        setup = getattr(self._owner, "setup", None)
+        if setup is None:
+            return None
+        if "weights" in inspect.signature(setup).parameters:
+            return setup(weights=weights or os.environ.get("COG_WEIGHTS"))
+        return setup()
+
+    def arguments(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call for JSON inputs: files as `Path`s, secrets as `Secret`s, missing
+        ones by default.
+        """
+        arguments = {}
+        for name, parameter in self._parameters.items():
+            if name in inputs:
+                arguments[name] = parameter.value(inputs[name])
+            elif parameter.default is UNSET:
+                arguments[name] = None
+            else:
+                arguments[name] = parameter.value(parameter.default)
+        return arguments
+
+    def call(self, **arguments: Any) -> Any:
+        """The value, or what gives it: a generator, a coroutine, an asynchronous generator."""
+        return self._function(**arguments)
+
+
+def load(
+    folder: str, target: str, concurrency: int | None = None, train: str | None = None
+) -> LoadedRunner:
+    """Imports `target` (`path/to/file.py:Name`) of the model in `folder` and makes the runner.
+
+    Raises `SignatureError` for a signature that cannot be served, and whatever the model's code
+    raises.
+    """
+    file, _, name = target.partition(":")
+    module = _module(folder, file)
+    found = _find(module, name, file)
+    owner = found() if isinstance(found, type) else found
+    function = owner if inspect.isroutine(found) else _method(owner, found)
+    trainer = None
+    if train is not None:
+        train_file, _, train_name = train.partition(":")
+        trainer = getattr(_module(folder, train_file), train_name or "train")
+        if isinstance(trainer, type):
+            trainer = getattr(trainer, "train")  # noqa: B009
+    return LoadedRunner(owner, function, trainer, concurrency)
+
+
+def _module(folder: str, file: str) -> Any:
+    path = Path(folder, file)
+    for entry in (str(path.parent), str(folder)):
+        if entry not in sys.path:
+            sys.path.insert(0, entry)
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    # Registered under its own name: what the model pickles must be found again.
+    sys.modules[path.stem] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def _find(module: Any, name: str, file: str) -> Any:
+    names = (name,) if name else _DEFAULT_NAMES
+    for each in names:
+        if hasattr(module, each):
+            return getattr(module, each)
+    raise SignatureError(f"{file} has no {' or '.join(names)}; cog.yaml must name what is there.")
+
+
+def _method(owner: Any, found: Any) -> Callable[..., Any]:
+    from cog import BaseRunner
+
+    own = [name for name in _METHODS if callable(getattr(owner, name, None))]
+    shown = getattr(found, "__name__", type(owner).__name__)
+    if len(own) == 2:
+        raise SignatureError(f"{shown} has both run() and predict(); keep one.")
+    if own:
+        method: Callable[..., Any] = getattr(owner, own[0])
+        return method
+    if callable(owner) and not isinstance(owner, BaseRunner):
+        called: Callable[..., Any] = owner
+        return called
+    raise SignatureError(f"{shown} has neither run() nor predict().")

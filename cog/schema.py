@@ -1,0 +1,321 @@
+"""A runner's signature → the OpenAPI document in Replicate's dialect, which everything else is made
+from.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import enum
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, get_args, get_origin
+
+from cog.signature import (
+    ALLOWED,
+    SCALARS,
+    Parameter,
+    SignatureError,
+    choices,
+    is_file_object,
+    is_object,
+    is_opaque,
+    is_path,
+    is_secret,
+    is_typed_dict,
+    is_union,
+    parameters,
+    returned,
+    strip,
+    without_none,
+)
+from cog.types import (
+    UNSET,
+    AsyncConcatenateIterator,
+    BaseModel,
+    ConcatenateIterator,
+)
+
+STATUSES = ("starting", "processing", "succeeded", "canceled", "failed")
+_REFERENCE = "#/components/schemas/"
+_FILE = {"type": "string", "format": "uri"}
+_SECRET = {"type": "string", "format": "password", "writeOnly": True, "x-cog-secret": True}
+_CONSTRAINTS = {
+    "ge": "minimum",
+    "le": "maximum",
+    "min_length": "minLength",
+    "max_length": "maxLength",
+    "regex": "pattern",
+}
+_ITERATORS = (collections.abc.Iterator, collections.abc.AsyncIterator)
+_CONCATENATING = (ConcatenateIterator, AsyncConcatenateIterator)
+
+
+def document(run: Callable[..., Any], train: Callable[..., Any] | None = None) -> dict[str, Any]:
+    """The OpenAPI document of a runner's function. Raises `SignatureError`."""
+    schemas: dict[str, Any] = {}
+    schemas["Input"] = _inputs("Input", parameters(run), schemas)
+    schemas["Output"] = {**_output(returned(run), top=True), "title": "Output"}
+    schemas["Status"] = {
+        "title": "Status",
+        "description": "An enumeration.",
+        "type": "string",
+        "enum": list(STATUSES),
+    }
+    _add_envelopes(schemas, "Prediction", "Input", "Output")
+    post: dict[str, Any] = {"summary": "Predict", "operationId": "predict_predictions_post"}
+    if getattr(run, "__cog_streaming__", False):
+        post["x-cog-streaming"] = True
+    paths: dict[str, Any] = {"/predictions": {"post": _operation(post, "Prediction")}}
+    if train is not None:
+        schemas["TrainingInput"] = _inputs("TrainingInput", parameters(train), schemas)
+        output = {**_output(returned(train), top=True), "title": "TrainingOutput"}
+        schemas["TrainingOutput"] = output
+        _add_envelopes(schemas, "Training", "TrainingInput", "TrainingOutput")
+        post = {"summary": "Train", "operationId": "train_trainings_post"}
+        paths["/trainings"] = {"post": _operation(post, "Training")}
+    return {
+        "openapi": "3.0.2",
+        "info": {"title": "Cog", "version": "0.1.0"},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+
+
+def _inputs(title: str, inputs: list[Parameter], schemas: dict[str, Any]) -> dict[str, Any]:
+    properties = {
+        parameter.name: _property(parameter, order, schemas)
+        for order, parameter in enumerate(inputs)
+    }
+    described: dict[str, Any] = {"title": title, "type": "object", "properties": properties}
+    required = [parameter.name for parameter in inputs if parameter.required]
+    if required:
+        described["required"] = required
+    return described
+
+
+def _property(parameter: Parameter, order: int, schemas: dict[str, Any]) -> dict[str, Any]:
+    info, annotation = parameter.info, parameter.annotation
+    allowed = info.choices if info.choices is not None else choices(annotation)
+    if allowed is not None and get_origin(annotation) is not list:
+        schemas[parameter.name] = _enumeration(parameter, allowed)
+        described: dict[str, Any] = {"allOf": [{"$ref": _REFERENCE + parameter.name}]}
+    else:
+        described = {**_input(annotation, parameter.name, parameter.nullable)}
+        described["title"] = parameter.name.replace("_", " ").title()
+        if allowed is not None:
+            described["items"] = {**described["items"], "enum": list(allowed)}
+    if info.description is not None:
+        described["description"] = info.description
+    if parameter.default is not UNSET:
+        described["default"] = _json_default(parameter.default)
+    if parameter.nullable:
+        described["nullable"] = True
+    if info.deprecated:
+        described["deprecated"] = True
+    if info.accept is not None:
+        described["x-cog-accept"] = info.accept
+    for name, keyword in _CONSTRAINTS.items():
+        if getattr(info, name) is not None:
+            described[keyword] = getattr(info, name)
+    described["x-order"] = order
+    return described
+
+
+def _enumeration(parameter: Parameter, allowed: list[Any]) -> dict[str, Any]:
+    kinds = {type(value) for value in allowed}
+    if not kinds or not kinds <= {str, int, float}:
+        raise SignatureError(
+            f"The choices of {parameter.name!r} are {allowed!r}; they must be texts or numbers."
+        )
+    kind = "string" if str in kinds else "integer" if kinds == {int} else "number"
+    return {
+        "title": parameter.name,
+        "description": "An enumeration.",
+        "type": kind,
+        "enum": list(allowed),
+    }
+
+
+def _json_default(value: Any) -> Any:
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (tuple, set)):
+        return list(value)
+    return (
+        value if isinstance(value, (str, int, float, bool, list, dict, type(None))) else str(value)
+    )
+
+
+def _input(annotation: Any, name: str, nullable: bool = False) -> dict[str, Any]:
+    annotation = strip(annotation)
+    if annotation in SCALARS:
+        return {"type": SCALARS[annotation]}
+    if is_opaque(annotation):
+        inner = get_args(annotation)[0]
+        if get_origin(inner) is list:
+            return {"type": "array", "items": {"type": "object"}}
+        return {"type": "object"}
+    if is_object(annotation):
+        return {"type": "object"}
+    if is_path(annotation) or is_file_object(annotation):
+        return dict(_FILE)
+    if is_secret(annotation):
+        return dict(_SECRET)
+    if annotation is list:
+        return {"type": "array", "items": {}}
+    if get_origin(annotation) is list:
+        return {"type": "array", "items": _item(get_args(annotation)[0], name)}
+    if is_union(annotation):
+        members = [_member(each, name) for each in get_args(annotation)]
+        if nullable:
+            members = [{**member, "nullable": True} for member in members]
+        return {"anyOf": members}
+    raise _refused(annotation, name)
+
+
+def _item(annotation: Any, name: str) -> dict[str, Any]:
+    annotation = strip(annotation)
+    allowed = choices(annotation)
+    if allowed is not None:
+        return {"type": "string" if str in map(type, allowed) else "integer", "enum": allowed}
+    if get_origin(annotation) is list or annotation is list or is_union(annotation):
+        raise _refused(f"list of {annotation}", name)
+    return _input(annotation, name)
+
+
+def _member(annotation: Any, name: str) -> dict[str, Any]:
+    annotation = strip(annotation)
+    if is_path(annotation) or is_file_object(annotation) or is_secret(annotation):
+        raise _refused(f"a union with {annotation.__name__}", name)
+    return _input(annotation, name)
+
+
+def _refused(annotation: Any, name: str) -> SignatureError:
+    shown = getattr(annotation, "__name__", None) or str(annotation)
+    return SignatureError(f"The input {name!r} has the type {shown}; allowed are {ALLOWED}.")
+
+
+# --- outputs
+
+
+def _output(annotation: Any, top: bool = False) -> dict[str, Any]:
+    annotation = strip(annotation)
+    origin = get_origin(annotation)
+    if annotation in SCALARS:
+        return {"type": SCALARS[annotation]}
+    if is_path(annotation) or is_file_object(annotation):
+        return dict(_FILE)
+    if is_secret(annotation):
+        return dict(_SECRET)
+    if is_opaque(annotation) or annotation in (Any, dict):
+        return {"type": "object"}
+    if origin is dict:
+        value = strip(get_args(annotation)[1])
+        return {"type": "object", "additionalProperties": _output(value)}
+    if annotation is list:
+        return {"type": "array", "items": {"type": "object"}}
+    if origin is list:
+        return {"type": "array", "items": _output(get_args(annotation)[0])}
+    if origin in _ITERATORS and top:
+        items = _output(get_args(annotation)[0])
+        return {"type": "array", "items": items, "x-cog-array-type": "iterator"}
+    if origin in _CONCATENATING and top and get_args(annotation) == (str,):
+        return {
+            "type": "array",
+            "items": {"type": "string"},
+            "x-cog-array-type": "iterator",
+            "x-cog-array-display": "concatenate",
+        }
+    fields = _fields(annotation)
+    if fields is not None:
+        return _object(fields)
+    shown = getattr(annotation, "__name__", None) or str(annotation)
+    raise SignatureError(
+        f"The model returns {shown}; allowed are str, int, float, bool, cog.Path, dict, list[…], "
+        "Iterator[…], ConcatenateIterator[str] and classes with named fields (cog.BaseModel)."
+    )
+
+
+def _object(fields: Mapping[str, tuple[Any, bool]]) -> dict[str, Any]:
+    properties, required = {}, []
+    for name, (annotation, needed) in fields.items():
+        inner, nullable = without_none(strip(annotation))
+        if is_union(inner):
+            described: dict[str, Any] = {"anyOf": [_output(each) for each in get_args(inner)]}
+        else:
+            described = _output(inner)
+        described = {**described, "title": name.replace("_", " ").title()}
+        if nullable:
+            described["nullable"] = True
+        elif needed:
+            required.append(name)
+        properties[name] = described
+    described = {"type": "object", "properties": properties}
+    if required:
+        described["required"] = required
+    return described
+
+
+def _fields(annotation: Any) -> dict[str, tuple[Any, bool]] | None:
+    """Name → type and whether it is required, of a class with named fields; None for any other."""
+    if not isinstance(annotation, type):
+        return None
+    if issubclass(annotation, BaseModel):
+        hints = typing.get_type_hints(annotation, include_extras=True)
+        missing = dataclasses.MISSING
+        return {
+            field.name: (
+                hints[field.name],
+                field.default is missing and field.default_factory is missing,
+            )
+            for field in dataclasses.fields(annotation)  # type: ignore[arg-type]
+        }
+    if is_typed_dict(annotation):
+        hints = typing.get_type_hints(annotation)
+        needed = annotation.__required_keys__  # type: ignore[attr-defined]
+        return {name: (hint, name in needed) for name, hint in hints.items()}
+    pydantic_fields = getattr(annotation, "model_fields", None)
+    if pydantic_fields is not None:
+        return {
+            name: (field.annotation, field.is_required()) for name, field in pydantic_fields.items()
+        }
+    return None
+
+
+# --- the envelope around inputs and outputs, which clients may look at
+
+
+def _add_envelopes(schemas: dict[str, Any], kind: str, inputs: str, outputs: str) -> None:
+    schemas[f"{kind}Request"] = {
+        "title": f"{kind}Request",
+        "type": "object",
+        "properties": {
+            "id": {"title": "Id", "type": "string"},
+            "input": {"$ref": _REFERENCE + inputs},
+            "context": {"type": "object", "additionalProperties": {"type": "string"}},
+            "webhook": {"type": "string", "format": "uri"},
+            "webhook_events_filter": {"type": "array", "items": {"type": "string"}},
+        },
+    }
+    schemas[f"{kind}Response"] = {
+        "title": f"{kind}Response",
+        "type": "object",
+        "properties": {
+            "id": {"title": "Id", "type": "string"},
+            "status": {"$ref": _REFERENCE + "Status"},
+            "input": {"$ref": _REFERENCE + inputs},
+            "output": {"$ref": _REFERENCE + outputs},
+            "error": {"type": "string", "nullable": True},
+            "logs": {"type": "string", "default": ""},
+            "metrics": {"type": "object"},
+        },
+    }
+
+
+def _operation(post: dict[str, Any], kind: str) -> dict[str, Any]:
+    def content(name: str) -> dict[str, Any]:
+        return {"content": {"application/json": {"schema": {"$ref": _REFERENCE + name}}}}
+
+    answer = {"description": "The finished one.", **content(f"{kind}Response")}
+    return {**post, "requestBody": content(f"{kind}Request"), "responses": {"200": answer}}

@@ -1,0 +1,1 @@
+"""Names that old models import from here."""

@@ -1,0 +1,147 @@
+"""The types and markers that a model's signature is written with."""
+
+from __future__ import annotations
+
+import io
+import os
+import pathlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class _Unset:
+    """Tells `Input()` from `Input(default=None)`."""
+
+    def __repr__(self) -> str:
+        return "<unset>"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+UNSET = _Unset()
+
+
+@dataclass
+class FieldInfo:
+    """What `Input(…)` says about one input. `default` is `UNSET` where none was given."""
+
+    default: Any = UNSET
+    description: str | None = None
+    ge: float | None = None
+    le: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    regex: str | None = None
+    choices: list[Any] | None = None
+    deprecated: bool | None = None
+    accept: str | None = None
+
+
+def Input(
+    default: Any = UNSET,
+    *,
+    default_factory: Any = None,
+    description: str | None = None,
+    ge: float | None = None,
+    le: float | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    regex: str | None = None,
+    choices: list[Any] | None = None,
+    deprecated: bool | None = None,
+    accept: str | None = None,
+) -> Any:
+    """Describes one input of a model; stands where the parameter's default would."""
+    if default_factory is not None:
+        raise TypeError("Input(default_factory=…) is not supported. Give default= a value.")
+    return FieldInfo(
+        default=default,
+        description=description,
+        ge=ge,
+        le=le,
+        min_length=min_length,
+        max_length=max_length,
+        regex=regex,
+        choices=None if choices is None else list(choices),
+        deprecated=deprecated,
+        accept=accept,
+    )
+
+
+class Path(pathlib.PosixPath if os.name == "posix" else pathlib.WindowsPath):  # type: ignore[misc]
+    """A file, taken or made by a model: a local path on the model's side, a URL outside."""
+
+
+class URLPath(Path):
+    """A path that came from a URL. Here files are always local by the time a model runs."""
+
+
+class File(io.IOBase):
+    """A file-like input; deprecated in favour of `Path`. What the model receives is opened for
+    reading.
+    """
+
+
+class URLFile(File):
+    """A file-like input that came from a URL."""
+
+
+class Secret:
+    """Text that is never shown: `str()` and `repr()` are masked."""
+
+    def __init__(self, value: str | None = None) -> None:
+        self._value = value
+
+    def get_secret_value(self) -> str | None:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(**********)"
+
+    def __str__(self) -> str:
+        return "" if self._value is None else "**********"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+class ConcatenateIterator(Iterator[T]):
+    """Yields pieces of one text, to be joined with nothing between them."""
+
+
+class AsyncConcatenateIterator(AsyncIterator[T]):
+    """As `ConcatenateIterator`, for `async` models."""
+
+
+class Opaque:
+    """`Annotated[T, Opaque]`: any JSON object, whatever T looks like."""
+
+
+class CancelationException(BaseException):
+    """Raised inside a running `predict` when the prediction is canceled. Must not be swallowed."""
+
+
+class ExperimentalFeatureWarning(Warning):
+    """Kept for models that filter it."""
+
+
+class BaseModel:
+    """An output with named fields. Each subclass becomes a dataclass: nothing is validated."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        dataclass(cls)
+
+    def dict(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+class Weights(str):
+    """An old alias for the weights parameter of `setup`."""

@@ -1,0 +1,1 @@
+"""Which models exist, what they take, and the code that runs them."""

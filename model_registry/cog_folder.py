@@ -1,0 +1,169 @@
+"""A folder with cog.yaml → a model. The model's code is read and hashed here, never imported."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from errors import BrokenModel
+from model_registry.description import Descriptions
+from model_registry.fingerprint import Fingerprints
+from model_registry.spec import Code, Example, Model, Version
+
+_TOP_KEYS = {
+    "run", "predict", "train", "image", "model", "environment", "concurrency", "weights", "build"
+}  # fmt: skip
+_BUILD_KEYS = {
+    "python_version", "python_requirements", "python_packages", "system_packages", "run",
+    "pre_install", "gpu", "cuda", "cudnn", "sdk_version",
+}  # fmt: skip
+_REFUSED_VARIABLES = {
+    "PATH", "LD_LIBRARY_PATH", "LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONUNBUFFERED",
+    "HF_ENDPOINT", "HF_HUB_ENABLE_HF_TRANSFER",
+}  # fmt: skip
+_REFUSED_PREFIXES = ("R8_", "REPLICATE_", "CUDA_", "NVIDIA_", "NV_", "PGET_", "KUBERNETES_")
+
+
+def read(
+    folder: Path, owner: str, name: str, prints: Fingerprints, descriptions: Descriptions
+) -> Model:
+    """The model of a folder. Raises `BrokenModel`, naming file and key or line."""
+    model = f"{owner}/{name}"
+    config = _config(folder, model)
+    code = Code(
+        folder=str(folder),
+        target=_target(folder, config, model),
+        environment=_environment(config, model),
+        concurrency=_concurrency(config, model),
+    )
+    build = config["build"]
+    version_id = prints.of_folder(folder)
+    document, created_at = descriptions.of(version_id, code, model, config.get("train"))
+    version = Version(
+        id=version_id,
+        model=model,
+        created_at=created_at,
+        schema=document,
+        code=code,
+        gpu=bool(build.get("gpu")),
+        heavy="torch" in str(build.get("python_packages", "")),
+    )
+    readme = folder / "README.md"
+    return Model(
+        owner=owner,
+        name=name,
+        versions=(version,),
+        description=_first_line(readme),
+        category="local" if owner == "local" else "other",
+        examples=_examples(folder, model),
+        readme=readme.read_text(errors="replace") if readme.is_file() else None,
+        warnings=tuple(_warnings(build)),
+    )
+
+
+def _config(folder: Path, model: str) -> dict[str, Any]:
+    path = folder / "cog.yaml"
+    config = _yaml(path, model)
+    if not isinstance(config, dict):
+        raise BrokenModel(model, "cog.yaml must be a mapping with `run:` or `predict:`.")
+    build = config.setdefault("build", {}) or {}
+    if not isinstance(build, dict):
+        raise BrokenModel(model, f"cog.yaml: build must be a mapping, not {build!r}.")
+    config["build"] = build
+    for place, found, allowed in (("", config, _TOP_KEYS), ("build.", build, _BUILD_KEYS)):
+        unknown = sorted(str(key) for key in found if key not in allowed)
+        if unknown:
+            raise BrokenModel(
+                model,
+                f"cog.yaml: unknown key {place}{unknown[0]}; "
+                f"allowed are {', '.join(sorted(allowed))}.",
+            )
+    return config
+
+
+def _yaml(path: Path, model: str) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise BrokenModel(model, f"{path.name}, line {line}: {error.problem}.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BrokenModel(model, f"{path.name} cannot be read: {error}.") from None
+
+
+def _target(folder: Path, config: dict[str, Any], model: str) -> str:
+    if "run" in config and "predict" in config:
+        raise BrokenModel(model, "cog.yaml has both `run:` and `predict:`; keep one.")
+    key = "run" if "run" in config else "predict"
+    target = config.get(key)
+    if not isinstance(target, str):
+        raise BrokenModel(model, "cog.yaml must say `predict: predict.py:Predictor` or the like.")
+    file = (folder / target.partition(":")[0]).resolve()
+    if not file.is_relative_to(folder.resolve()):
+        raise BrokenModel(model, f"cog.yaml: {key}: {target} leads out of the folder.")
+    if not file.is_file():
+        raise BrokenModel(model, f"cog.yaml: {key}: {target.partition(':')[0]} does not exist.")
+    return target
+
+
+def _environment(config: dict[str, Any], model: str) -> dict[str, str]:
+    given = config.get("environment") or []
+    if not isinstance(given, list) or not all(isinstance(e, str) and "=" in e for e in given):
+        raise BrokenModel(model, "cog.yaml: environment must be a list of NAME=value.")
+    pairs = dict(entry.split("=", 1) for entry in given)
+    for name in pairs:
+        if name in _REFUSED_VARIABLES or name.startswith(_REFUSED_PREFIXES):
+            raise BrokenModel(model, f"cog.yaml: environment: {name} may not be set by a model.")
+    return pairs
+
+
+def _concurrency(config: dict[str, Any], model: str) -> int | None:
+    declared = config.get("concurrency")
+    if declared is None:
+        return None
+    maximum = declared.get("max") if isinstance(declared, dict) else None
+    if maximum is not None and (not isinstance(maximum, int) or maximum < 1):
+        raise BrokenModel(model, f"cog.yaml: concurrency.max is {maximum!r}; give a whole number.")
+    return maximum
+
+
+def _warnings(build: dict[str, Any]) -> list[str]:
+    found = []
+    wanted = str(build.get("python_version") or "")
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if wanted and not f"{wanted}.".startswith(f"{here}."):
+        found.append(f"It asks for Python {wanted}; it runs on {here}.")
+    if packages := build.get("system_packages"):
+        found.append(f"It asks for system packages that nobody has installed: {packages}.")
+    if build.get("run") or build.get("pre_install"):
+        found.append("It has build steps (build.run), which are never executed here.")
+    if build.get("python_packages") or build.get("python_requirements"):
+        found.append("It names Python packages; they must be installed beside Atelier's own.")
+    return found
+
+
+def _examples(folder: Path, model: str) -> tuple[Example, ...]:
+    path = folder / "examples.yaml"
+    return read_examples(_yaml(path, model), model, path.name) if path.is_file() else ()
+
+
+def read_examples(given: Any, model: str, place: str) -> tuple[Example, ...]:
+    """A list of `{title, input}`. Raises `BrokenModel`."""
+    examples = []
+    for entry in given or []:
+        if not isinstance(entry, dict) or not isinstance(entry.get("input"), dict):
+            raise BrokenModel(model, f"{place}: an example must have a title and an input.")
+        examples.append(Example(str(entry.get("title", "")), entry["input"]))
+    return tuple(examples)
+
+
+def _first_line(readme: Path) -> str:
+    """The first sentence of a README that is neither heading nor markup."""
+    if readme.is_file():
+        for line in readme.read_text(errors="replace").splitlines():
+            if line.strip() and line.lstrip()[0] not in "#<![|-=`":
+                return line.strip()[:200]
+    return ""

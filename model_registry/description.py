@@ -1,0 +1,89 @@
+"""Asks a child process for a model's OpenAPI document, and remembers the answer by version."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from errors import BrokenModel
+from model_registry.spec import Code
+
+ROOT = Path(__file__).resolve().parent.parent
+TIMEOUT = 60.0
+"""Seconds for a model's imports."""
+
+
+class Descriptions:
+    """Documents in `folder`, one file a version, made anew when our code changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def of(self, version_id: str, code: Code, model: str, train: str | None) -> tuple[Any, float]:
+        """The document, and when the version was first seen. Raises `BrokenModel`."""
+        path = self._folder / f"{version_id}.json"
+        kept: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            kept = json.loads(path.read_text())
+        if kept.get("described_by") != _own_code():
+            kept = {
+                "described_by": _own_code(),
+                "created_at": kept.get("created_at", time.time()),
+                "document": describe(code, model, train),
+            }
+            temporary = path.with_suffix(f".{os.getpid()}")
+            temporary.write_text(json.dumps(kept))
+            temporary.replace(path)
+        return kept["document"], kept["created_at"]
+
+
+def describe(code: Code, model: str, train: str | None = None, timeout: float = TIMEOUT) -> Any:
+    """The OpenAPI document of a model, from a process of its own. Raises `BrokenModel`."""
+    command = [code.python or sys.executable, "-m", "cog.describe", code.folder, code.target]
+    if train:
+        command += ["--train", train]
+    if code.concurrency:
+        command += ["--concurrency", str(code.concurrency)]
+    environment = {**os.environ, **code.environment, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        printed, said = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise BrokenModel(model, f"{code.target} was not imported within {timeout:g} s.") from None
+    finally:
+        # Also what the import may have started, and what hangs.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode != 0:
+        lines = said.decode(errors="replace").strip().splitlines()
+        raise BrokenModel(model, lines[-1] if lines else f"exited with code {process.returncode}.")
+    try:
+        return json.loads(printed)
+    except ValueError:
+        raise BrokenModel(model, f"{code.target} could not be described.") from None
+
+
+@cache
+def _own_code() -> str:
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "cog").glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,152 @@
+"""specs/<category>/<name>.yaml → a model: about 15 lines each, over a runner of its family."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from errors import BrokenModel
+from model_registry.cog_folder import read_examples
+from model_registry.description import Descriptions
+from model_registry.fingerprint import Fingerprints
+from model_registry.spec import Code, Licence, Model, Version
+
+HERE = Path(__file__).resolve().parent
+SPECS = HERE / "specs"
+RUNNERS = HERE / "runners"
+
+_KEYS = {
+    "name": str, "description": str, "runner": str, "weights": dict, "licence": dict,
+    "inputs": dict, "examples": list, "toy": bool, "memory": str, "gpu": bool, "heavy": bool,
+    "stand_in_for": str, "readme": str, "concurrency": int, "environment": dict,
+}  # fmt: skip
+_REQUIRED = ("name", "runner")
+_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
+    """The model of one spec. Raises `BrokenModel`, naming file and key."""
+    spec = _load(path)
+    owner, _, name = spec["name"].partition("/")
+    file, _, class_name = spec["runner"].partition(":")
+    runner = RUNNERS / f"{file}.py"
+    if not runner.is_file():
+        raise BrokenModel(spec["name"], f"{path.name}: there is no runner {file!r}.")
+    weights = _weights(spec, path)
+    code = Code(
+        folder=str(RUNNERS),
+        target=f"{runner.name}:{class_name}",
+        environment={key: str(value) for key, value in spec.get("environment", {}).items()},
+        weights=str(weights) if weights else None,
+        concurrency=spec.get("concurrency"),
+    )
+    version_id = prints.of([path, runner, *([weights] if weights else [])])
+    described_id = prints.of([runner], class_name)
+    document, _ = descriptions.of(described_id, code, spec["name"], None)
+    schema = overlay(document, spec.get("inputs", {}), spec["name"])
+    created_at = max(path.stat().st_mtime, runner.stat().st_mtime)
+    version = Version(
+        id=version_id,
+        model=spec["name"],
+        created_at=created_at,
+        schema=schema,
+        code=code,
+        memory=_bytes(spec, path),
+        gpu=spec.get("gpu", False),
+        heavy=spec.get("heavy", False),
+    )
+    readme = HERE / spec["readme"] if "readme" in spec else None
+    return Model(
+        owner=owner,
+        name=name,
+        versions=(version,),
+        description=spec.get("description", ""),
+        category=path.parent.name,
+        licence=_licence(spec, path),
+        examples=read_examples(spec.get("examples"), spec["name"], path.name),
+        readme=readme.read_text() if readme and readme.is_file() else None,
+        toy=spec.get("toy", False),
+        stand_in_for=spec.get("stand_in_for"),
+    )
+
+
+def overlay(document: Any, inputs: dict[str, Any], model: str) -> dict[str, Any]:
+    """The runner's document with what a spec says of single inputs; None takes an input away.
+
+    An input with a default is no longer required. Raises `BrokenModel` for an input that is not
+    there.
+    """
+    document = copy.deepcopy(document)
+    schemas = document["components"]["schemas"]
+    described = schemas["Input"]
+    properties, required = described["properties"], described.get("required", [])
+    for name, changes in inputs.items():
+        if name not in properties:
+            raise BrokenModel(
+                model, f"inputs: the runner has no {name!r}, only {list(properties)}."
+            )
+        if changes is None:
+            del properties[name]
+        else:
+            changes = dict(changes)
+            if "enum" in changes:
+                schemas[name] = {**schemas.get(name, {"title": name}), "enum": changes.pop("enum")}
+            properties[name] = {**properties[name], **changes}
+        if name in required and (changes is None or "default" in changes):
+            required.remove(name)
+    if not required:
+        described.pop("required", None)
+    return document  # type: ignore[no-any-return]
+
+
+def _load(path: Path) -> dict[str, Any]:
+    shown = f"{path.parent.name}/{path.name}"
+    try:
+        spec = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise BrokenModel(shown, f"{error}".replace("\n", " ")) from None
+    if not isinstance(spec, dict):
+        raise BrokenModel(shown, "a spec must be a mapping.")
+    for key, value in spec.items():
+        wanted = _KEYS.get(key)
+        if wanted is None:
+            raise BrokenModel(shown, f"unknown key {key!r}; allowed are {', '.join(_KEYS)}.")
+        if not isinstance(value, wanted):
+            raise BrokenModel(shown, f"{key} must be a {wanted.__name__}, not {value!r}.")
+    missing = [key for key in _REQUIRED if key not in spec]
+    if missing:
+        raise BrokenModel(shown, f"{missing[0]} is missing.")
+    if spec["name"].count("/") != 1 or ":" not in spec["runner"]:
+        raise BrokenModel(shown, "name must be owner/name and runner file:Class.")
+    return spec
+
+
+def _weights(spec: dict[str, Any], path: Path) -> Path | None:
+    given = spec.get("weights", {}).get("path")
+    if given is None:
+        return None
+    weights = HERE / str(given)
+    if not weights.is_dir():
+        raise BrokenModel(spec["name"], f"{path.name}: the weights folder {given} does not exist.")
+    return weights
+
+
+def _licence(spec: dict[str, Any], path: Path) -> Licence | None:
+    try:
+        return Licence(**spec["licence"]) if "licence" in spec else None
+    except TypeError as error:
+        raise BrokenModel(spec["name"], f"{path.name}: licence: {error}.") from None
+
+
+def _bytes(spec: dict[str, Any], path: Path) -> int | None:
+    given = spec.get("memory")
+    if given is None:
+        return None
+    for unit, size in _UNITS.items():
+        number = given.removesuffix(unit).strip()
+        if given.endswith(unit) and number.replace(".", "", 1).isdigit():
+            return int(float(number) * size)
+    raise BrokenModel(spec["name"], f"{path.name}: memory is {given!r}; write it like 700MB.")
