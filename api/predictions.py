@@ -60,8 +60,8 @@ class Predictions:
         body = await read(request, _version_creation)
         try:
             return await self._create(request, body.version, body)
-        except NotFound:
-            raise InvalidVersion(body.version) from None
+        except NotFound as error:
+            raise InvalidVersion(body.version, str(error)) from None
 
     async def create_by_model(self, request: Request) -> Response:
         body = await read(request, _creation)
