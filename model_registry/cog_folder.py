@@ -40,7 +40,7 @@ def read(
         concurrency=_concurrency(config, model),
     )
     build = config["build"]
-    version_id = prints.of_folder(folder)
+    version_id = prints.of_folder(folder, model)
     document, created_at = descriptions.of(version_id, code, model, config.get("train"))
     version = Version(
         id=version_id,

@@ -36,8 +36,8 @@ class Fingerprints:
             self._add(digest, root, list(files_below(root)))
         return digest.hexdigest()
 
-    def of_folder(self, folder: Path) -> str:
-        """64 hex digits over a model folder.
+    def of_folder(self, folder: Path, model: str) -> str:
+        """64 hex digits over a model folder and the model's name: ids are unique across models.
 
         Models write into their own folder: downloaded weights, results. What was not there when
         this code was first seen is not part of the version, or its id would change by being used.
@@ -52,7 +52,7 @@ class Fingerprints:
             known = {"code": code.hexdigest(), "files": names}
         self._known[key] = self._used[key] = known
         belonging = set(known["files"])
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(model.encode())
         self._add(
             digest, folder, [p for p in paths if p.relative_to(folder).as_posix() in belonging]
         )

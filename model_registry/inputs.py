@@ -265,6 +265,6 @@ def _file_problems(name: str, value: Any, described: Mapping[str, Any]) -> Itera
             yield Problem(
                 field,
                 "invalid_file",
-                f"{_shown(each)} is no file that can be read here: give an http(s) URL, a data: URI or "
-                "the URL of an uploaded file. Paths are not accepted.",
+                f"{_shown(each)} is no file that can be read here: give an http(s) URL, a data: "
+                "URI or the URL of an uploaded file. Paths are not accepted.",
             )

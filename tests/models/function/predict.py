@@ -1,0 +1,2 @@
+def shout(text: str, marks: int = 1) -> str:
+    return text.upper() + "!" * marks
