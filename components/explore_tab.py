@@ -8,6 +8,7 @@ from html import escape
 import gradio as gr
 
 from components import facts
+from components.house_rules import QUIET, markup
 from model_registry.spec import Model
 from predictions.service import PredictionService
 
@@ -32,15 +33,8 @@ class ExploreTab:
             label="search models",
             elem_id="find",
         )
-        self.cards = gr.HTML(self._cards(""), js_on_load=OPEN_CARD, apply_default_css=False, elem_id="cards")
-        search.input(
-            self._cards,
-            search,
-            self.cards,
-            show_progress="hidden",
-            concurrency_limit=None,
-            api_visibility="private",
-        )
+        self.cards = markup(self._cards(""), js=OPEN_CARD, elem_id="cards")
+        search.input(self._cards, search, self.cards, **QUIET)
 
     def _cards(self, text: str) -> str:
         models = (
@@ -59,6 +53,7 @@ def cards_html(models: Sequence[Model]) -> str:
     if not sections:
         return '<p class="placeholder">No model answers to that.</p>'
     return "".join(
-        f'<section><h2>{escape(name)}</h2><div class="grid">{"".join(facts.card_html(each) for each in group)}</div></section>'
+        f'<section><h2>{escape(name)}</h2><div class="grid">'
+        f"{''.join(map(facts.card_html, group))}</div></section>"
         for name, group in sections.items()
     )

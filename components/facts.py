@@ -29,7 +29,7 @@ def sign(category: str) -> str:
 
 
 def badges(model: Model) -> list[tuple[str, str]]:
-    """At most three, as (tone, words): trouble with the licence first, then what it stands in for, then what it is."""
+    """At most three, as (tone, words): the licence first, then what it stands in for and is."""
     licence = model.licence
     found: list[tuple[str, str]] = []
     if licence is not None and (licence.gated or licence.non_commercial or licence.territory):

@@ -1,4 +1,4 @@
-"""Following a prediction at a pace that a page can take: never silent for long, never faster than the eye."""
+"""Following a prediction at a page's pace: never silent for long, never faster than the eye."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ PACE = 1 / 20
 async def ticking(
     snapshots: AsyncIterator[Prediction], tick: float = TICK, pace: float = PACE
 ) -> AsyncGenerator[Prediction, None]:
-    """Each snapshot that comes in time, at most one every `pace` seconds, the last always; after `tick` seconds of silence
-    the newest again, so that clocks go on."""
+    """Each snapshot that comes in time, at most one every `pace` seconds, the last always; after
+    `tick` seconds of silence the newest again, so that clocks go on.
+    """
     upcoming = asyncio.ensure_future(snapshots.__anext__())
     latest: Prediction | None = None
     try:

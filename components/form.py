@@ -1,4 +1,4 @@
-"""One model's form: its fields in order, what is seldom used behind "more", problems shown where they are."""
+"""One model's form: fields in order, what is seldom used behind "more", problems on the fields."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from components.input_fields import MISSING, Field, InputKind
 from errors import Problem
 
 ALL_SHOWN = 6
-"""So many inputs are all shown; of more, those after the first `FIRST_SHOWN` are behind "more" unless required."""
 FIRST_SHOWN = 5
+"""Up to `ALL_SHOWN` inputs are all shown. Of more than that, only what is required and what is
+among
+the first `FIRST_SHOWN`.
+"""
 
 MEDIA = (InputKind.IMAGE, InputKind.AUDIO, InputKind.VIDEO)
 
@@ -33,7 +36,10 @@ class Drawn:
 
 
 def draw(fields: Sequence[Field], values: Mapping[str, Any]) -> list[Drawn]:
-    """Adds the fields to the page, filled with `values` or their defaults; in schema order whatever group they are in."""
+    """Adds the fields to the page, filled with `values` or their defaults. Returns them in the
+    order of
+    `fields`, whatever group they are in.
+    """
     first, more, deprecated = groups(fields)
     drawn = [_draw(field, values) for field in first]
     for name, group in (("more", more), ("deprecated", deprecated)):
@@ -58,9 +64,7 @@ def groups(fields: Sequence[Field]) -> tuple[list[Field], list[Field], list[Fiel
     return first, [field for field in current if field not in first], deprecated
 
 
-def _draw(
-    field: Field, values: Mapping[str, Any], group: gr.Accordion | None = None
-) -> Drawn:
+def _draw(field: Field, values: Mapping[str, Any], group: gr.Accordion | None = None) -> Drawn:
     value = input_widgets.shown(field, values)
     if not input_widgets.KINDS[field.kind].captioned:
         component = input_widgets.widget(field, value)
@@ -73,9 +77,7 @@ def _draw(
 
 def caption(field: Field, problem: str = "") -> str:
     title = rf"**{field.name}** \*" if field.required else f"**{field.name}**"
-    return "\n\n".join(
-        part for part in (title, problem or field.description) if part
-    )
+    return "\n\n".join(part for part in (title, problem or field.description) if part)
 
 
 def inputs(fields: Iterable[Field], raws: Iterable[Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ FILE_KINDS = frozenset(
 
 @dataclass(frozen=True)
 class Field:
-    """One input as the form needs it. `default` is `MISSING` where the schema gives none or null."""
+    """One input as a form needs it. `default` is `MISSING` where the schema gives none or null."""
 
     name: str
     kind: InputKind
@@ -68,7 +68,9 @@ class Field:
 
 
 def fields(document: Mapping[str, Any]) -> tuple[Field, ...]:
-    """The inputs of an OpenAPI document in Replicate's dialect, in order. Odd schemas give plainer fields, never an error."""
+    """The inputs of an OpenAPI document in Replicate's dialect, in order. Odd schemas give plainer
+    fields, never an error.
+    """
     schema = resolve({"$ref": "#/components/schemas/Input"}, document)
     properties = schema.get("properties")
     if not isinstance(properties, Mapping):
@@ -84,7 +86,9 @@ def fields(document: Mapping[str, Any]) -> tuple[Field, ...]:
 
 
 def resolve(schema: Any, document: Mapping[str, Any], depth: int = 8) -> dict[str, Any]:
-    """`schema` with its `$ref` and single `allOf` replaced by what they stand for; what stands beside them wins."""
+    """`schema` with its `$ref` and single `allOf` replaced by what they stand for; what stands
+    beside them wins.
+    """
     if not isinstance(schema, Mapping) or depth == 0:
         return {}
     beside = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}

@@ -1,4 +1,4 @@
-"""One row of `KINDS` per kind of input: how it is drawn, how an input is shown in it, how what it holds becomes an input again."""
+"""One row of `KINDS` per kind of input: how it is drawn, how an input gets in and out of it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def _secret(field: Field, value: Any) -> Component:
 
 
 def _number(field: Field, value: Any) -> Component:
-    """A line of text: gradio's number box shows 0 where nothing is set, and JavaScript's numbers end at 2⁵³."""
+    """A line of text: gradio's number box shows 0 where nothing is set, and JavaScript's numbers
+    end at 2⁵³.
+    """
     hint = "random" if field.name == "seed" else "unset"
     span = _span(field)
     placeholder = " · ".join(part for part in (hint if field.may_be_unset else "", span) if part)
@@ -127,9 +129,14 @@ def _choices(field: Field, value: Any) -> Component:
 
 def _image(field: Field, value: Any) -> Component:
     return gr.Image(
-        value, type="filepath", image_mode=None, sources=["upload", "clipboard", "webcam"], height=240, buttons=[],
+        value,
+        type="filepath",
+        image_mode=None,
+        sources=["upload", "clipboard", "webcam"],
+        height=240,
+        buttons=[],
         **_captioned(field),
-    )  # fmt: skip
+    )
 
 
 def _audio(field: Field, value: Any) -> Component:
@@ -167,7 +174,9 @@ def _files(field: Field, value: Any) -> Component:
 
 
 def _file_types(field: Field) -> list[str] | None:
-    """`x-cog-accept` in gradio's words: `image/*` is `image`, `.srt` stays; one that it has no word for lifts the filter."""
+    """`x-cog-accept` in gradio's words: `image/*` is `image`, `.srt` stays; one that it has no
+    word for lifts the filter.
+    """
     families = {"image/*": "image", "audio/*": "audio", "video/*": "video", "text/*": "text"}
     types = [families.get(each, each) for each in field.accept]
     return (
@@ -193,7 +202,8 @@ def _json(field: Field, value: Any) -> Component:
     )
 
 
-# --- inputs → what a widget shows, and back. A reader never judges: what it cannot read it hands on, and the one
+# --- inputs → what a widget shows, and back. A reader never judges: what it cannot read it hands
+# on, and the one
 # validator names the problem beside all others.
 
 
@@ -205,8 +215,14 @@ def _show_text(field: Field, value: Any) -> str | None:
     return None if value is None else str(value)
 
 
+def _never_shown(field: Field, value: Any) -> None:
+    """A secret is not kept, so there is nothing to show but the mask that stands for it."""
+
+
 def _read_text(field: Field, raw: Any) -> Any:
-    """An emptied text is left out, unless a default stands behind it that the person has taken away."""
+    """An emptied text is left out, unless a default stands behind it that the person has taken
+    away.
+    """
     if raw is None or (raw == "" and (field.required or field.default in (MISSING, ""))):
         return MISSING
     return raw
@@ -353,7 +369,9 @@ def _as_list(value: Any) -> list[Any]:
 
 @dataclass(frozen=True)
 class Kind:
-    """`widget` draws, `show` turns an input into the widget's value, `read` turns that value into an input or `MISSING`."""
+    """`widget` draws, `show` turns an input into the widget's value, `read` turns that value into
+    an input or `MISSING`.
+    """
 
     widget: Callable[[Field, Any], Component]
     show: Callable[[Field, Any], Any]
@@ -364,7 +382,7 @@ class Kind:
 KINDS: Mapping[InputKind, Kind] = {
     InputKind.LINE: Kind(_line, _show_text, _read_text),
     InputKind.PROMPT: Kind(_prompt, _show_text, _read_text),
-    InputKind.SECRET: Kind(_secret, _show_text, _read_text),
+    InputKind.SECRET: Kind(_secret, _never_shown, _read_text),
     InputKind.NUMBER: Kind(_number, _show_number, _read_number),
     InputKind.SLIDER: Kind(_slider, _same, _read_slider),
     InputKind.TOGGLE: Kind(_toggle, _same, _read_toggle),
@@ -384,7 +402,9 @@ KINDS: Mapping[InputKind, Kind] = {
 
 
 def shown(field: Field, values: Mapping[str, Any]) -> Any:
-    """What the field's widget shows: the given input, else the default. Files are given as `Path`s."""
+    """What the field's widget shows: the given input, else the default. Files are given as
+    `Path`s.
+    """
     default = None if field.default is MISSING else field.default
     return KINDS[field.kind].show(field, values.get(field.name, default))
 
@@ -395,5 +415,7 @@ def widget(field: Field, value: Any) -> Component:
 
 
 def read(field: Field, raw: Any) -> Any:
-    """The input that a widget's value stands for, with `Upload`s for files, or `MISSING` where it is left out."""
+    """The input that a widget's value stands for, with `Upload`s for files, or `MISSING` where it
+    is left out.
+    """
     return KINDS[field.kind].read(field, raw)

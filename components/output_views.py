@@ -1,4 +1,4 @@
-"""A prediction's output → what it is shown as: text, pictures, players, files, JSON. One row of `VIEWS` per kind."""
+"""A prediction's output → text, pictures, players, files, JSON. One row of `VIEWS` per kind."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from components import wording
+from components.house_rules import markup
 from components.page_files import ShownFile, named, reference_of, references
 from model_registry.spec import Version
 
@@ -34,7 +35,9 @@ MODEL_SUFFIXES = (".glb", ".gltf", ".obj", ".stl", ".ply", ".splat")
 
 @dataclass(frozen=True)
 class View:
-    """One thing to show. `value` is text, JSON text, one `ShownFile`, or a tuple of them for galleries and files."""
+    """One thing to show. `value` is text, JSON text, one `ShownFile`, or a tuple of them for
+    galleries and files.
+    """
 
     kind: ViewKind
     value: Any
@@ -42,7 +45,9 @@ class View:
 
 
 def kind_of(file: ShownFile) -> ViewKind:
-    """What a file is shown as, by its type. Pictures that browsers cannot draw are files, and so is one that is gone."""
+    """What a file is shown as, by its type. Pictures that browsers cannot draw are files, and so
+    is one that is gone.
+    """
     family, _, subtype = file.content_type.partition("/")
     if family == "model" or PurePosixPath(file.name).suffix.lower() in MODEL_SUFFIXES:
         return ViewKind.MODEL
@@ -54,7 +59,9 @@ def kind_of(file: ShownFile) -> ViewKind:
 
 
 def views(version: Version | None, output: Any, files: Mapping[str, ShownFile]) -> tuple[View, ...]:
-    """What to show for an output, in order. `version` is None when nobody knows it any more; `files` holds `references(output)`."""
+    """What to show for an output, in order. `version` is None when nobody knows it any more;
+    `files` holds `references(output)`.
+    """
     if version is not None and version.concatenates and isinstance(output, (list, tuple)):
         text = "".join(each if isinstance(each, str) else json.dumps(each) for each in output)
         return (View(ViewKind.TEXT, text),) if text else ()
@@ -190,7 +197,7 @@ def _model(view: View) -> None:
 
 
 def _files(view: View) -> None:
-    gr.HTML(files_html(view.value), js_on_load=None, apply_default_css=False, elem_classes=["files"])
+    markup(files_html(view.value), elem_classes=["files"])
 
 
 def _json(view: View) -> None:

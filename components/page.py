@@ -1,4 +1,4 @@
-"""The page: header and three tabs over one prediction service. Every handler only follows; nothing here runs a model."""
+"""The page: a header and three tabs over one prediction service. Nothing here runs a model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import gradio as gr
 
 from components.explore_tab import ExploreTab
 from components.history_tab import HistoryTab
+from components.house_rules import QUIET, markup
 from components.run_tab import RunTab
 from components.theme import theme
 from predictions.service import PredictionService
@@ -21,23 +22,18 @@ SCRIPT = HERE / "atelier.js"
 # Gradio keeps copies of uploads and previews; an hour later nobody needs them.
 CACHE_CHECK, CACHE_AGE = 3600, 3600
 
-QUIET: dict[str, Any] = {
-    "show_progress": "hidden",
-    "concurrency_limit": None,
-    "api_visibility": "private",
-}
-
 
 def build(service: PredictionService) -> gr.Blocks:
     """The page over `service`, ready to be mounted."""
-    with gr.Blocks(
+    page = gr.Blocks(
         title="Atelier",
         analytics_enabled=False,
         fill_width=True,
         delete_cache=(CACHE_CHECK, CACHE_AGE),
-    ) as page:
+    )
+    with page:
         with gr.Row(elem_id="header"):
-            gr.HTML('<a class="brand" href="/">Atelier</a>', js_on_load=None, apply_default_css=False)
+            markup('<a class="brand" href="/">Atelier</a>')
             dark = gr.Button("◐", elem_id="dark", variant="secondary", size="sm")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Explore", id="explore") as explore_tab:
@@ -62,12 +58,10 @@ def _wire(
     shows_run = [tabs, *run.open_outputs]
 
     async def follow_link(request: gr.Request) -> dict[Any, Any]:
-        prediction, model = (
-            request.query_params.get("prediction"),
-            request.query_params.get("model"),
-        )
-        updates = await run.open_link(prediction, model)
-        if prediction or model:
+        prediction_id = request.query_params.get("prediction")
+        model = request.query_params.get("model")
+        updates = await run.open_link(prediction_id, model)
+        if prediction_id or model:
             return {**updates, tabs: gr.update(selected="run")}
         return {**updates, run.link: ""}
 

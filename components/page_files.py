@@ -21,7 +21,8 @@ from workers.messages import FILE
 
 @dataclass(frozen=True)
 class ShownFile:
-    """A stored file as the page refers to it: `url` for links, `path` for components. `path` is None when the bytes are
+    """A stored file as the page refers to it: `url` for links, `path` for components. `path` is
+    None when the bytes are
     gone or nobody asked for them, `size` in bytes likewise."""
 
     url: str
@@ -32,7 +33,9 @@ class ShownFile:
 
 
 def named(reference: str) -> ShownFile:
-    """A file from its reference alone, `<id>/<name>` as predictions hold it; the type is guessed from the name."""
+    """A file from its reference alone, `<id>/<name>` as predictions hold it; the type is guessed
+    from the name.
+    """
     name = reference.rpartition("/")[2]
     guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return ShownFile(f"/v1/outputs/{quote(reference)}", name, guessed)
@@ -77,7 +80,8 @@ def references(value: Any) -> set[str]:
 
 
 async def _lend(path: Path, file_id: str) -> Path:
-    """A second name for a file inside gradio's folder, where gradio takes it as it is. Anywhere else it would hash and
+    """A second name for a file inside gradio's folder, where gradio takes it as it is. Anywhere
+    else it would hash and
     copy the file first, on the event loop."""
     lent = Path(get_upload_folder()) / file_id / path.name
     if not lent.exists():

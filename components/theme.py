@@ -1,4 +1,4 @@
-"""The look as a gradio theme: paper, ink, one colour that acts. `atelier.css` does what a theme cannot."""
+"""The look as a gradio theme: paper, ink, one colour that acts. The style sheet does the rest."""
 
 from __future__ import annotations
 
@@ -20,9 +20,19 @@ TINT, TINT_DARK = "#EEEDFB", "#26263B"
 FAILED, FAILED_DARK = "#B3261E", "#F2877F"
 
 _PALETTE = colors.Color(
-    name="atelier", c50=PAPER, c100="#F3F1EC", c200=HAIRLINE, c300=OUTLINE, c400="#8F8D93", c500=QUIET, c600="#55545A",
-    c700="#3B3B41", c800=HAIRLINE_DARK, c900=SURFACE_DARK, c950=PAPER_DARK,
-)  # fmt: skip
+    name="atelier",
+    c50=PAPER,
+    c100="#F3F1EC",
+    c200=HAIRLINE,
+    c300=OUTLINE,
+    c400="#8F8D93",
+    c500=QUIET,
+    c600="#55545A",
+    c700="#3B3B41",
+    c800=HAIRLINE_DARK,
+    c900=SURFACE_DARK,
+    c950=PAPER_DARK,
+)
 _TEXT = sizes.Size(
     name="atelier_text",
     xxs="11px",
@@ -130,7 +140,7 @@ _PAIRS: Mapping[str, tuple[str, str]] = {
     "button_cancel_border_color_hover": (FAILED, FAILED_DARK),
     "button_cancel_text_color": (FAILED, FAILED_DARK),
     "button_cancel_text_color_hover": (FAILED, FAILED_DARK),
-}  # fmt: skip
+}
 
 # What is the same by day and by night.
 _SINGLE: Mapping[str, str] = {

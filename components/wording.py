@@ -1,4 +1,4 @@
-"""What people read: states, times, sizes, costs and errors in words. Pure text, escaped where it becomes HTML."""
+"""What people read: states, times, sizes, costs and errors in words; escaped where it is HTML."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def state(prediction: Prediction) -> str:
     """The state in one word, as people say it."""
     if prediction.status is Status.STARTING:
         return "loading" if "load" in prediction.activity.lower() else "waiting"
-    return {Status.PROCESSING: "running"}.get(prediction.status, prediction.status.value)
+    return "running" if prediction.status is Status.PROCESSING else str(prediction.status)
 
 
 def status_line(prediction: Prediction, now: float, *, counts_tokens: bool = False) -> str:
@@ -103,14 +103,17 @@ def progress(value: Progress) -> str:
 
 
 def status_html(prediction: Prediction | None, now: float, *, counts_tokens: bool = False) -> str:
-    """The status line with its bar. The state is announced to screen readers, the ticking seconds are not."""
+    """The status line with its bar. The state is announced to screen readers, the ticking seconds
+    are not.
+    """
     if prediction is None:
         return ""
     word = prediction.status.value if prediction.status.terminal else state(prediction)
     text = escape(status_line(prediction, now, counts_tokens=counts_tokens))
     return (
         f'{_bar(prediction)}<p class="status" data-state="{word}">'
-        f'<span class="dot"></span><span class="sr" role="status">{word}</span><span class="line">{text}</span></p>'
+        f'<span class="dot"></span><span class="sr" role="status">{word}</span>'
+        f'<span class="line">{text}</span></p>'
     )
 
 
@@ -132,7 +135,8 @@ def times_html(prediction: Prediction, now: float) -> str:
     share = round(1000 * before / (before + running)) if before + running else 0
     return (
         '<svg class="times" viewBox="0 0 1000 6" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="before" width="{share}" height="6"/><rect class="running" x="{share}" width="{1000 - share}" height="6"/>'
+        f'<rect class="before" width="{share}" height="6"/>'
+        f'<rect class="running" x="{share}" width="{1000 - share}" height="6"/>'
         f'</svg><p class="legend"><span class="before">queued and loading {seconds(before)}</span>'
         f'<span class="running">running {seconds(running)}</span></p>'
     )

@@ -1,0 +1,95 @@
+"""What the History tab writes: rows, totals, and the facts of the opened prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from components import facts, output_views, page_files, wording
+from components.output_views import ViewKind
+from components.page_files import ShownFile
+from predictions.prediction import Prediction
+from predictions.store import Totals
+
+
+def row_html(prediction: Prediction, category: str, now: float) -> str:
+    word = wording.state(prediction)
+    return (
+        f'<a class="row" href="/?prediction={prediction.id}" data-prediction="{prediction.id}">'
+        f'<span class="thumb" aria-hidden="true">{_thumbnail(prediction, category)}</span>'
+        f'<span class="model">{escape(prediction.model.rpartition("/")[2])}</span>'
+        f'<span class="words">{escape(first_words(prediction.input))}</span>'
+        f'<span class="state" data-state="{word}">{word}</span>'
+        f'<span class="figure">{wording.seconds(prediction.predict_time)}</span>'
+        f'<span class="figure">{wording.cost(prediction.cost)}</span>'
+        f'<span class="age">{wording.age(prediction.created_at, now)}</span></a>'
+    )
+
+
+def _thumbnail(prediction: Prediction, category: str) -> str:
+    """The first picture of the output, else a sign of what it is."""
+    for file in map(page_files.named, sorted(page_files.references(prediction.output))):
+        if output_views.kind_of(file) is ViewKind.IMAGE:
+            return f'<img src="{escape(file.url)}" alt="" loading="lazy">'
+    return facts.sign(category)
+
+
+def first_words(inputs: Mapping[str, Any], length: int = 120) -> str:
+    """The text that says best what a run was about: the prompt, else the first text, else all of
+    it.
+    """
+    texts = [
+        str(value)
+        for value in (inputs.get("prompt"), inputs.get("text"), *inputs.values())
+        if isinstance(value, str)
+    ]
+    said = (
+        texts[0]
+        if texts
+        else ", ".join(f"{name} {_short(value)}" for name, value in inputs.items())
+    )
+    return " ".join(said.split())[:length]
+
+
+def _short(value: Any) -> str:
+    if (reference := page_files.reference_of(value)) is not None:
+        return page_files.named(reference).name
+    return str(value)
+
+
+def totals_html(totals: Totals) -> str:
+    runs = "1 run" if totals.count == 1 else f"{totals.count:,} runs"
+    compute, cost = wording.seconds(totals.predict_time), wording.cost(totals.cost)
+    return f'<p class="totals">{runs} · {compute} compute · {cost}</p>'
+
+
+def head_html(prediction: Prediction, now: float) -> str:
+    address = f"/?prediction={prediction.id}"
+    hardware = escape(prediction.hardware or "not started")
+    return (
+        f'<h2><a href="/?model={escape(prediction.model)}">{escape(prediction.model)}</a></h2>'
+        f"{wording.status_html(prediction, now)}"
+        f'<p class="small">{wording.date(prediction.created_at)} · {hardware} · '
+        f'<a href="{address}" class="id">{escape(prediction.id)}</a></p>'
+    )
+
+
+def inputs_html(inputs: Mapping[str, Any], files: Mapping[str, ShownFile]) -> str:
+    rows = "".join(
+        f"<dt>{escape(name)}</dt><dd>{_input_html(value, files)}</dd>"
+        for name, value in inputs.items()
+    )
+    return f"<h3>Inputs</h3><dl>{rows}</dl>" if rows else ""
+
+
+def _input_html(value: Any, files: Mapping[str, ShownFile]) -> str:
+    if (reference := page_files.reference_of(value)) is not None:
+        file = files.get(reference) or page_files.named(reference)
+        if output_views.kind_of(file) is ViewKind.IMAGE:
+            address, name = escape(file.url), escape(file.name)
+            return f'<a href="{address}"><img src="{address}" alt="{name}"></a>'
+        return output_views.files_html((file,))
+    if isinstance(value, (list, tuple)) and page_files.references(value):
+        return " ".join(_input_html(each, files) for each in value)
+    return escape(value if isinstance(value, str) else output_views.as_json(value))

@@ -1,0 +1,20 @@
+"""What all handlers and all HTML of the page have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+QUIET: Mapping[str, Any] = {
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+    "api_visibility": "private",
+}
+"""For every event: our status line speaks, and only the pool's queue has a say in order."""
+
+
+def markup(value: str = "", *, js: str | None = None, **properties: Any) -> gr.HTML:
+    """HTML of ours, styled by our own style sheet alone; `js` runs when it is shown."""
+    return gr.HTML(value, js_on_load=js, apply_default_css=False, **properties)

@@ -1,0 +1,245 @@
+"""The output side of a run: what a prediction has made so far, how far it is, what went wrong."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from components import output_views, page_files, wording
+from components.following import ticking
+from components.house_rules import markup
+from components.output_views import View, ViewKind
+from components.page_files import ShownFile
+from errors import AtelierError, NotFound
+from model_registry.spec import Version
+from predictions.prediction import Prediction, Status
+from predictions.service import PredictionService
+
+Updates = dict[Any, Any]
+
+LOG_SHOWN = 100_000
+"""Characters of log that the page shows: the end, where the reason is."""
+LOG_PACE = 0.5
+
+
+class OutputPanel:
+    """Adds the panel to the page being built. `run` gives way to `cancel` while something runs."""
+
+    def __init__(self, service: PredictionService, run: gr.Button, cancel: gr.Button) -> None:
+        self._service = service
+        self._run = run
+        self._cancel = cancel
+        self._views = gr.State(())
+        self._build()
+        self.outputs = [
+            self._text,
+            self._preview,
+            self._picture,
+            self._views,
+            self._status,
+            self._problem,
+            self._logs,
+            self._log_box,
+            self._run,
+            self._cancel,
+            self._placeholder,
+        ]
+
+    def _build(self) -> None:
+        self._placeholder = markup(
+            '<p class="placeholder">The output appears here.</p>',
+        )
+        self._preview = markup(visible=False, elem_id="preview")
+        self._picture = gr.Image(
+            visible=False,
+            show_label=False,
+            interactive=False,
+            buttons=["download", "fullscreen"],
+            elem_id="picture",
+            elem_classes=["picture"],
+        )
+        self._text = gr.Markdown(
+            visible=False,
+            line_breaks=True,
+            elem_id="text",
+            elem_classes=["reading"],
+            buttons=["copy"],
+        )
+
+        gr.render(inputs=[self._views], show_progress="hidden")(output_views.draw)
+
+        self._status = markup(visible=False, elem_id="status")
+        self._problem = markup(visible=False, elem_id="problem")
+        with gr.Accordion(
+            "logs", open=False, visible=False, elem_id="logs", elem_classes=["quiet"]
+        ) as self._logs:
+            self._log_box = gr.Textbox(
+                show_label=False,
+                container=False,
+                lines=4,
+                max_lines=18,
+                interactive=False,
+                buttons=["copy"],
+                elem_classes=["log"],
+                label="logs",
+            )
+
+    async def follow(self, prediction_id: str | None) -> AsyncIterator[Any]:
+        """Updates of `outputs`, only where something changed, until the prediction has ended."""
+        if not prediction_id:
+            yield gr.skip()
+            return
+        watched = _Watched(self._service)
+        shown: Updates = {}
+        try:
+            async with aclosing(ticking(self._service.follow(prediction_id))) as snapshots:
+                async for prediction in snapshots:
+                    face = await self._face(prediction, watched)
+                    changed = {key: face[key] for key in face if shown.get(key) != face[key]}
+                    shown.update(changed)
+                    if changed:
+                        yield changed
+        except NotFound as error:
+            yield {**self.blank(), **self.said(wording.message(error))}
+
+    async def _face(self, prediction: Prediction, watched: _Watched) -> Updates:
+        """All that the output side shows of one snapshot."""
+        running = not prediction.status.terminal
+        version = watched.version_of(prediction)
+        views = output_views.views(
+            version, prediction.output, await watched.files_of(prediction.output)
+        )
+        text = views[0].value if _is_one(views, ViewKind.TEXT) else None
+        picture = views[0].value.path if _is_one(views, ViewKind.IMAGE) else None
+        streams = version is not None and version.streams
+        status = wording.status_html(
+            prediction, time.time(), counts_tokens=version is not None and version.concatenates
+        )
+        face: Updates = {
+            self._text: gr.update(
+                visible=text is not None,
+                value=text,
+                elem_classes=watched.text_classes(running and streams),
+            ),
+            self._picture: gr.update(visible=picture is not None, value=picture),
+            self._preview: gr.update(
+                visible=prediction.preview is not None, value=_preview_html(prediction.preview)
+            ),
+            self._views: () if text is not None or picture is not None else views,
+            self._status: gr.update(visible=True, value=status),
+            self._problem: _problem_update(_failure(prediction)),
+            self._run: gr.update(visible=not running),
+            self._cancel: gr.update(visible=running),
+            self._placeholder: gr.update(visible=False),
+        }
+        if watched.may_show_log(running):
+            label = "logs and traceback" if prediction.error else "logs"
+            face[self._logs] = gr.update(visible=bool(prediction.logs), label=label)
+            face[self._log_box] = prediction.logs[-LOG_SHOWN:]
+        return face
+
+    def said(self, text: str) -> Updates:
+        """A problem in place of an output."""
+        return {self._problem: _problem_update(text), self._placeholder: gr.update(visible=False)}
+
+    def blank(self) -> Updates:
+        """The output side with nothing on it."""
+        hidden = gr.update(visible=False, value=None)
+        return {
+            self._text: hidden,
+            self._preview: hidden,
+            self._picture: hidden,
+            self._views: (),
+            self._status: hidden,
+            self._problem: hidden,
+            self._logs: gr.update(visible=False),
+            self._log_box: "",
+            self._run: gr.update(visible=True),
+            self._cancel: gr.update(visible=False),
+            self._placeholder: gr.update(visible=True),
+        }
+
+
+class _Watched:
+    """What following one prediction has to remember."""
+
+    def __init__(self, service: PredictionService) -> None:
+        self._service = service
+        self._files: dict[str, ShownFile] = {}
+        self._version: Version | None = None
+        self._log_shown = 0.0
+        self._streamed = False
+
+    def version_of(self, prediction: Prediction) -> Version | None:
+        if self._version is None:
+            self._version = version_of(self._service, prediction)
+        return self._version
+
+    async def files_of(self, output: Any) -> Mapping[str, ShownFile]:
+        for reference in page_files.references(output) - self._files.keys():
+            file = await page_files.shown(self._service.files, reference)
+            if file.path:
+                self._files[reference] = file
+        return self._files
+
+    def text_classes(self, streaming: bool) -> list[str]:
+        """A text that came piece by piece stays at its end when it is done; one that was there
+        before begins at the top.
+        """
+        self._streamed = self._streamed or streaming
+        return [
+            "reading",
+            *(["following"] if self._streamed else []),
+            *(["caret"] if streaming else []),
+        ]
+
+    def may_show_log(self, running: bool) -> bool:
+        """Logs can be long: less often than the rest, but always at the end."""
+        if running and time.monotonic() - self._log_shown < LOG_PACE:
+            return False
+        self._log_shown = time.monotonic()
+        return True
+
+
+def version_of(service: PredictionService, prediction: Prediction) -> Version | None:
+    """The version that a prediction ran, None when the catalog no longer has it."""
+    try:
+        return service.catalog.resolve(f"{prediction.model}:{prediction.version}")
+    except AtelierError:
+        return None
+
+
+def problem_html(text: str) -> str:
+    return f'<p class="problem" role="alert">{escape(text)}</p>' if text else ""
+
+
+def _problem_update(text: str) -> Any:
+    return gr.update(visible=bool(text), value=problem_html(text))
+
+
+def _failure(prediction: Prediction) -> str:
+    if prediction.error and prediction.status is Status.FAILED:
+        hint = (
+            "The traceback is in the logs below."
+            if prediction.logs
+            else "Change the inputs and run again."
+        )
+        return f"{prediction.error.rstrip('.')}. {hint}"
+    return prediction.error or ""
+
+
+def _preview_html(preview: bytes | None) -> str:
+    if preview is None:
+        return ""
+    encoded = base64.b64encode(preview).decode()
+    return f'<img alt="The picture as it forms" src="data:image/jpeg;base64,{encoded}">'
+
+
+def _is_one(views: tuple[View, ...], kind: ViewKind) -> bool:
+    return len(views) == 1 and views[0].kind is kind and not views[0].label
