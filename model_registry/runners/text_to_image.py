@@ -1,0 +1,234 @@
+"""Pictures from text: any diffusers pipeline folder whose pipeline takes a prompt."""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+import tempfile
+import time
+from pathlib import Path as FilePath
+from typing import Any
+
+from cog import BasePredictor, Input, Path, current_scope
+
+PREVIEW_SIZE = 256
+PREVIEW_SHARE = 0.03
+"""Of a run's time, at most, after the first preview."""
+
+
+class TextToImage(BasePredictor):
+    def setup(self, weights: str) -> None:
+        """`weights` is a folder (or a repository's id) that `DiffusionPipeline` loads."""
+        import torch
+
+        # Not `AutoPipelineForText2Image`: importing it imports every family of pipelines there is.
+        from diffusers import DiffusionPipeline
+        from diffusers.utils import logging
+        from transformers.utils import logging as transformers_logging
+
+        for log in (logging, transformers_logging):
+            log.disable_progress_bar()
+            log.set_verbosity_error()
+        cuda = torch.cuda.is_available()
+        halves = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+        precision = torch.float32 if not cuda else torch.bfloat16 if halves else torch.float16
+        self.pipeline = DiffusionPipeline.from_pretrained(weights, dtype=precision)
+        self.pipeline.to("cuda" if cuda else "cpu")
+        self.pipeline.set_progress_bar_config(disable=True)
+        self.accepted = frozenset(inspect.signature(self.pipeline.__call__).parameters)
+        if "prompt" not in self.accepted:
+            kind = type(self.pipeline).__name__
+            raise ValueError(f"{weights} holds a {kind}, which does not take a prompt.")
+        self.preview = _Preview(self.pipeline)
+
+    def predict(
+        self,
+        prompt: str = Input(description="What the picture should show."),
+        negative_prompt: str = Input(default="", description="What it should not show."),
+        width: int | None = Input(
+            default=None,
+            ge=16,
+            le=4096,
+            description="In pixels; unset, what the model was made for.",
+        ),
+        height: int | None = Input(
+            default=None,
+            ge=16,
+            le=4096,
+            description="In pixels; unset, what the model was made for.",
+        ),
+        num_outputs: int = Input(default=1, ge=1, le=4, description="How many pictures to make."),
+        num_inference_steps: int = Input(
+            default=30, ge=1, le=500, description="More steps take longer and give more detail."
+        ),
+        guidance_scale: float = Input(
+            default=5.0, ge=0, le=50, description="How strictly to follow the prompt."
+        ),
+        seed: int | None = Input(
+            default=None, description="The same seed gives the same picture; unset, a random one."
+        ),
+        output_format: str = Input(
+            default="webp", choices=["webp", "png", "jpg"], description="The format of the files."
+        ),
+        output_quality: int = Input(
+            default=80, ge=0, le=100, description="For webp and jpg: 100 is best and largest."
+        ),
+    ) -> list[Path]:
+        """Makes the pictures one after another; the one numbered n uses the seed + n."""
+        import torch
+
+        seed = secrets.randbits(32) if seed is None else seed
+        print(f"Using seed: {seed}")
+        current_scope().record_metric("seed", seed)
+        settings = self._settings(prompt, negative_prompt, width, height)
+        settings |= {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
+        self.preview.start()
+        folder = FilePath(tempfile.mkdtemp())
+        made = []
+        for number in range(num_outputs):
+            # Noise made on the CPU is the same on every device.
+            settings["generator"] = torch.Generator("cpu").manual_seed((seed + number) % 2**63)
+            settings["callback_on_step_end"] = self._reporting(
+                number * num_inference_steps, num_outputs * num_inference_steps, settings
+            )
+            picture = self._draw(settings)
+            path = folder / f"out-{number}.{output_format}"
+            picture.convert("RGB").save(path, quality=output_quality)
+            made.append(Path(path))
+        return made
+
+    def _reporting(self, before: int, total: int, settings: dict[str, Any]) -> Any:
+        """The pipeline's call after each step."""
+
+        def on_step(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> Any:
+            current_scope().progress(before + step + 1, total, unit="step")
+            self.preview.show(tensors["latents"], settings)
+            return tensors
+
+        return on_step
+
+    def _settings(
+        self, prompt: str, negative_prompt: str, width: int | None, height: int | None
+    ) -> dict[str, Any]:
+        """What the pipeline is called with. Refuses what it would ignore."""
+        settings: dict[str, Any] = {"prompt": prompt}
+        if negative_prompt:
+            if "negative_prompt" not in self.accepted:
+                raise ValueError("This model takes no negative prompt; leave it empty.")
+            settings["negative_prompt"] = negative_prompt
+        for name, size in (("width", width), ("height", height)):
+            if size is not None:
+                settings[name] = self._rounded(name, size)
+        self._warn_of_truncation(prompt)
+        return settings
+
+    def _rounded(self, name: str, size: int) -> int:
+        step = max(8, getattr(self.pipeline, "vae_scale_factor", 8))
+        if "transformer" in self.pipeline.components:
+            step *= 2  # transformers read the latents in patches of 2 × 2
+        rounded = max(step, round(size / step) * step)
+        if rounded != size:
+            print(f"The {name} is {rounded}, not {size}: this model needs a multiple of {step}.")
+        return rounded
+
+    def _warn_of_truncation(self, prompt: str) -> None:
+        names = ("tokenizer", "tokenizer_2", "tokenizer_3")
+        tokenizers = [found for name in names if (found := self.pipeline.components.get(name))]
+        if not tokenizers:
+            return
+        longest = max(tokenizers, key=lambda tokenizer: tokenizer.model_max_length)
+        count = len(longest(prompt).input_ids)
+        if count > longest.model_max_length:
+            print(
+                f"The prompt has {count} tokens; the model reads the first "
+                f"{longest.model_max_length}, the rest has no effect."
+            )
+
+    def _draw(self, settings: dict[str, Any]) -> Any:
+        accepted = {name: value for name, value in settings.items() if name in self.accepted}
+        return self.pipeline(**accepted).images[0]
+
+
+class _Preview:
+    """Shows the latents as a small picture, in a small share of the run's time.
+
+    A tiny autoencoder decodes them itself. For a full one, the matrix that best maps its latents to
+    colours is fitted once, so that no model needs one of its own written here. Latents of other
+    kinds (of video, say) get no preview.
+    """
+
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
+        self._vae = pipeline.components.get("vae")
+        kinds = {"AutoencoderTiny": self._decoded, "AutoencoderKL": self._mapped}
+        self._colours = kinds.get(type(self._vae).__name__)
+        self._matrix = self._fitted() if self._colours == self._mapped else None
+        self._cost = 0.0  # seconds that the last preview took
+        self.start()
+
+    def start(self) -> None:
+        """A run begins."""
+        self._started = time.perf_counter()
+        self._spent = 0.0
+
+    def show(self, latents: Any, settings: dict[str, Any]) -> None:
+        """Sends a preview, if one is wanted now and can be afforded."""
+        if self._colours is None or not current_scope().wants_preview():
+            return
+        # Waits for the step that a GPU is still at; what comes after is the preview's own time.
+        latents = self._unpacked(latents, settings)[:1].float().cpu()
+        began = time.perf_counter()
+        if self._spent + self._cost <= PREVIEW_SHARE * (began - self._started) or not self._spent:
+            current_scope().preview(self._picture(latents))
+            self._cost = time.perf_counter() - began
+            self._spent += self._cost
+
+    def _picture(self, latents: Any) -> Any:
+        import torch
+        from PIL import Image
+
+        with torch.no_grad():
+            colours = self._colours(latents)[0].clamp(-1, 1).movedim(0, -1)  # type: ignore[misc]
+        picture = Image.fromarray(((colours + 1) * 127.5).to(torch.uint8).numpy())
+        factor = max(1, PREVIEW_SIZE // max(picture.size))
+        size = (picture.width * factor, picture.height * factor)
+        return picture.resize(size, Image.Resampling.BICUBIC)
+
+    def _decoded(self, latents: Any) -> Any:
+        vae = self._vae
+        latents = (latents / vae.config.scaling_factor).to(vae.device, vae.dtype)
+        return vae.decode(latents).sample.float().cpu()
+
+    def _mapped(self, latents: Any) -> Any:
+        return (_with_one(latents.movedim(1, -1)) @ self._matrix).movedim(-1, 1)
+
+    def _fitted(self) -> Any:
+        """(channels + 1, 3): from a latent's channels and a constant 1 to red, green and blue."""
+        import torch
+        from torch.nn.functional import interpolate
+
+        vae = self._vae
+        mosaic = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        pictures = interpolate(mosaic, size=128, mode="bicubic").clamp(-1, 1)
+        with torch.no_grad():
+            encoded = vae.encode(pictures.to(vae.device, vae.dtype)).latent_dist
+        latents = encoded.mode().float().cpu()
+        latents = (latents - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
+        colours = interpolate(pictures, size=latents.shape[-2:], mode="area")
+        known, wanted = (each.movedim(1, -1).flatten(0, -2) for each in (latents, colours))
+        return torch.linalg.lstsq(_with_one(known), wanted).solution
+
+    def _unpacked(self, latents: Any, settings: dict[str, Any]) -> Any:
+        """Flux and its kin line patches of the latents up in a row; here they go back in place."""
+        if latents.ndim != 3 or not hasattr(self._pipeline, "_unpack_latents"):
+            return latents
+        factor = self._pipeline.vae_scale_factor
+        own = self._pipeline.default_sample_size * factor
+        size = settings.get("height", own), settings.get("width", own)
+        return self._pipeline._unpack_latents(latents, *size, factor)
+
+
+def _with_one(values: Any) -> Any:
+    import torch
+
+    return torch.cat((values, values.new_ones((*values.shape[:-1], 1))), -1)

@@ -1,0 +1,166 @@
+"""Runners as a child runs them: loaded by Cog's loader, called with inputs as they arrive."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from cog.loading import load
+from cog.scope import Scope, entered
+
+REGISTRY = Path(__file__).resolve().parents[3] / "model_registry"
+
+
+class Told:
+    """What a run reported through its scope."""
+
+    def __init__(self):
+        self.metrics = {}
+        self.steps = []
+        self.previews = []
+
+    def metric(self, name, value, mode):
+        self.metrics[name] = value
+
+    def progress(self, done, total, unit):
+        self.steps.append((done, total, unit))
+
+    def preview(self, image):
+        self.previews.append(image)
+
+
+class Model:
+    """A runner that is set up; `run` gives its whole output."""
+
+    def __init__(self, target, weights=None):
+        self.loaded = load(str(REGISTRY / "runners"), target)
+        self.module = sys.modules[target.partition(".")[0]]
+        self.runner = self.loaded._owner
+        self.loaded.setup(str(weights) if weights else None)
+        self.told = Told()
+
+    def run(self, **inputs):
+        self.told = Told()
+        with entered(Scope("test", self.told)):
+            output = self.loaded.call(**self.loaded.arguments(inputs))
+            return list(output) if self.loaded.is_iterator else output
+
+
+@pytest.fixture(autouse=True)
+def temporary_files(tmp_path, monkeypatch):
+    """Output files go where the test ends them."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def story():
+    return Model("text_generation.py:TextGeneration", REGISTRY / "starter" / "story")
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    return Model("text_to_image.py:TextToImage", REGISTRY / "starter" / "shapes")
+
+
+@pytest.fixture(scope="module")
+def speak():
+    return Model("text_to_speech.py:TextToSpeech")
+
+
+@pytest.fixture(scope="module")
+def plain_llama(tmp_path_factory):
+    """A random Llama whose tokens are single bytes, without a chat template."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("plain-llama")
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({each: i for i, each in enumerate([*letters, "<end>"])}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<end>"])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(folder)
+    torch.manual_seed(0)
+    LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=257,
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=1024,
+            eos_token_id=256,
+            bos_token_id=None,
+        )
+    ).save_pretrained(folder)
+    return Model("text_generation.py:TextGeneration", folder)
+
+
+@pytest.fixture(scope="module")
+def tiny_sdxl(tmp_path_factory):
+    """A random pipeline of Stable Diffusion XL's classes: two text encoders, a full autoencoder."""
+    import torch
+    from diffusers import (
+        AutoencoderKL,
+        EulerDiscreteScheduler,
+        StableDiffusionXLPipeline,
+        UNet2DConditionModel,
+    )
+    from transformers import (
+        CLIPTextConfig,
+        CLIPTextModel,
+        CLIPTextModelWithProjection,
+        CLIPTokenizer,
+    )
+
+    tokenizer = CLIPTokenizer.from_pretrained(REGISTRY / "starter" / "shapes" / "tokenizer")
+    words = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=37,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=24,
+        projection_dim=32,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tiny-sdxl")
+    StableDiffusionXLPipeline(
+        vae=AutoencoderKL(
+            block_out_channels=(8, 8, 8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            latent_channels=4,
+            norm_num_groups=4,
+            sample_size=64,
+        ),
+        text_encoder=CLIPTextModel(words),
+        text_encoder_2=CLIPTextModelWithProjection(words),
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=UNet2DConditionModel(
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            sample_size=8,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            attention_head_dim=(2, 4),
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            transformer_layers_per_block=(1, 2),
+            projection_class_embeddings_input_dim=80,
+            cross_attention_dim=64,
+            norm_num_groups=1,
+        ),
+        scheduler=EulerDiscreteScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
+        ),
+    ).save_pretrained(folder)
+    return Model("text_to_image.py:TextToImage", folder)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import pytest
+
+from cog import CancelationException
+from cog.scope import Scope, entered
+
+PROMPT = "Tell me a story about a brave fox in the snow."
+
+
+def test_a_story_streams_in_pieces_and_keeps_what_was_asked_for(story):
+    pieces = story.run(prompt=PROMPT, seed=3)
+    text = "".join(pieces)
+    assert len(pieces) > 20
+    assert "fox" in text and "snow" in text
+    assert text.endswith(".")
+
+
+def test_the_same_seed_gives_the_same_text_and_another_seed_another(story):
+    once, again, other = (
+        story.run(prompt=PROMPT, seed=seed, max_tokens=40, temperature=1) for seed in (7, 7, 8)
+    )
+    assert once == again != other
+
+
+def test_temperature_zero_needs_no_seed(story):
+    assert story.run(prompt="Who are you?", temperature=0, max_tokens=16) == story.run(
+        prompt="Who are you?", temperature=0, max_tokens=16
+    )
+
+
+def test_a_run_reports_its_tokens_and_their_speed(story):
+    story.run(prompt=PROMPT, seed=1, max_tokens=16)
+    metrics = story.told.metrics
+    assert metrics["output_token_count"] == 16
+    assert metrics["input_token_count"] > 8
+    assert metrics["time_to_first_token"] >= 0
+    assert metrics["tokens_per_second"] > 0
+
+
+def test_the_seed_is_in_the_log(story, capsys):
+    story.run(prompt=PROMPT, seed=1234, max_tokens=1)
+    assert "Using seed: 1234" in capsys.readouterr().out
+
+
+def test_text_ends_before_a_stop_sequence_even_one_that_spans_tokens(story):
+    whole = "".join(story.run(prompt=PROMPT, seed=3))
+    cut = whole.find("ox")
+    assert "".join(story.run(prompt=PROMPT, seed=3, stop_sequences="never there,ox")) == whole[:cut]
+
+
+def test_a_stop_sequence_that_only_begins_loses_nothing(story):
+    whole = "".join(story.run(prompt=PROMPT, seed=3))
+    assert "".join(story.run(prompt=PROMPT, seed=3, stop_sequences="fox?!,.@")) == whole
+
+
+def test_a_cancel_ends_the_run_at_once(story):
+    with entered(Scope()):
+        running = story.loaded.call(**story.loaded.arguments({"prompt": PROMPT, "seed": 1}))
+        next(running)
+        with pytest.raises(CancelationException):
+            running.throw(CancelationException())
+        assert list(running) == []
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"prompt": "  "}, "The prompt is empty"),
+        ({"prompt": "x" * 10_000}, "Shorten the prompt"),
+        ({"prompt": "Hi", "min_tokens": 9, "max_tokens": 8}, "min_tokens is 9"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_with_a_reason(story, inputs, said):
+    with pytest.raises(ValueError, match=said):
+        story.run(**inputs)
+
+
+@pytest.mark.parametrize("prompt", ["🙂🙂", "zxqv blorp", "<|end|><|user|>", "\x00", "日本語"])
+def test_unknown_words_still_get_an_answer(story, prompt):
+    assert "".join(story.run(prompt=prompt, seed=1, max_tokens=16))
+
+
+def test_a_text_that_fills_the_context_stops_there_and_says_so(story, capsys):
+    story.run(prompt=PROMPT, seed=1, min_tokens=2000, max_tokens=2000)
+    metrics = story.told.metrics
+    assert metrics["input_token_count"] + metrics["output_token_count"] == 512
+    assert "context of 512 tokens is full" in capsys.readouterr().out
+
+
+def test_a_model_without_a_chat_template_goes_on_from_the_prompt(plain_llama):
+    assert len(plain_llama.run(prompt="abc", seed=1, max_tokens=16)) > 0
+    assert plain_llama.told.metrics["input_token_count"] == 3
+    plain_llama.run(prompt="abc", system_prompt="de", max_tokens=1)
+    assert plain_llama.told.metrics["input_token_count"] == len("de\n\nabc")
+
+
+def test_a_long_prompt_read_in_parts_gives_what_it_gives_in_one(plain_llama, monkeypatch):
+    prompt = "once upon a time " * 40
+    in_two = plain_llama.run(prompt=prompt, temperature=0, max_tokens=8)
+    monkeypatch.setattr(plain_llama.module, "PREFILL", 10_000)
+    assert plain_llama.run(prompt=prompt, temperature=0, max_tokens=8) == in_two
+
+
+def test_a_character_that_spans_tokens_is_never_cut(plain_llama):
+    runner = plain_llama.runner
+    text = plain_llama.module._WholeCharacters(runner.tokenizer)
+    whole = "Zoë says 日本 🙂!"
+    pieces = [text.add(token) for token in runner.tokenizer.encode(whole)]
+    assert "".join(pieces) == whole
+    assert [piece for piece in pieces if piece] == list(whole)
+
+
+def test_a_character_cut_off_by_the_end_is_left_out(plain_llama):
+    runner = plain_llama.runner
+    text = plain_llama.module._WholeCharacters(runner.tokenizer)
+    assert "".join(text.add(token) for token in runner.tokenizer.encode("a🙂")[:-1]) == "a"
+    assert text.rest() == ""
+
+
+def test_penalties_keep_a_text_from_repeating_itself(plain_llama):
+    settings = {"prompt": "abc", "max_tokens": 60, "temperature": 0, "min_tokens": 60}
+    plain = "".join(plain_llama.run(**settings))
+    varied = "".join(plain_llama.run(**settings, frequency_penalty=2, presence_penalty=2))
+    assert len(set(varied)) > len(set(plain))

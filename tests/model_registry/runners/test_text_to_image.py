@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PROMPT = "a red circle on a blue background"
+
+
+# diffusers hands torch tensors to numpy in a way that numpy 2 is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def opened(file):
+    with Image.open(file) as picture:
+        picture.load()
+        return picture
+
+
+def colours(path):
+    """The mean colours of a picture's middle and of its border."""
+    pixels = np.asarray(opened(path).convert("RGB"), float)
+    middle = pixels[24:40, 24:40].mean((0, 1))
+    border = np.concatenate((pixels[:4].reshape(-1, 3), pixels[-4:].reshape(-1, 3))).mean(0)
+    return middle, border
+
+
+def test_a_picture_follows_its_colour_and_background(shapes):
+    (path,) = shapes.run(prompt=PROMPT, seed=1, num_inference_steps=20, output_format="png")
+    middle, border = colours(path)
+    assert middle.argmax() == 0 and middle[0] > 150
+    assert border.argmax() == 2 and border[2] > 150
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(shapes):
+    once, again, other = (
+        shapes.run(prompt=PROMPT, seed=seed, num_inference_steps=4)[0].read_bytes()
+        for seed in (7, 7, 8)
+    )
+    assert once == again != other
+
+
+def test_each_of_several_pictures_is_the_one_that_its_own_seed_gives(shapes):
+    several = shapes.run(prompt=PROMPT, seed=5, num_outputs=3, num_inference_steps=4)
+    (alone,) = shapes.run(prompt=PROMPT, seed=7, num_inference_steps=4)
+    assert len({path.name for path in several}) == 3
+    assert several[2].read_bytes() == alone.read_bytes()
+
+
+def test_every_step_is_told_and_a_preview_is_shown(shapes):
+    shapes.run(prompt=PROMPT, seed=1, num_outputs=2, num_inference_steps=4)
+    assert shapes.told.steps == [(step, 8, "step") for step in range(1, 9)]
+    assert shapes.told.previews
+    assert opened(io.BytesIO(shapes.told.previews[0])).size == (256, 256)
+
+
+def test_the_latents_of_a_picture_preview_as_what_it_shows(shapes):
+    import torch
+
+    vae = shapes.runner.pipeline.vae
+    picture = torch.full((1, 3, 64, 64), -0.8)
+    picture[:, 2] = 0.7
+    with torch.no_grad():
+        latents = vae.encode(picture).latents * vae.config.scaling_factor
+    red, green, blue = np.asarray(shapes.runner.preview._picture(latents), float).mean((0, 1))
+    assert blue > 150 > max(red, green) + 50
+
+
+@pytest.mark.parametrize(("name", "kind"), [("webp", "WEBP"), ("png", "PNG"), ("jpg", "JPEG")])
+def test_a_picture_has_the_format_asked_for(shapes, name, kind):
+    (path,) = shapes.run(prompt=PROMPT, num_inference_steps=1, output_format=name)
+    assert path.suffix == f".{name}"
+    assert opened(path).format == kind
+
+
+def test_an_unset_seed_is_chosen_and_told(shapes, capsys):
+    shapes.run(prompt=PROMPT, num_inference_steps=1)
+    assert f"Using seed: {shapes.told.metrics['seed']}" in capsys.readouterr().out
+
+
+def test_a_size_that_does_not_fit_is_rounded_and_said(shapes, capsys):
+    (path,) = shapes.run(prompt=PROMPT, num_inference_steps=1, width=70, height=128)
+    assert opened(path).size == (72, 128)
+    assert "The width is 72, not 70" in capsys.readouterr().out
+
+
+def test_a_prompt_too_long_to_be_read_is_drawn_and_said(shapes, capsys):
+    shapes.run(prompt="red circle " * 1000, num_inference_steps=1)
+    assert "the model reads the first 24" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("prompt", ["", "🙂🙂", "zxqv blorp", "\x00", "日本語"])
+def test_unknown_words_still_give_a_picture(shapes, prompt):
+    (path,) = shapes.run(prompt=prompt, seed=1, num_inference_steps=1)
+    assert opened(path).size == (64, 64)
+
+
+def test_another_family_of_pipelines_runs_the_same_way(tiny_sdxl):
+    paths = tiny_sdxl.run(
+        prompt=PROMPT,
+        negative_prompt="green",
+        num_inference_steps=2,
+        num_outputs=2,
+        width=128,
+        height=64,
+    )
+    assert [opened(path).size for path in paths] == [(128, 64)] * 2
+    assert tiny_sdxl.told.steps[-1] == (4, 4, "step")
+    assert tiny_sdxl.told.previews
+
+
+def test_a_negative_prompt_that_the_model_cannot_take_is_refused(tiny_sdxl, monkeypatch):
+    accepted = tiny_sdxl.runner.accepted - {"negative_prompt"}
+    monkeypatch.setattr(tiny_sdxl.runner, "accepted", accepted)
+    with pytest.raises(ValueError, match="takes no negative prompt"):
+        tiny_sdxl.run(prompt=PROMPT, negative_prompt="green", num_inference_steps=1)
