@@ -397,7 +397,7 @@ def _traceback(error: BaseException) -> str:
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN_FOLDERS):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames or error.__traceback__))
+    return "".join(traceback.format_exception(type(error), error, frames))
 
 
 def _die_with_the_parent() -> None:

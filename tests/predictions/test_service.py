@@ -1,0 +1,292 @@
+"""The core, with real models in real processes on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.server
+import threading
+import time
+
+import pytest
+
+from errors import FileTooLarge, InvalidInput, InvalidVersion, NotFound
+from predictions.prediction import Prediction, Status
+from predictions.service import MASKED
+from predictions.store import Filter, new_id
+from workers.messages import FILE
+
+RED_DOT = base64.b64encode(
+    bytes.fromhex(
+        "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763"
+        "f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
+    )
+).decode()
+
+
+async def test_a_prediction_runs_and_its_history_is_what_was_stored(app):
+    ended = await app.run("local/echo", {"text": "hello"})
+    assert (ended.status, ended.output, ended.error) == (Status.SUCCEEDED, "hello", None)
+    assert ended.predict_time >= 0 and ended.total_time >= ended.predict_time
+    assert ended.hardware == "cpu" and ended.cost == pytest.approx(ended.predict_time * 0.1 / 3600)
+    assert await app.store.get(ended.id) == ended
+    assert (await app.service.list(Filter())).predictions == (ended,)
+
+
+async def test_a_prediction_is_on_record_before_its_id_is_given(app):
+    created = await app.service.create("local/never-ends", {})
+    assert (await app.store.get(created.id)).status is Status.STARTING
+
+
+async def test_an_end_is_on_record_before_anybody_is_told(app):
+    created = await app.service.create("local/echo", {"text": "x"})
+    ended = await app.end(created)
+    assert (await app.store.get(ended.id)).status is Status.SUCCEEDED
+
+
+async def test_every_follower_sees_all_tokens_and_the_end_whenever_it_comes(app):
+    created = await app.service.create("local/counts", {"n": 200, "delay": 0.002})
+
+    async def follow():
+        seen = ()
+        async for snapshot in app.service.follow(created.id):
+            output = snapshot.output or ()
+            assert output[: len(seen)] == seen
+            seen = output
+        return snapshot
+
+    early = [asyncio.create_task(follow()) for _ in range(3)]
+    await app.until(created, lambda p: len(p.output or ()) > 50)
+    late = asyncio.create_task(follow())
+    snapshots = await asyncio.gather(*early, late)
+    after = [snapshot async for snapshot in app.service.follow(created.id)]
+    for snapshot in [*snapshots, *after]:
+        assert snapshot.status is Status.SUCCEEDED
+        assert snapshot.output == tuple(f"{n} " for n in range(200))
+
+
+async def test_a_failure_keeps_output_logs_and_reason(app):
+    ended = await app.run("local/fails-midway")
+    assert ended.status is Status.FAILED
+    assert ended.error == "It went wrong midway."
+    assert ended.output == ("one ", "two ")
+    assert ended.logs.startswith("so far so good\n") and "Traceback" in ended.logs
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "error"),
+    [
+        ("local/fails-in-setup", {}, "The weights are not there."),
+        ("local/exits", {"code": 7}, "exited with code 7"),
+        ("local/segfaults", {}, "SIGSEGV"),
+        ("local/wrong-type", {"kind": "object"}, "which cannot be JSON"),
+        ("local/wrong-type", {"kind": "missing-file"}, "nowhere.png"),
+    ],
+)
+async def test_each_way_to_fail_has_its_reason_and_harms_nothing_else(app, model, inputs, error):
+    ended = await app.run(model, inputs)
+    assert ended.status is Status.FAILED and error in ended.error
+    assert (await app.run("local/echo", {"text": "on"})).status is Status.SUCCEEDED
+
+
+async def test_an_iterator_that_yields_nothing_succeeds_with_an_empty_list(app):
+    ended = await app.run("local/yields-nothing")
+    assert (ended.status, ended.output) == (Status.SUCCEEDED, ())
+
+
+async def test_unknown_models_and_versions_are_refused(app):
+    with pytest.raises(NotFound, match="Did you mean 'local/echo'"):
+        await app.service.create("local/ecco", {"text": "x"})
+    with pytest.raises(InvalidVersion):
+        await app.service.create("local/echo:" + "0" * 64, {"text": "x"})
+    with pytest.raises(InvalidVersion):
+        await app.service.create("f" * 64, {"text": "x"})
+    with pytest.raises(NotFound):
+        await app.service.get("nothing")
+    assert (await app.service.totals()).count == 0
+
+
+async def test_a_pinned_version_is_the_one_that_runs(app, catalog):
+    version = catalog.resolve("local/echo")
+    for reference in (version.id, f"local/echo:{version.id}"):
+        assert (await app.run(reference, {"text": "x"})).version == version.id
+
+
+async def test_cancel_is_on_record_at_once_and_frees_the_model(app):
+    created = await app.service.create("local/never-ends", {})
+    await app.until(created, lambda p: p.status is Status.PROCESSING)
+    canceled = await app.service.cancel(created.id)
+    assert canceled.status is Status.CANCELED and canceled.predict_time > 0
+    assert (await app.store.get(created.id)).status is Status.CANCELED
+    assert await app.service.cancel(created.id) == canceled
+    with pytest.raises(NotFound):
+        await app.service.cancel("nothing")
+
+
+async def test_a_deadline_aborts_what_has_not_started_and_cancels_what_runs(app):
+    blocking = await app.service.create("local/never-ends", {})
+    await app.until(blocking, lambda p: p.status is Status.PROCESSING)
+    queued = await app.service.create("local/never-ends", {}, deadline=time.time() + 0.2)
+    assert (await app.end(queued)).status is Status.ABORTED
+    await app.service.cancel(blocking.id)
+    running = await app.service.create("local/never-ends", {}, deadline=time.time() + 1.5)
+    await app.until(running, lambda p: p.status is Status.PROCESSING)
+    assert (await app.end(running)).status is Status.CANCELED
+
+
+async def test_what_was_queued_runs_after_a_restart_and_what_ran_has_failed(start):
+    app = await start()
+    running = await app.service.create("local/never-ends", {})
+    await app.until(running, lambda p: p.status is Status.PROCESSING)
+    # As a kill leaves it: the store knows what nobody has told the pool.
+    queued = Prediction(
+        id=new_id(),
+        model="local/echo",
+        version=app.service.catalog.resolve("local/echo").id,
+        input={"text": "patient"},
+        created_at=time.time(),
+    )
+    interrupted = Prediction(
+        id=new_id(),
+        model="local/echo",
+        version=queued.version,
+        input={"text": "x"},
+        created_at=time.time(),
+        status=Status.PROCESSING,
+        started_at=time.time(),
+        output=("partial",),
+    )
+    await app.store.save(queued)
+    await app.store.save(interrupted)
+    app = await start()
+    assert (await app.end(queued)).output == "patient"
+    failed = await app.end(interrupted)
+    assert failed.status is Status.FAILED and "stopped or killed" in failed.error
+    assert failed.output == ("partial",)
+    assert (await app.service.get(running.id)).status is Status.FAILED
+
+
+async def test_a_queued_prediction_whose_version_is_gone_fails_with_the_reason(start):
+    app = await start()
+    gone = Prediction(
+        id=new_id(), model="local/echo", version="a" * 64, input={}, created_at=time.time()
+    )
+    await app.store.save(gone)
+    app = await start()
+    failed = await app.end(gone)
+    assert failed.status is Status.FAILED and "no such version" in failed.error
+
+
+async def test_secrets_reach_the_model_and_nothing_else(app, tmp_path):
+    given = {"prompt": "x", "token": "hunter2-is-secret"}
+    ended = await app.run("local/every-input", given)
+    assert ended.output["token"] == "a secret of 17 characters"
+    assert ended.input["token"] == MASKED
+    await app.service.stop()
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert b"hunter2" not in path.read_bytes(), path
+
+
+async def test_uploads_data_uris_and_our_own_urls_reach_the_model_as_files(app):
+    upload = await app.service.files.save(b"12345", name="five.txt")
+    first = await app.run("local/every-input", {"prompt": "x", "document": {FILE: upload.id}})
+    assert first.output["document"] == "a file of 5 bytes named five.txt"
+    url = f"http://anywhere:1/v1/files/{upload.id}"
+    second = await app.run("local/every-input", {"prompt": "x", "images": [url, "data:,abc"]})
+    assert second.output["images"] == [
+        "a file of 5 bytes named five.txt",
+        "a file of 3 bytes named input",
+    ]
+    assert all(set(item) == {FILE} for item in second.input["images"])
+
+
+async def test_output_files_are_kept_and_can_be_inputs_again(app):
+    uri = f"data:image/png;base64,{RED_DOT}"
+    first = await app.run("local/image-in-out", {"image": uri})
+    file = await app.service.files.get(first.output[FILE])
+    assert (file.name, file.content_type) == ("inverted.png", "image/png")
+    assert app.service.files.path(file).read_bytes().startswith(b"\x89PNG")
+    second = await app.run("local/image-in-out", {"image": first.output})
+    assert second.status is Status.SUCCEEDED
+
+
+async def test_bad_files_are_refused_or_fail_with_a_sentence(app):
+    for value, words in (
+        ("/etc/passwd", "Paths are not accepted"),
+        ("file:///etc/passwd", "Paths are not accepted"),
+        ({FILE: "a" * 26}, "does not exist"),
+        (f"http://x/v1/files/{'a' * 26}", "does not exist"),
+        ("data:image/png;base64,%%%", "base64"),
+    ):
+        with pytest.raises(InvalidInput, match=words) as caught:
+            await app.service.create("local/image-in-out", {"image": value})
+        assert [p.field for p in caught.value.problems] == ["image"]
+    for content in (b"", b"no picture"):
+        uri = "data:image/png;base64," + base64.b64encode(content).decode()
+        ended = await app.run("local/image-in-out", {"image": uri})
+        assert ended.status is Status.FAILED and "cannot identify image" in ended.error
+
+
+async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(start, tmp_path):
+    app = await start(limit=1000)
+    with pytest.raises(FileTooLarge):
+        await app.service.create("local/image-in-out", {"image": "data:," + "x" * 2000})
+    assert not list((tmp_path / "data" / "files").rglob("*.*"))
+
+
+@pytest.fixture
+def web():
+    """A web server with one picture."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            content = base64.b64decode(RED_DOT)
+            self.send_response(200 if self.path == "/dot.png" else 404)
+            self.send_header("Content-Type", "image/png")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+async def test_urls_are_fetched_and_what_cannot_be_fetched_fails_the_prediction(app, web):
+    assert (await app.run("local/image-in-out", {"image": f"{web}/dot.png"})).error is None
+    missing = await app.run("local/image-in-out", {"image": f"{web}/nothing.png"})
+    assert missing.status is Status.FAILED and "404" in missing.error
+    refused = await app.run("local/image-in-out", {"image": "http://127.0.0.1:9/x.png"})
+    assert refused.status is Status.FAILED and "cannot be fetched" in refused.error
+
+
+async def test_offline_no_url_is_fetched(start, web):
+    app = await start(offline=True)
+    ended = await app.run("local/image-in-out", {"image": f"{web}/dot.png"})
+    assert ended.status is Status.FAILED and "--offline" in ended.error
+
+
+async def test_async_models_run_as_many_at_once_as_they_declare(app):
+    created = [await app.service.create("local/async-batch", {"batch": 4}) for _ in range(4)]
+    assert [(await app.end(p)).output for p in created] == [4, 4, 4, 4]
+
+
+async def test_progress_and_metrics_are_told(app):
+    created = await app.service.create("local/progress", {"steps": 3, "delay": 0.2})
+    told = await app.until(created, lambda p: p.progress is not None)
+    assert (told.progress.total, told.progress.unit) == (3, "step")
+    ended = await app.end(created)
+    assert ended.metrics == {"steps": 3} and ended.progress is None
+
+
+async def test_loading_is_told_with_the_models_own_words(app):
+    created = await app.service.create("local/slow-setup", {})
+    told = await app.until(created, lambda p: "loading 1 of 2" in p.activity)
+    assert told.status is Status.STARTING
+    ended = await app.end(created)
+    assert ended.status is Status.SUCCEEDED and ended.predict_time < 1 < ended.total_time
