@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-from model_registry.catalog import Catalog
 from msgspec.structs import replace
 
 from api.links import Links
 from errors import AtelierError
+from model_registry.catalog import Catalog
 from predictions.prediction import Prediction, Status
 from workers.messages import FILE
 

@@ -12,10 +12,10 @@ import httpx
 import pytest
 import replicate
 import uvicorn
-from model_registry.catalog import Catalog
 
 import api.app
 import app
+from model_registry.catalog import Catalog
 from predictions.service import PredictionService
 from settings import Settings
 

@@ -3,11 +3,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
 import time
 from urllib.parse import quote
 
 import pytest
 from PIL import Image
+
+from api.predictions import MAX_INLINE
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +257,25 @@ def test_held_answers_hold_small_files_themselves(http, png):
     assert Image.open(io.BytesIO(base64.b64decode(body))).size == (8, 8)
     later = http.get(f"predictions/{held['id']}").json()
     assert later["output"].startswith("http://")
+
+
+def test_large_files_are_named_even_in_held_answers(http):
+    noise = io.BytesIO()
+    Image.frombytes("RGB", (1900, 1900), os.urandom(1900 * 1900 * 3)).save(noise, "BMP")
+    image = upload(http, noise.getvalue(), "noise.bmp", "image/bmp").json()
+    held = http.run("local/image-in-out", {"image": image["urls"]["get"]})
+    assert held["output"].startswith("http://")
+    assert int(http.head(held["output"]).headers["content-length"]) > MAX_INLINE
+
+
+def test_files_are_shown_wherever_they_are_in_an_output(http):
+    held = http.run("local/every-output", {})["output"]
+    later = http.until(http.create("local/every-output", {}))["output"]
+    assert (held["text"], held["details"]) == (later["text"], later["details"])
+    assert held["picture"].startswith("data:image/png;base64,")
+    assert held["clips"][0].startswith("data:audio/wav;base64,")
+    assert http.get(later["picture"]).headers["content-type"] == "image/png"
+    assert http.get(later["clips"][0]).headers["content-type"] == "audio/wav"
 
 
 def test_an_upload_that_does_not_exist_is_no_input(http, server):

@@ -96,9 +96,17 @@ def test_an_unknown_model_is_a_404(http):
     assert "local/none" in response.json()["detail"]
 
 
-@pytest.mark.parametrize("model", ["fails-midway"])
-def test_a_model_that_fails_is_no_error_of_http(http, model):
-    prediction = http.run(f"local/{model}", {})
+@pytest.mark.parametrize(
+    ("model", "inputs"),
+    [
+        ("fails-midway", {}),
+        ("fails-in-setup", {}),
+        ("exits", {}),
+        ("wrong-type", {"kind": "object"}),
+    ],
+)
+def test_a_model_that_fails_is_no_error_of_http(http, model, inputs):
+    prediction = http.run(f"local/{model}", inputs)
     assert prediction["status"] == "failed"
     assert prediction["error"] and isinstance(prediction["error"], str)
     assert prediction["completed_at"]
@@ -180,6 +188,25 @@ def test_all_problems_of_an_input_are_reported_at_once(http):
     assert {each["field"] for each in problem["invalid_fields"]} == {"input"}
     assert len(problem["detail"].splitlines()) == 3
     assert "- input: text is required\n" in problem["detail"]
+
+
+def test_every_kind_of_problem_has_its_name(http):
+    given = {"steps": 51, "strength": -1, "size": "huge", "upscale": "no", "words": ["a", 1]}
+    problem = http.post("models/local/every-input/predictions", json={"input": given}).json()
+    assert {each["field"]: each["type"] for each in problem["invalid_fields"]} == {
+        "input": "required",
+        "input.steps": "number_lte",
+        "input.strength": "number_gte",
+        "input.size": "enum",
+        "input.upscale": "invalid_type",
+        "input.words.1": "invalid_type",
+    }
+
+
+def test_a_secret_is_never_shown(http):
+    prediction = http.run("local/every-input", {"prompt": "a", "token": "hush"})
+    assert prediction["output"]["token"] == "a secret of 4 characters"
+    assert "hush" not in http.get(f"predictions/{prediction['id']}").text
 
 
 def test_an_input_of_the_wrong_type_is_named_by_its_path(http):

@@ -65,6 +65,15 @@ def test_stream_gives_every_piece_in_order(client):
     assert events[-1].event.value == "done"
 
 
+def test_stream_gives_awkward_text_whole(client):
+    pieces = ["https://a.example", "data:,b", "", " c", "\n", "d\r\ne", "f\u2028g", "🦊"]
+    events = list(client.stream("local/says", input={"pieces": pieces}))
+    assert all(isinstance(event.data, str) for event in events)
+    text = "".join(map(str, events))
+    assert text == "https://a.exampledata:,b c\nd\nef\ng🦊"
+    assert client.run("local/says", input={"pieces": pieces[2:]}) == pieces[2:]
+
+
 async def test_async_stream_gives_every_piece_in_order(async_client):
     stream = await async_client.async_stream("local/counts", input={"n": 20})
     events = [event async for event in stream]
