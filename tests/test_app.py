@@ -1,0 +1,170 @@
+"""The command line and the whole app as a process: started, refused, killed, started again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ROOT / "tests" / "models"
+
+
+@contextlib.contextmanager
+def running(data, *options, environment=None):
+    """The app as a process; gives the process and its address."""
+    with open(data / "stderr.txt", "a") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", "0", "--data", str(data / "data"), *options],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env={**os.environ, **(environment or {})},
+        )
+    try:
+        for line in process.stdout:
+            if found := re.search(r"http://\S+", line):
+                yield process, found[0]
+                break
+        else:
+            raise AssertionError((data / "stderr.txt").read_text())
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        process.stdout.close()
+
+
+def refused(*arguments, environment=None):
+    """What the app says on stderr when it will not start."""
+    done = subprocess.run(
+        [sys.executable, "app.py", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **(environment or {})},
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.stderr
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = refused("--port", port, "--data", str(tmp_path))
+    assert f"127.0.0.1:{port}" in said and "--port" in said
+
+
+def test_a_data_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    said = refused("--port", "0", "--data", str(tmp_path / "file" / "data"))
+    assert "cannot be written" in said and "--data" in said
+
+
+def test_nonsense_options_are_one_clear_line(tmp_path):
+    assert "'many'" in refused("--port", "many")
+    assert "'many'" in refused(environment={"ATELIER_PORT": "many"})
+    said = refused("--port", "0", "--data", str(tmp_path), "--tokens", str(tmp_path / "none"))
+    assert "tokens file" in said
+
+
+def test_a_broken_model_is_one_line_and_the_rest_runs_and_a_second_app_is_refused(tmp_path):
+    with running(tmp_path, "--models", str(ROOT / "tests" / "broken_models")) as (_, address):
+        said = (tmp_path / "stderr.txt").read_text().splitlines()
+        assert len(said) == 5, said
+        assert any("local/syntax-error" in line and "predict.py, line 2" in line for line in said)
+        made = httpx.post(
+            f"{address}/v1/models/local/fine/predictions",
+            json={"input": {"text": "x"}},
+            headers={"Prefer": "wait"},
+            timeout=60,
+        )
+        assert made.json()["output"] == "x"
+        said = refused("--port", "0", "--data", str(tmp_path / "data"))
+        assert "in use by another Atelier" in said
+
+
+def test_the_parent_never_imports_what_only_models_need(tmp_path):
+    """Asked of the living process: which shared libraries it has mapped."""
+    if not Path("/proc").exists():
+        pytest.skip("needs /proc")
+    with running(tmp_path, "--models", str(MODELS)) as (process, address):
+        assert httpx.get(address, timeout=60).status_code == 200
+        mapped = Path(f"/proc/{process.pid}/maps").read_text()
+        for library in ("libtorch", "ctranslate2", "onnxruntime", "tokenizers"):
+            assert library not in mapped
+
+
+def test_predictions_survive_a_kill_of_the_whole_app(tmp_path):
+    with running(tmp_path, "--models", str(MODELS)) as (process, address):
+        with httpx.Client(base_url=address, timeout=60) as client:
+
+            def create(model, inputs):
+                path = f"/v1/models/local/{model}/predictions"
+                return client.post(path, json={"input": inputs}).json()["id"]
+
+            busy = create("never-ends", {})
+            while client.get(f"/v1/predictions/{busy}").json()["status"] != "processing":
+                time.sleep(0.05)
+            queued = [create("never-ends", {}) for _ in range(3)]
+            echoes = [create("echo", {"text": str(n)}) for n in range(20)]
+        process.kill()
+        process.wait()
+    with running(tmp_path, "--models", str(MODELS)) as (_, address):
+        with httpx.Client(base_url=address, timeout=60) as client:
+            for number, prediction in enumerate(echoes):
+                while (found := client.get(f"/v1/predictions/{prediction}").json())["status"] in (
+                    "starting",
+                    "processing",
+                ):
+                    time.sleep(0.05)
+                # One that was running at the moment of the kill has failed and says so.
+                assert found["output"] == str(number) or "killed" in found["error"]
+            assert "killed" in client.get(f"/v1/predictions/{busy}").json()["error"]
+            assert client.get(f"/v1/predictions/{queued[0]}").json()["status"] == "processing"
+            for prediction in queued:
+                canceled = client.post(f"/v1/predictions/{prediction}/cancel").json()
+                assert canceled["status"] == "canceled"
+
+
+def test_with_a_tokens_file_only_its_tokens_are_let_in(tmp_path):
+    (tmp_path / "tokens").write_text("# the team\nsesame\n")
+    tokens = {"ATELIER_TOKENS": str(tmp_path / "tokens")}
+    with running(tmp_path, environment=tokens) as (_, address):
+        path = f"{address}/v1/account"
+        assert httpx.get(path).status_code == 401
+        assert httpx.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert httpx.get(path, headers={"Authorization": "Bearer sesame"}).status_code == 200
+
+
+def test_children_die_with_a_killed_parent(tmp_path):
+    if sys.platform != "linux":
+        pytest.skip("elsewhere they end when they next listen")
+    with running(tmp_path, "--models", str(MODELS)) as (process, address):
+        path = f"{address}/v1/models/local/never-ends/predictions"
+        prediction = httpx.post(path, json={"input": {}}, timeout=60).json()
+        while httpx.get(prediction["urls"]["get"]).json()["status"] != "processing":
+            time.sleep(0.05)
+        children = _children(process.pid)
+        assert children
+        process.kill()
+        process.wait()
+        while any(Path(f"/proc/{child}").exists() for child in children):
+            time.sleep(0.05)
+
+
+def _children(pid):
+    import psutil
+
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
