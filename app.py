@@ -135,7 +135,8 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket, taken before anything slow is done. Raises `CannotStart`."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family)
+        # The protocol is named, or asyncio would leave small answers to wait for each other.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
         listening.listen(2048)

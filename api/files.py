@@ -22,7 +22,7 @@ from api.rendering import timestamp
 from errors import FileTooLarge, InvalidRequest, NotFound, Problem
 from predictions.files import OCTETS, Signer
 from predictions.files import Files as StoredFiles
-from predictions.store import StoredFile
+from predictions.tables import StoredFile
 
 _CHUNK = 1 << 20
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from errors import FileTooLarge, NotFound
-from predictions.store import Position, Store, StoredFile, new_id
+from predictions.store import Position, Store, new_id
+from predictions.tables import StoredFile
 
 OCTETS = "application/octet-stream"
 _EXPIRY = 100 * 365 * 86400.0

@@ -12,10 +12,9 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any
 
-from model_registry.catalog import Catalog
-
 from errors import AtelierError, NotFound
 from model_registry import inputs as model_inputs
+from model_registry.catalog import Catalog
 from model_registry.spec import Version
 from predictions import pricing
 from predictions.files import Files, Signer

@@ -12,106 +12,26 @@ import base64
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import sqlalchemy as sql
-from sqlalchemy.dialects.sqlite import insert
 
 from predictions.prediction import Prediction, Status
-
-_metadata = sql.MetaData()
-
-_predictions = sql.Table(
-    "predictions",
-    _metadata,
-    sql.Column("id", sql.String, primary_key=True),
-    sql.Column("created_at", sql.Double, nullable=False),
-    sql.Column("model", sql.String, nullable=False),
-    sql.Column("version", sql.String, nullable=False),
-    sql.Column("status", sql.String, nullable=False),
-    sql.Column("source", sql.String, nullable=False),
-    sql.Column("owner", sql.String, nullable=False),
-    sql.Column("started_at", sql.Double),
-    sql.Column("completed_at", sql.Double),
-    sql.Column("predict_time", sql.Double),
-    sql.Column("hardware", sql.String),
-    sql.Column("cost", sql.Double),
-    sql.Column("deadline", sql.Double),
-    sql.Column("error", sql.Text),
-    sql.Column("logs", sql.Text, nullable=False),
-    sql.Column("input", sql.Text, nullable=False),
-    sql.Column("output", sql.Text, nullable=False),
-    sql.Column("metrics", sql.Text, nullable=False),
-    sql.Column("webhook", sql.Text, nullable=False),
+from predictions.tables import (
+    UPSERT,
+    StoredFile,
+    as_json,
+    file_row,
+    files,
+    migrate,
+    prediction_row,
+    predictions,
+    row_file,
+    row_prediction,
 )
-
-_files = sql.Table(
-    "files",
-    _metadata,
-    sql.Column("id", sql.String, primary_key=True),
-    sql.Column("created_at", sql.Double, nullable=False),
-    sql.Column("expires_at", sql.Double),
-    sql.Column("name", sql.String, nullable=False),
-    sql.Column("content_type", sql.String, nullable=False),
-    sql.Column("size", sql.BigInteger, nullable=False),
-    sql.Column("md5", sql.String, nullable=False),
-    sql.Column("sha256", sql.String, nullable=False),
-    sql.Column("path", sql.String, nullable=False),
-    sql.Column("prediction_id", sql.String),
-    sql.Column("owner", sql.String, nullable=False),
-    sql.Column("metadata", sql.Text, nullable=False),
-)
-
-
-def _create_tables(connection: sql.Connection) -> None:
-    """Written out, not taken from the tables above, which describe today's columns and move on."""
-    for statement in (
-        """CREATE TABLE predictions (
-            id VARCHAR PRIMARY KEY, created_at DOUBLE NOT NULL, model VARCHAR NOT NULL,
-            version VARCHAR NOT NULL, status VARCHAR NOT NULL, source VARCHAR NOT NULL,
-            owner VARCHAR NOT NULL, started_at DOUBLE, completed_at DOUBLE, predict_time DOUBLE,
-            hardware VARCHAR, cost DOUBLE, deadline DOUBLE, error TEXT, logs TEXT NOT NULL,
-            input TEXT NOT NULL, output TEXT NOT NULL, metrics TEXT NOT NULL, webhook TEXT NOT NULL
-        )""",
-        "CREATE INDEX predictions_newest ON predictions (created_at, id)",
-        """CREATE INDEX predictions_unfinished ON predictions (status)
-            WHERE status IN ('starting', 'processing')""",
-        """CREATE TABLE files (
-            id VARCHAR PRIMARY KEY, created_at DOUBLE NOT NULL, expires_at DOUBLE,
-            name VARCHAR NOT NULL, content_type VARCHAR NOT NULL, size BIGINT NOT NULL,
-            md5 VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, path VARCHAR NOT NULL,
-            prediction_id VARCHAR, owner VARCHAR NOT NULL, metadata TEXT NOT NULL
-        )""",
-        "CREATE INDEX files_newest ON files (created_at, id) WHERE prediction_id IS NULL",
-    ):
-        connection.execute(sql.text(statement))
-
-
-# Append, never edit: the number of migrations that a database has seen is its `user_version`.
-MIGRATIONS: Sequence[Callable[[sql.Connection], None]] = (_create_tables,)
-
-
-class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file: an upload (`prediction_id` None) or what a prediction took or made. `path` is
-    relative to the files' root.
-    """
-
-    id: str
-    name: str
-    content_type: str
-    size: int
-    path: str
-    created_at: float
-    expires_at: float | None = None
-    md5: str = ""
-    sha256: str = ""
-    prediction_id: str | None = None
-    owner: str = ""
-    metadata: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -171,7 +91,7 @@ class Store:
         with self._engine.begin() as connection:
             migrate(connection)
         # Compiled once: the way through `execute` costs ten times what the commit does.
-        compiled = _UPSERT.compile(self._engine)
+        compiled = UPSERT.compile(self._engine)
         self._upsert, self._upsert_order = str(compiled), tuple(compiled.positiontup or ())
         self._gathered = _Batch()
         self._lock = threading.Lock()
@@ -220,7 +140,7 @@ class Store:
         return done
 
     async def delete_file(self, file_id: str) -> None:
-        statement = sql.delete(_files).where(_files.c.id == file_id)
+        statement = sql.delete(files).where(files.c.id == file_id)
 
         def delete() -> None:
             with self._engine.begin() as connection:
@@ -248,11 +168,9 @@ class Store:
         try:
             with connection.begin():
                 if batch.files:
-                    connection.execute(
-                        sql.insert(_files), [_file_row(file) for file in batch.files]
-                    )
+                    connection.execute(sql.insert(files), [file_row(file) for file in batch.files])
                 if batch.predictions:
-                    rows = [_row(prediction) for prediction in batch.predictions.values()]
+                    rows = [prediction_row(prediction) for prediction in batch.predictions.values()]
                     values = [tuple(row[name] for name in self._upsert_order) for row in rows]
                     connection.exec_driver_sql(self._upsert, values)
         except Exception as caught:
@@ -266,18 +184,18 @@ class Store:
     # --- reading
 
     async def get(self, prediction_id: str) -> Prediction | None:
-        rows = await self._read(sql.select(_predictions).where(_predictions.c.id == prediction_id))
-        return _prediction(rows[0]) if rows else None
+        rows = await self._read(sql.select(predictions).where(predictions.c.id == prediction_id))
+        return row_prediction(rows[0]) if rows else None
 
     async def unfinished(self) -> Sequence[Prediction]:
         """All that has not ended, oldest first: the queue, as a restart finds it."""
-        unfinished = _predictions.c.status.in_((Status.STARTING.value, Status.PROCESSING.value))
+        unfinished = predictions.c.status.in_((Status.STARTING.value, Status.PROCESSING.value))
         statement = (
-            sql.select(_predictions)
+            sql.select(predictions)
             .where(unfinished)
-            .order_by(_predictions.c.created_at, _predictions.c.id)
+            .order_by(predictions.c.created_at, predictions.c.id)
         )
-        return [_prediction(row) for row in await self._read(statement)]
+        return [row_prediction(row) for row in await self._read(statement)]
 
     async def list(
         self,
@@ -286,12 +204,12 @@ class Store:
         before: Position | None = None,
         after: Position | None = None,
     ) -> Page:
-        statement = sql.select(_predictions).where(*_conditions(filter))
-        rows, older, newer = await self._page(_predictions, statement, limit, before, after)
-        return Page(tuple(_prediction(row) for row in rows), older, newer)
+        statement = sql.select(predictions).where(*_conditions(filter))
+        rows, older, newer = await self._page(predictions, statement, limit, before, after)
+        return Page(tuple(row_prediction(row) for row in rows), older, newer)
 
     async def totals(self, filter: Filter) -> Totals:
-        columns = _predictions.c
+        columns = predictions.c
         statement = sql.select(
             sql.func.count(), sql.func.coalesce(sql.func.sum(columns.predict_time), 0.0),
             sql.func.coalesce(sql.func.sum(columns.cost), 0.0),
@@ -301,7 +219,7 @@ class Store:
 
     async def run_counts(self) -> dict[str, int]:
         """How many predictions each model has had."""
-        columns = _predictions.c
+        columns = predictions.c
         return {
             model: count
             for model, count in await self._read(
@@ -310,16 +228,16 @@ class Store:
         }
 
     async def get_file(self, file_id: str) -> StoredFile | None:
-        rows = await self._read(sql.select(_files).where(_files.c.id == file_id))
-        return _file(rows[0]) if rows else None
+        rows = await self._read(sql.select(files).where(files.c.id == file_id))
+        return row_file(rows[0]) if rows else None
 
     async def list_uploads(
         self, limit: int, before: Position | None = None, after: Position | None = None
     ) -> tuple[Sequence[StoredFile], Position | None, Position | None]:
         """Uploads, newest first, and where older and newer ones begin."""
-        statement = sql.select(_files).where(_files.c.prediction_id.is_(None))
-        rows, older, newer = await self._page(_files, statement, limit, before, after)
-        return [_file(row) for row in rows], older, newer
+        statement = sql.select(files).where(files.c.prediction_id.is_(None))
+        rows, older, newer = await self._page(files, statement, limit, before, after)
+        return [row_file(row) for row in rows], older, newer
 
     async def _page(
         self,
@@ -362,14 +280,6 @@ class _Batch:
         self.waiting: list[asyncio.Future[None]] = []
 
 
-def migrate(connection: sql.Connection) -> None:
-    """Brings a database of any earlier release up to date."""
-    (seen,) = connection.execute(sql.text("PRAGMA user_version")).one()
-    for migration in MIGRATIONS[seen:]:
-        migration(connection)
-    connection.execute(sql.text(f"PRAGMA user_version = {len(MIGRATIONS)}"))
-
-
 def _configure(connection: Any, record: Any) -> None:
     # NORMAL with WAL survives a killed process whole; only a power cut can take the last moments,
     # and never corrupts.
@@ -388,7 +298,7 @@ def _resolve(waiting: list[asyncio.Future[None]], error: Exception | None) -> No
 
 
 def _conditions(filter: Filter) -> list[sql.ColumnElement[bool]]:
-    columns = _predictions.c
+    columns = predictions.c
     conditions: list[sql.ColumnElement[bool]] = []
     if filter.model:
         conditions.append(columns.model == filter.model)
@@ -403,86 +313,10 @@ def _conditions(filter: Filter) -> list[sql.ColumnElement[bool]]:
     if filter.created_before is not None:
         conditions.append(columns.created_at < filter.created_before)
     if filter.search:
-        as_stored = _json(filter.search)[1:-1]
+        as_stored = as_json(filter.search)[1:-1]
         conditions.append(
             columns.input.icontains(as_stored, autoescape=True)
             | columns.id.startswith(filter.search, autoescape=True)
             | columns.model.icontains(filter.search, autoescape=True)
         )
     return conditions
-
-
-_UPSERT = insert(_predictions)
-_UPSERT = _UPSERT.on_conflict_do_update(
-    index_elements=[_predictions.c.id],
-    set_={
-        column.name: _UPSERT.excluded[column.name]
-        for column in _predictions.c
-        if column.name != "id"
-    },
-)
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
-
-
-def _json(value: Any) -> str:
-    return _encode(value).decode()
-
-
-def _row(prediction: Prediction) -> dict[str, Any]:
-    return {
-        "id": prediction.id,
-        "created_at": prediction.created_at,
-        "model": prediction.model,
-        "version": prediction.version,
-        "status": prediction.status.value,
-        "source": prediction.source,
-        "owner": prediction.owner,
-        "started_at": prediction.started_at,
-        "completed_at": prediction.completed_at,
-        "predict_time": prediction.predict_time,
-        "hardware": prediction.hardware,
-        "cost": prediction.cost,
-        "deadline": prediction.deadline,
-        "error": prediction.error,
-        "logs": prediction.logs,
-        "input": _json(prediction.input),
-        "output": _json(prediction.output),
-        "metrics": _json(prediction.metrics),
-        "webhook": _json([prediction.webhook, prediction.webhook_events_filter]),
-    }
-
-
-def _prediction(row: Any) -> Prediction:
-    output = _decode(row.output)
-    webhook, events = _decode(row.webhook)
-    return Prediction(
-        id=row.id,
-        created_at=row.created_at,
-        model=row.model,
-        version=row.version,
-        status=Status(row.status),
-        source=row.source,
-        owner=row.owner,
-        started_at=row.started_at,
-        completed_at=row.completed_at,
-        predict_time=row.predict_time,
-        hardware=row.hardware,
-        cost=row.cost,
-        deadline=row.deadline,
-        error=row.error,
-        logs=row.logs,
-        input=_decode(row.input),
-        output=tuple(output) if isinstance(output, list) else output,
-        metrics=_decode(row.metrics),
-        webhook=webhook,
-        webhook_events_filter=None if events is None else tuple(events),
-    )
-
-
-def _file_row(file: StoredFile) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(file), "metadata": _json(file.metadata)}
-
-
-def _file(row: Any) -> StoredFile:
-    return StoredFile(**{**row._mapping, "metadata": _decode(row.metadata)})

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import ctypes
 import faulthandler
 import importlib
@@ -20,7 +19,6 @@ import inspect
 import io
 import os
 import queue
-import shutil
 import signal
 import socket
 import sys
@@ -28,9 +26,8 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from cog import CancelationException
@@ -38,131 +35,14 @@ from cog.encoding import encode
 from cog.loading import LoadedRunner, load
 from cog.scope import Scope, entered
 from workers import messages
-from workers.messages import FILE, Frames, Message, ToChild, frame
+from workers.messages import FILE, Message
+from workers.parent import Parent
+from workers.reports import PrintedText, Sink, prediction_in_context, save_output
 
 HEAVY = ("numpy", "PIL.Image", "safetensors.torch", "torch", "transformers", "diffusers")
 _OWN_FOLDERS = tuple(
     str(Path(__file__).resolve().parent.parent / name) for name in ("cog", "workers")
 )
-
-_prediction_id: contextvars.ContextVar[str | None] = contextvars.ContextVar(
-    "prediction_id", default=None
-)
-
-
-class Parent:
-    """The socket to the parent. Any thread may send; one thread receives."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._frames = Frames(ToChild)
-        self._received: list[Message] = []
-        self._lock = threading.Lock()
-        self.interrupt = Interrupt()
-
-    def send(self, *sent: Message) -> None:
-        data = b"".join(map(frame, sent))
-        with self.interrupt.held_back(), self._lock:
-            self._socket.sendall(data)
-
-    def receive(self) -> Message:
-        """The next message; ends the process when the parent is gone."""
-        while not self._received:
-            data = self._socket.recv(1 << 18)
-            if not data:
-                os._exit(0)
-            self._received = self._frames.feed(data)
-        return self._received.pop(0)
-
-
-class Interrupt:
-    """Raises `CancelationException` in the main thread, while it runs the model's code and at no
-    other moment.
-    """
-
-    def __init__(self) -> None:
-        self._running: str | None = None
-        self._wanted: str | None = None
-        self._held_back = 0
-        self._main = threading.main_thread().ident or 0
-        signal.signal(signal.SIGUSR1, self._on_signal)
-
-    def cancel(self, prediction_id: str) -> None:
-        """Called by the listening thread."""
-        self._wanted = prediction_id
-        signal.pthread_kill(self._main, signal.SIGUSR1)
-
-    @contextlib.contextmanager
-    def running(self, prediction_id: str) -> Iterator[None]:
-        self._running = prediction_id
-        try:
-            self._raise_if_wanted()
-            yield
-        finally:
-            self._running = None
-
-    @contextlib.contextmanager
-    def held_back(self) -> Iterator[None]:
-        """A message is sent whole or not at all: an interruption waits until it is out."""
-        if threading.get_ident() != self._main:
-            yield
-            return
-        self._held_back += 1
-        try:
-            yield
-        finally:
-            self._held_back -= 1
-        self._raise_if_wanted()
-
-    def _on_signal(self, signum: int, stack: FrameType | None) -> None:
-        self._raise_if_wanted()
-
-    def _raise_if_wanted(self) -> None:
-        if self._wanted is not None and self._wanted == self._running and not self._held_back:
-            self._wanted = None
-            raise CancelationException("The prediction was canceled.")
-
-
-class PrintedText(io.RawIOBase):
-    """Stands in for stdout and stderr: what is printed goes to the prediction that prints it, or to
-    the set-up's log.
-    """
-
-    def __init__(self, parent: Parent, running: set[str]) -> None:
-        self._parent = parent
-        self._running = running
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        text = bytes(data).decode("utf-8", "replace")
-        prediction_id = _prediction_id.get()
-        if prediction_id is None and len(self._running) == 1:
-            # A thread that the model has started: its prints belong to the only prediction there
-            # is.
-            (prediction_id,) = self._running
-        self._parent.send(
-            messages.Log(prediction_id, text) if prediction_id else messages.SetupLog(text)
-        )
-        return len(data)
-
-
-class Sink:
-    """What a model reports through its scope, as messages."""
-
-    def __init__(self, parent: Parent, prediction_id: str) -> None:
-        self._parent = parent
-        self._id = prediction_id
-
-    def metric(self, name: str, value: Any, mode: str) -> None:
-        self._parent.send(messages.Metric(self._id, name, value, mode))
-
-    def progress(self, done: float, total: float | None, unit: str) -> None:
-        self._parent.send(messages.Progress(self._id, done, total, unit))
-
-    def preview(self, image: bytes) -> None:
-        self._parent.send(messages.Preview(self._id, image))
 
 
 class Child:
@@ -236,9 +116,9 @@ class Child:
         threading.Thread(target=listen, name="listener", daemon=True).start()
         while True:
             run = runs.get()
-            token = _prediction_id.set(run.prediction_id)
+            token = prediction_in_context.set(run.prediction_id)
             self._run(run)
-            _prediction_id.reset(token)
+            prediction_in_context.reset(token)
 
     def _run(self, run: messages.Run) -> None:
         began = self._begin(run)
@@ -290,7 +170,7 @@ class Child:
         await asyncio.Event().wait()
 
     async def _run_async(self, run: messages.Run) -> None:
-        _prediction_id.set(run.prediction_id)
+        prediction_in_context.set(run.prediction_id)
         began = self._begin(run)
         end: Message
         try:
@@ -335,7 +215,7 @@ class Child:
         return messages.Output(run.prediction_id, encode(value, self._saver(run)))
 
     def _saver(self, run: messages.Run) -> Callable[[Any], dict[str, str]]:
-        return lambda file: {FILE: str(_save(file, Path(run.folder), self._work))}
+        return lambda file: {FILE: str(save_output(file, Path(run.folder), self._work))}
 
     def _failure(
         self, run: messages.Run, error: BaseException, began: float, canceled: bool
@@ -350,38 +230,6 @@ class Child:
             with contextlib.suppress(Exception):
                 stream.flush()
         self._flush_c(None)
-
-
-def _save(file: Any, folder: Path, work: Path) -> Path:
-    """Brings an output file into the prediction's folder: moved if the model made it for us, copied
-    if it is the model's own.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not isinstance(file, str | os.PathLike):
-        target = _free_name(folder, Path(str(getattr(file, "name", "output"))).name)
-        with target.open("wb") as written:
-            shutil.copyfileobj(file, written)
-        return target
-    source = Path(file)
-    if not source.is_file():
-        raise FileNotFoundError(
-            f"The model returned the file {str(source)!r}, which does not exist."
-        )
-    target = _free_name(folder, source.name)
-    if source.resolve().is_relative_to(work.resolve()) and not source.is_symlink():
-        shutil.move(source, target)
-    else:
-        shutil.copyfile(source, target)
-    return target
-
-
-def _free_name(folder: Path, name: str) -> Path:
-    target = folder / name
-    number = 1
-    while target.exists():
-        target = folder / f"{Path(name).stem}-{number}{Path(name).suffix}"
-        number += 1
-    return target
 
 
 def _reason(error: BaseException) -> str:

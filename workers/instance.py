@@ -199,12 +199,12 @@ class Instance:
             self._after_an_end()
 
     def printed(self, text: str) -> None:
-        """Text from below Python: it belongs to the prediction that runs, to the set-up if none
-        does.
+        """Text from below Python: of the prediction that runs, or of the set-up.
+
+        It may overtake the message that the prediction has started: to be fed is enough.
         """
-        running = [each for each in self.running.values() if each.started]
-        if running:
-            self._owner.emit([messages.Log(running[0].job.prediction_id, text)])
+        if self.running:
+            self._owner.emit([messages.Log(next(iter(self.running)), text)])
         else:
             self._keep_setup_log(text)
 

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from predictions import store as store_module
+from predictions import tables
 from predictions.prediction import Prediction, Status
 from predictions.store import Filter, Store, new_id
 from workers import messages
@@ -135,7 +135,7 @@ def test_an_old_database_is_upgraded_and_keeps_its_rows(tmp_path, monkeypatch):
     def add_a_column(connection):
         connection.exec_driver_sql("ALTER TABLE predictions ADD COLUMN stars INTEGER")
 
-    monkeypatch.setattr(store_module, "MIGRATIONS", (*store_module.MIGRATIONS[:1], add_a_column))
+    monkeypatch.setattr(tables, "MIGRATIONS", (*tables.MIGRATIONS[:1], add_a_column))
     Store(path).close()
     with sqlite3.connect(path) as connection:
         names = [row[1] for row in connection.execute("PRAGMA table_info(predictions)")]
