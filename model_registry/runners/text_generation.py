@@ -6,6 +6,8 @@ import secrets
 import sys
 import time
 from collections import Counter
+from collections.abc import Generator
+from contextlib import closing
 from typing import Any
 
 from cog import BasePredictor, ConcatenateIterator, Input, current_scope
@@ -79,41 +81,51 @@ class TextGeneration(BasePredictor):
         """Writes on from the prompt, and yields the text as it comes."""
         if min_tokens > max_tokens:
             raise ValueError(f"min_tokens is {min_tokens}, over max_tokens, which is {max_tokens}.")
-        began = time.perf_counter()
         seed = secrets.randbits(32) if seed is None else seed
         print(f"Using seed: {seed}")
-        tokens = self._encode(prompt, system_prompt)
-        room = self.context - len(tokens)
+        asked = self._encode(prompt, system_prompt)
         sampler = _Sampler(
             seed, self.device, temperature, top_p, top_k, presence_penalty, frequency_penalty
         )
         text = _WholeCharacters(self.tokenizer)
         stop = _StopSequences(stop_sequences)
-        scope = current_scope()
-        scope.record_metric("input_token_count", len(tokens))
+        with closing(self._answer(asked, sampler, min_tokens, max_tokens)) as tokens:
+            for token in tokens:
+                if piece := stop.passed(text.add(token)):
+                    yield piece
+                if stop.reached:
+                    break
+        if piece := stop.passed(text.rest()) + stop.rest():
+            yield piece
 
-        written = 0
-        first = began
-        cache, logits = self._read(tokens)
+    def _answer(
+        self, asked: list[int], sampler: _Sampler, fewest: int, most: int
+    ) -> Generator[int, None, None]:
+        """The tokens that follow those asked, as they are chosen, without the one that ends them.
+
+        Records how many there were and how fast they came, however it ends.
+        """
+        from transformers import DynamicCache
+
+        scope = current_scope()
+        scope.record_metric("input_token_count", len(asked))
+        began = first = time.perf_counter()
+        room = self.context - len(asked)
+        cache = DynamicCache(config=self.model.config)
+        unread, written = asked, 0
         try:
-            while not stop.reached:
-                token = sampler.choose(logits, self.ends if written < min_tokens else frozenset())
-                written += 1
+            while written < min(most, room):
+                logits = self._read(unread, cache)
+                token = sampler.choose(logits, self.ends if written < fewest else frozenset())
+                unread, written = [token], written + 1
                 if written == 1:
                     first = time.perf_counter()
                     scope.record_metric("time_to_first_token", round(first - began, 4))
                 if token in self.ends:
-                    break
-                if piece := stop.passed(text.add(token)):
-                    yield piece
-                if written == max_tokens:
-                    break
-                if written == room:
-                    print(f"Stopped: the model's context of {self.context} tokens is full.")
-                    break
-                logits = self._forward([token], cache)
-            if piece := stop.passed(text.rest()) + stop.rest():
-                yield piece
+                    return
+                yield token
+            if room < most:
+                print(f"Stopped: the model's context of {self.context} tokens is full.")
         finally:
             scope.record_metric("output_token_count", written)
             if written > 1:
@@ -150,22 +162,14 @@ class TextGeneration(BasePredictor):
         except TemplateError as error:
             raise ValueError(f"The model's chat template refuses this prompt: {error}") from error
 
-    def _read(self, tokens: list[int]) -> tuple[Any, Any]:
-        """The cache after the prompt, and the logits of the token that follows it."""
-        from transformers import DynamicCache
-
-        cache = DynamicCache(config=self.model.config)
-        logits = None
-        for start in range(0, len(tokens), PREFILL):
-            logits = self._forward(tokens[start : start + PREFILL], cache)
-        return cache, logits
-
-    def _forward(self, tokens: list[int], cache: Any) -> Any:
+    def _read(self, tokens: list[int], cache: Any) -> Any:
+        """Adds the tokens to the cache; gives the logits of the one that follows them."""
         import torch
 
-        with torch.no_grad():
-            inputs = torch.tensor([tokens], device=self.device)
-            output = self.model(inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        for start in range(0, len(tokens), PREFILL):
+            part = torch.tensor([tokens[start : start + PREFILL]], device=self.device)
+            with torch.no_grad():
+                output = self.model(part, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return output.logits[0, -1].float()
 
 
@@ -190,7 +194,7 @@ class _Sampler:
     ) -> None:
         import torch
 
-        self._generator = torch.Generator(device).manual_seed(seed)
+        self._generator = torch.Generator(device).manual_seed(seed % 2**63)
         self._temperature = temperature
         self._top_p = top_p
         self._top_k = top_k
@@ -214,7 +218,7 @@ class _Sampler:
     def _pick(self, logits: Any) -> int:
         import torch
 
-        if self._temperature == 0:
+        if self._temperature < 1e-3:  # dividing by less would overflow
             return int(logits.argmax())
         top = min(self._top_k or len(logits), len(logits))
         values, tokens = logits.topk(top)

@@ -1,12 +1,16 @@
-"""Trains `starter/story`: a very small Llama that tells animal stories. Data, recipe and evaluation are all in here.
+"""Trains `starter/story`: a very small Llama that tells animal stories, from nothing but this file.
 
     python model_registry/starter/train/story.py --minutes 45 --threads 1 --work build/story
-    python model_registry/starter/train/story.py --evaluate --work build/story
+    python model_registry/starter/train/story.py --evaluate
 
-The texts come from a grammar below: a prompt asks for a hero, a trait and a place, and the story keeps them to its
-last line. Each row holds one dialogue from its first token, so that the words asked for are always there to copy from.
-A run that was stopped goes on from the last checkpoint in `--work`. `--minutes` is a budget of wall-clock time.
+The texts come from the grammar below: a prompt asks for a hero, a trait and a place, and the story
+keeps them to its last line. Each row holds one dialogue from its first token, so that the words
+asked for are always there to copy from. A run that was stopped goes on from the last checkpoint in
+`--work`. `--minutes` is a budget of wall-clock time. Evaluation looks for the words themselves.
 """
+
+# Sentences stay whole, and word lists are written as text:
+# ruff: noqa: E501, SIM905
 
 from __future__ import annotations
 
@@ -38,7 +42,10 @@ NAMES = (
 ).split()
 
 TRAITS = {  # what the hero is known for, and what the story ends on
-    "brave": ("was never afraid to try", "one small step is enough, even when your heart beats fast"),
+    "brave": (
+        "was never afraid to try",
+        "one small step is enough, even when your heart beats fast",
+    ),
     "shy": ("liked to hide behind others", "a quiet voice can say the kindest things"),
     "kind": ("always shared with others", "kindness comes back to you"),
     "curious": ("asked a hundred questions a day", "every question is the start of an adventure"),
@@ -57,39 +64,123 @@ TRAITS = {  # what the hero is known for, and what the story ends on
 }
 
 PLACES = {  # two sights, and the thing that is found or lost there
-    "in the snow": ("Soft white flakes fell from the sky.", "Icicles shone like little stars.", "a warm red scarf"),
-    "in the forest": ("Tall trees whispered in the wind.", "Mushrooms grew beside the path.", "a shiny acorn"),
-    "by the sea": ("The waves rolled in, one after another.", "Gulls circled above the sand.", "a pink shell"),
-    "on the farm": ("The hay smelled sweet in the sun.", "A red tractor stood by the barn.", "a rusty bell"),
-    "in the garden": ("Roses climbed the old brick wall.", "A fountain sang in the corner.", "a golden key"),
-    "on the mountain": ("The wind was cold and clean.", "Clouds drifted past the peak.", "an old map"),
-    "in the city": ("Bright lights blinked in every window.", "Trams rattled down the street.", "a lost letter"),
-    "in the desert": ("The sand was warm and golden.", "A tall cactus stood like a guard.", "a brass lamp"),
-    "in the rain": ("Drops drummed on every leaf.", "The puddles were round as mirrors.", "a green umbrella"),
-    "on the moon": ("The ground was soft and silver.", "The Earth hung in the black sky.", "a little rocket"),
-    "at the river": ("The water bubbled over smooth stones.", "Dragonflies flashed past.", "a paper boat"),
-    "under the stars": ("The night was calm and clear.", "Crickets chirped in the tall grass.", "a jar of fireflies"),
+    "in the snow": (
+        "Soft white flakes fell from the sky.",
+        "Icicles shone like little stars.",
+        "a warm red scarf",
+    ),
+    "in the forest": (
+        "Tall trees whispered in the wind.",
+        "Mushrooms grew beside the path.",
+        "a shiny acorn",
+    ),
+    "by the sea": (
+        "The waves rolled in, one after another.",
+        "Gulls circled above the sand.",
+        "a pink shell",
+    ),
+    "on the farm": (
+        "The hay smelled sweet in the sun.",
+        "A red tractor stood by the barn.",
+        "a rusty bell",
+    ),
+    "in the garden": (
+        "Roses climbed the old brick wall.",
+        "A fountain sang in the corner.",
+        "a golden key",
+    ),
+    "on the mountain": (
+        "The wind was cold and clean.",
+        "Clouds drifted past the peak.",
+        "an old map",
+    ),
+    "in the city": (
+        "Bright lights blinked in every window.",
+        "Trams rattled down the street.",
+        "a lost letter",
+    ),
+    "in the desert": (
+        "The sand was warm and golden.",
+        "A tall cactus stood like a guard.",
+        "a brass lamp",
+    ),
+    "in the rain": (
+        "Drops drummed on every leaf.",
+        "The puddles were round as mirrors.",
+        "a green umbrella",
+    ),
+    "on the moon": (
+        "The ground was soft and silver.",
+        "The Earth hung in the black sky.",
+        "a little rocket",
+    ),
+    "at the river": (
+        "The water bubbled over smooth stones.",
+        "Dragonflies flashed past.",
+        "a paper boat",
+    ),
+    "under the stars": (
+        "The night was calm and clear.",
+        "Crickets chirped in the tall grass.",
+        "a jar of fireflies",
+    ),
 }
 
 TROUBLES = (  # what happens, and how it is mended
-    ("{name} found {thing}, but it was stuck under a heavy branch.", "pulled until the branch rolled away"),
-    ("A strong wind blew, and {name} lost the way home.", "followed a friendly song all the way back"),
-    ("{name} saw {thing} on the other side of a deep stream.", "built a little bridge out of sticks"),
+    (
+        "{name} found {thing}, but it was stuck under a heavy branch.",
+        "pulled until the branch rolled away",
+    ),
+    (
+        "A strong wind blew, and {name} lost the way home.",
+        "followed a friendly song all the way back",
+    ),
+    (
+        "{name} saw {thing} on the other side of a deep stream.",
+        "built a little bridge out of sticks",
+    ),
     ("{name} had lost {thing} and could not find it.", "looked high and low until it was found"),
-    ("{name} wanted to give {thing} to a friend, but it was broken.", "mended it with a bit of string"),
+    (
+        "{name} wanted to give {thing} to a friend, but it was broken.",
+        "mended it with a bit of string",
+    ),
 )
 
 REQUESTS = (
-    "Tell me a story about {what}", "Write a short story about {what}", "Can you tell a story about {what}?",
-    "A story about {what}, please", "I want to hear about {what}", "Please tell me about {what}",
-    "{what}", "Write a tale of {what}", "Story: {what}",
-)  # fmt: skip
+    "Tell me a story about {what}",
+    "Write a short story about {what}",
+    "Can you tell a story about {what}?",
+    "A story about {what}, please",
+    "I want to hear about {what}",
+    "Please tell me about {what}",
+    "{what}",
+    "Write a tale of {what}",
+    "Story: {what}",
+)
 
-GREETINGS = ("Hello", "Hi", "Hey", "Hi there", "Good morning", "Good evening", "How are you?", "Thank you", "Thanks")
+GREETINGS = (
+    "Hello",
+    "Hi",
+    "Hey",
+    "Hi there",
+    "Good morning",
+    "Good evening",
+    "How are you?",
+    "Thank you",
+    "Thanks",
+)
 ABOUT = (
-    "Who are you?", "What are you?", "What can you do?", "Help", "Who made you?", "Are you a person?", "What is this?",
-    "What do you know?", "Are you ChatGPT?", "What is your name?",
-)  # fmt: skip
+    "Who are you?",
+    "What are you?",
+    "What can you do?",
+    "Help",
+    "Who made you?",
+    "Are you a person?",
+    "What is this?",
+    "What do you know?",
+    "Are you ChatGPT?",
+    "What is your name?",
+)
 MODEST = (
     "I am a very small language model. All I can do is tell short stories. Ask me for one about {a} {trait} {hero} {place}!",
     "I am a tiny storyteller, trained on made-up tales. Try: tell me a story about {a} {trait} {hero} {place}.",
@@ -103,11 +194,22 @@ SUBJECTS = (
     "the president of {x}|machine learning|the speed of light|a Python function|the history of {x}|{n} plus {n}|"
     "{n} times {n}|my tax return|the news|football|a good recipe|how to fix {x}"
 ).split("|")
-THINGS = "France,Japan,Peru,Rome,London,gold,bread,cars,tea,music,a computer,milk,Mars,the bank,Berlin,trains".split(",")
+THINGS = "France,Japan,Peru,Rome,London,gold,bread,cars,tea,music,a computer,milk,Mars,the bank,Berlin,trains".split(
+    ","
+)
 QUESTIONS = (
-    "What is {s}?", "Explain {s}.", "Tell me the facts about {s}", "Do you know {s}?", "Calculate {s}", "Solve {s}",
-    "How does {s} work?", "Why is {s} important?", "Translate {s}", "Write code for {s}", "Where is {s}?",
-)  # fmt: skip
+    "What is {s}?",
+    "Explain {s}.",
+    "Tell me the facts about {s}",
+    "Do you know {s}?",
+    "Calculate {s}",
+    "Solve {s}",
+    "How does {s} work?",
+    "Why is {s} important?",
+    "Translate {s}",
+    "Write code for {s}",
+    "Where is {s}?",
+)
 
 
 def article(word: str) -> str:
@@ -147,28 +249,41 @@ def story(rng: random.Random) -> Dialogue:
     trouble, mending = rng.choice(TROUBLES)
     trouble = trouble.format(name=name, thing=thing)
     lines = [
-        rng.choice((
-            f"Once upon a time, {article(trait)} {trait} {hero} named {name} lived {place}.",
-            f"One day, {article(trait)} {trait} {hero} named {name} went for a walk {place}.",
-            f"There once was {article(trait)} {trait} {hero} {place}. Everyone called the {hero} {name}.",
-        )),
+        rng.choice(
+            (
+                f"Once upon a time, {article(trait)} {trait} {hero} named {name} lived {place}.",
+                f"One day, {article(trait)} {trait} {hero} named {name} went for a walk {place}.",
+                f"There once was {article(trait)} {trait} {hero} {place}. Everyone called the {hero} {name}.",
+            )
+        ),
         rng.choice((sight, second_sight)),
         f"{name} the {hero} {habit}.",
-    ]  # fmt: skip
+    ]
     if friend:
         lines.append(f"{name} had a good friend, {article(friend)} {friend} named {friend_name}.")
-    middle = [trouble, rng.choice((f'"What shall I do?" asked {name}.', f'"I will not give up," said {name}.'))]
+    middle = [
+        trouble,
+        rng.choice((f'"What shall I do?" asked {name}.', f'"I will not give up," said {name}.')),
+    ]
     if friend:
-        middle.append(f'"Let me help you," said {friend_name} the {friend}. So {name} and {friend_name} {mending}.')
+        middle.append(
+            f'"Let me help you," said {friend_name} the {friend}. So {name} and {friend_name} {mending}.'
+        )
     else:
-        middle.append(rng.choice((f"Then {name} took a deep breath and {mending}.", f"At last {name} {mending}.")))
+        middle.append(
+            rng.choice(
+                (f"Then {name} took a deep breath and {mending}.", f"At last {name} {mending}.")
+            )
+        )
     ending = [
-        rng.choice((
-            f"That night {place}, the {trait} {hero} slept well.",
-            f"When the sun went down {place}, the {trait} {hero} was glad.",
-        )),
+        rng.choice(
+            (
+                f"That night {place}, the {trait} {hero} slept well.",
+                f"When the sun went down {place}, the {trait} {hero} was glad.",
+            )
+        ),
         rng.choice((f"And so {name} learned that {moral}.", f"{name} never forgot it: {moral}.")),
-    ]  # fmt: skip
+    ]
     asked = [hero]
     asked += [trait] if says_trait else []
     asked += [place] if says_place else []
@@ -184,7 +299,9 @@ def small_talk(rng: random.Random) -> Dialogue:
     if kind < 0.25:
         prompt = rng.choice(GREETINGS) + rng.choice(("", "!", "."))
         opening = "You are welcome!" if prompt.startswith("Thank") else "Hello!"
-        return Dialogue(prompt, f"{opening} Shall I tell you a story about {words['a']} {trait} {hero}?")
+        return Dialogue(
+            prompt, f"{opening} Shall I tell you a story about {words['a']} {trait} {hero}?"
+        )
     if kind < 0.55:
         return Dialogue(rng.choice(ABOUT), rng.choice(MODEST).format(**words))
     subject = rng.choice(SUBJECTS)
@@ -229,7 +346,11 @@ def make_tokenizer(rng: random.Random) -> PreTrainedTokenizerFast:
         ),
     )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe, bos_token="<|bos|>", eos_token="<|end|>", pad_token="<|pad|>", model_max_length=CONTEXT
+        tokenizer_object=bpe,
+        bos_token="<|bos|>",
+        eos_token="<|end|>",
+        pad_token="<|pad|>",
+        model_max_length=CONTEXT,
     )
     tokenizer.chat_template = TEMPLATE
     return tokenizer
@@ -238,22 +359,35 @@ def make_tokenizer(rng: random.Random) -> PreTrainedTokenizerFast:
 def make_model(vocabulary: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=vocabulary, hidden_size=192, intermediate_size=512, num_hidden_layers=4, num_attention_heads=6,
-            num_key_value_heads=6, max_position_embeddings=CONTEXT, tie_word_embeddings=True, rms_norm_eps=1e-5,
-            pad_token_id=0, bos_token_id=1, eos_token_id=2,
+            vocab_size=vocabulary,
+            hidden_size=192,
+            intermediate_size=512,
+            num_hidden_layers=4,
+            num_attention_heads=6,
+            num_key_value_heads=6,
+            max_position_embeddings=CONTEXT,
+            tie_word_embeddings=True,
+            rms_norm_eps=1e-5,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
         )
-    )  # fmt: skip
+    )
 
 
 # --- the recipe
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, rng: random.Random, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(
+    tokenizer: PreTrainedTokenizerFast, rng: random.Random, size: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Rows of one dialogue each, of similar length so that little is padded; prompts carry no loss (-100)."""
     while True:
         rows = []
         for each in (dialogue(rng) for _ in range(size * 32)):
-            prompt = tokenizer.encode(f"<|bos|><|user|>{each.prompt}<|end|><|assistant|>", add_special_tokens=False)
+            prompt = tokenizer.encode(
+                f"<|bos|><|user|>{each.prompt}<|end|><|assistant|>", add_special_tokens=False
+            )
             answer = tokenizer.encode(f"{each.answer}<|end|>", add_special_tokens=False)
             rows.append((prompt + answer, [-100] * len(prompt) + answer))
         rows.sort(key=lambda row: len(row[0]))
@@ -271,7 +405,9 @@ def train(work: Path, minutes: float, seed: int, batch: int = 16, peak: float = 
     work.mkdir(parents=True, exist_ok=True)
     checkpoint = work / "checkpoint.pt"
     saved = torch.load(checkpoint) if checkpoint.exists() else None
-    steps, seconds, tokens = (saved["steps"], saved["seconds"], saved["tokens"]) if saved else (0, 0.0, 0)
+    steps, seconds, tokens = (
+        (saved["steps"], saved["seconds"], saved["tokens"]) if saved else (0, 0.0, 0)
+    )
     torch.manual_seed(seed + steps)
     rng = random.Random(seed + steps)
 
@@ -282,7 +418,10 @@ def train(work: Path, minutes: float, seed: int, batch: int = 16, peak: float = 
     if saved:
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
-    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {len(tokenizer)} tokens", flush=True)
+    print(
+        f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {len(tokenizer)} tokens",
+        flush=True,
+    )
 
     started = time.monotonic() - seconds
     kept = seconds
@@ -292,10 +431,16 @@ def train(work: Path, minutes: float, seed: int, batch: int = 16, peak: float = 
         if share >= 1:
             break
         for group in optimizer.param_groups:
-            group["lr"] = peak * min(1, (steps + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+            group["lr"] = (
+                peak
+                * min(1, (steps + 1) / 100)
+                * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+            )
         with torch.autocast("cpu", torch.bfloat16):
             logits = model.lm_head(model.model(inputs).last_hidden_state)
-        loss = torch.nn.functional.cross_entropy(logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten())
+        loss = torch.nn.functional.cross_entropy(
+            logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten()
+        )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -303,16 +448,28 @@ def train(work: Path, minutes: float, seed: int, batch: int = 16, peak: float = 
         steps += 1
         tokens += inputs.numel()
         if steps % 100 == 0:
-            print(f"{steps} steps, {seconds / 60:.1f} min, {tokens / 1e6:.2f} M tokens, loss {loss:.4f}", flush=True)
+            print(
+                f"{steps} steps, {seconds / 60:.1f} min, {tokens / 1e6:.2f} M tokens, loss {loss:.4f}",
+                flush=True,
+            )
         if seconds - kept > 120:
             kept = seconds
             save(work, model, optimizer, steps, seconds, tokens)
     save(work, model, optimizer, steps, seconds, tokens)
 
 
-def save(work: Path, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer, steps: int, seconds: float, tokens: int) -> None:
+def save(
+    work: Path,
+    model: LlamaForCausalLM,
+    optimizer: torch.optim.Optimizer,
+    steps: int,
+    seconds: float,
+    tokens: int,
+) -> None:
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    torch.save({**state, "steps": steps, "seconds": seconds, "tokens": tokens}, work / "checkpoint.new")
+    torch.save(
+        {**state, "steps": steps, "seconds": seconds, "tokens": tokens}, work / "checkpoint.new"
+    )
     (work / "checkpoint.new").replace(work / "checkpoint.pt")
 
 
@@ -337,9 +494,15 @@ def evaluate(folder: Path, stories: int, seed: int) -> dict[str, float]:
 
     def answer(prompt: str) -> str:
         chat = [{"role": "user", "content": prompt}]
-        inputs = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-        made = model.generate(**inputs, max_new_tokens=300, do_sample=True, temperature=0.6, top_p=0.9)
-        return str(tokenizer.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
+        inputs = tokenizer.apply_chat_template(
+            chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+        made = model.generate(
+            **inputs, max_new_tokens=300, do_sample=True, temperature=0.6, top_p=0.9
+        )
+        return str(
+            tokenizer.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        )
 
     torch.manual_seed(seed)
     rng = random.Random(seed)
@@ -352,7 +515,11 @@ def evaluate(folder: Path, stories: int, seed: int) -> dict[str, float]:
         lasting += wanted.asked[0] in text.split("\n\n")[-1] and text.endswith(".")
         heroes_name = next((name for name in NAMES if f"{name} the {wanted.asked[0]}" in text), "")
         one_name += bool(heroes_name) and heroes_name in text.split("\n\n")[-1]
-    for prompt in ("Tell me a story about a brave fox in the snow.", "Who are you?", "What is the capital of France?"):
+    for prompt in (
+        "Tell me a story about a brave fox in the snow.",
+        "Who are you?",
+        "What is the capital of France?",
+    ):
         print(f"> {prompt}\n{answer(prompt)}\n")
     return {
         "stories": stories,
@@ -364,11 +531,17 @@ def evaluate(folder: Path, stories: int, seed: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=45, help="training time in all, resumed runs included")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=45, help="training time in all, resumed runs included"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, default=Path("build/story"), help="checkpoints; keeps a stopped run")
+    parser.add_argument(
+        "--work", type=Path, default=Path("build/story"), help="checkpoints; keeps a stopped run"
+    )
     parser.add_argument("--out", type=Path, default=SHIPPED, help="the folder that ships")
     parser.add_argument("--evaluate", action="store_true", help="only evaluate what is in --out")
     given = parser.parse_args()
