@@ -7,11 +7,15 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 from cog import CancelationException
 from workers.messages import Frames, Message, ToChild, frame
+
+_SIGNALS = 200
+_BETWEEN_SIGNALS = 0.05
 
 
 class Parent:
@@ -52,9 +56,18 @@ class Interrupt:
         signal.signal(signal.SIGUSR1, self._on_signal)
 
     def cancel(self, prediction_id: str) -> None:
-        """Called by the listening thread."""
+        """Interrupts this prediction as soon as its code runs. Returns at once."""
         self._wanted = prediction_id
-        signal.pthread_kill(self._main, signal.SIGUSR1)
+        threading.Thread(target=self._insist, args=(prediction_id,), daemon=True).start()
+
+    def _insist(self, prediction_id: str) -> None:
+        # A signal that lands just before a system call begins does not end that call; the next
+        # one does. What has not listened by the last one, the parent kills.
+        for _ in range(_SIGNALS):
+            if self._wanted != prediction_id:
+                return
+            signal.pthread_kill(self._main, signal.SIGUSR1)
+            time.sleep(_BETWEEN_SIGNALS)
 
     @contextlib.contextmanager
     def running(self, prediction_id: str) -> Iterator[None]:

@@ -25,12 +25,16 @@ class Predictor(BasePredictor):
             time.sleep(1000)
 """
 
-SLEEPS_IN_C = """
+# Deaf in both ways: it swallows what is raised in it, and sleeps where nothing can be raised.
+DEAF = """
 import ctypes
 class Predictor(BasePredictor):
     def predict(self) -> str:
-        ctypes.PyDLL(None).sleep(1000)
-        return "woke up"
+        while True:
+            try:
+                ctypes.PyDLL(None).sleep(1000)
+            except BaseException:
+                pass
 """
 
 
@@ -202,7 +206,7 @@ async def test_cancel_reaches_a_sleeping_model_and_spares_its_process(pool):
 
 
 async def test_cancel_kills_what_does_not_listen_after_the_grace(pool):
-    version = pool.model(SLEEPS_IN_C)
+    version = pool.model(DEAF)
     deaf = pool.run(version)
     await pool.until(deaf, messages.Started)
     (instance,) = pool.pool._instances.values()
