@@ -14,29 +14,37 @@ import sys
 import traceback
 
 from cog.loading import load
+from cog.signature import SignatureError
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def main(arguments: list[str]) -> int:
     folder, target, *options = arguments
+    folder = os.path.abspath(folder)
     given = dict(zip(options[::2], options[1::2], strict=True))
     # The document goes to the real stdout; everything that the model prints goes to stderr.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     os.chdir(folder)
+    # The model's imports must not find Atelier's modules in place of its own.
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", _ROOT)]
     try:
         concurrency = int(given["--concurrency"]) if "--concurrency" in given else None
         runner = load(folder, target, concurrency, given.get("--train"))
-        printed = json.dumps(runner.document())
+        printed = json.dumps(runner.document(), allow_nan=False)
     except BaseException as error:
-        print(reason(error, folder), file=sys.stderr)
+        print(reason(error, folder, target), file=sys.stderr)
         return 1
     out.write(printed)
     out.close()
     return 0
 
 
-def reason(error: BaseException, folder: str) -> str:
+def reason(error: BaseException, folder: str, target: str) -> str:
     """One line: the innermost place in the model's own code, and what went wrong there."""
+    if isinstance(error, SignatureError):
+        return f"{target}: {error}"
     text = str(error).strip().splitlines()
     said = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
     if isinstance(error, SyntaxError):
@@ -45,7 +53,7 @@ def reason(error: BaseException, folder: str) -> str:
     inside = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename.startswith(os.path.abspath(folder) + os.sep)
+        if frame.filename.startswith(folder + os.sep)
     ]
     if inside:
         place = os.path.relpath(inside[-1].filename, folder)

@@ -8,6 +8,7 @@ import enum
 import io
 import math
 import os
+import tempfile
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,15 +24,17 @@ def encode(value: Any, save_file: SaveFile, where: str = "the output") -> Any:
     Raises `TypeError` for what cannot be JSON, `ValueError` for NaN and infinity; both say where it
     sits.
     """
-    if value is None or isinstance(value, (str, bool, int)) and not isinstance(value, enum.Enum):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"The model returned {value} in {where}; JSON has no such number.")
+    if value is None or type(value) in (str, bool, int):
         return value
     if isinstance(value, enum.Enum):
         return encode(value.value, save_file, where)
-    if isinstance(value, (os.PathLike, io.IOBase)):
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"The model returned {value} in {where}; JSON has no such number.")
+        return float(value)
+    if isinstance(value, (str, int)):  # a subclass, numpy's among them, is only its value here
+        return str(value) if isinstance(value, str) else int(value)
+    if isinstance(value, (os.PathLike, io.IOBase, tempfile._TemporaryFileWrapper)):
         return save_file(value)
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
         return value.isoformat()

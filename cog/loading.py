@@ -8,12 +8,12 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from cog.schema import document
-from cog.signature import SignatureError, parameters
+from cog.signature import SignatureError, parameters, returned, strip
 from cog.types import UNSET
 
 _DEFAULT_NAMES = ("Runner", "Predictor")
@@ -23,9 +23,8 @@ _METHODS = ("run", "predict")
 class LoadedRunner:
     """One runner, ready to be set up and called.
 
-    `is_iterator`: a call gives a generator (an asynchronous one where `is_async`). `concurrency` is
-    how many calls may overlap: given > decorator > 1; only asynchronous runners may have more than
-    one.
+    `is_iterator`: a call gives an iterator (an asynchronous one where `is_async`). `concurrency` is
+    how many calls may overlap; only asynchronous runners may have more than one.
     """
 
     def __init__(
@@ -34,19 +33,32 @@ class LoadedRunner:
         self._owner = owner
         self._function = function
         self._train = train
-        self.is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(
-            function
+        self._parameters = {each.name: each for each in parameters(function)}
+        is_coroutine = inspect.iscoroutinefunction(function)
+        # A plain function may give an iterator that it has not made itself: its type tells.
+        gives = None if is_coroutine else get_origin(strip(returned(function)))
+        gives_async = inspect.isasyncgenfunction(function) or _is(gives, AsyncIterator)
+        self.is_async = is_coroutine or gives_async
+        self.is_iterator = (
+            gives_async or inspect.isgeneratorfunction(function) or _is(gives, Iterator)
         )
-        self.is_iterator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(
-            function
-        )
-        declared = concurrency or int(getattr(function, "__cog_concurrency__", 1))
+        if inspect.iscoroutinefunction(getattr(owner, "setup", None)) and not self.is_async:
+            raise SignatureError(
+                f"setup() is async, but {function.__name__}() is not; make both async."
+            )
+        self.concurrency = self._declared(concurrency)
+
+    def _declared(self, given: int | None) -> int:
+        """How many calls may overlap: COG_MAX_CONCURRENCY > given > decorator > 1."""
+        variable = os.environ.get("COG_MAX_CONCURRENCY")
+        if variable and self.is_async:
+            return max(1, int(variable))
+        declared = given or int(getattr(self._function, "__cog_concurrency__", 1))
         if declared > 1 and not self.is_async:
             raise SignatureError(
-                f"{function.__qualname__} declares {declared} runs at once, but is not async."
+                f"{self._function.__name__}() declares {declared} runs at once, but is not async."
             )
-        self.concurrency = declared
-        self._parameters = {each.name: each for each in parameters(function)}
+        return declared
 
     def document(self) -> dict[str, Any]:
         """The OpenAPI document. Raises `SignatureError`."""
@@ -100,10 +112,15 @@ def load(
     trainer = None
     if train is not None:
         train_file, _, train_name = train.partition(":")
-        trainer = getattr(_module(folder, train_file), train_name or "train")
+        training = module if train_file == file else _module(folder, train_file)
+        trainer = _find(training, train_name or "train", train_file)
         if isinstance(trainer, type):
             trainer = getattr(trainer, "train")  # noqa: B009
     return LoadedRunner(owner, function, trainer, concurrency)
+
+
+def _is(origin: Any, kind: type) -> bool:
+    return isinstance(origin, type) and issubclass(origin, kind)
 
 
 def _module(folder: str, file: str) -> Any:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
-import enum
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_origin
@@ -34,6 +33,7 @@ from cog.types import (
     AsyncConcatenateIterator,
     BaseModel,
     ConcatenateIterator,
+    Secret,
 )
 
 STATUSES = ("starting", "processing", "succeeded", "canceled", "failed")
@@ -98,8 +98,8 @@ def _property(parameter: Parameter, order: int, schemas: dict[str, Any]) -> dict
     info, annotation = parameter.info, parameter.annotation
     allowed = info.choices if info.choices is not None else choices(annotation)
     if allowed is not None and get_origin(annotation) is not list:
-        schemas[parameter.name] = _enumeration(parameter, allowed)
-        described: dict[str, Any] = {"allOf": [{"$ref": _REFERENCE + parameter.name}]}
+        component = _add_enumeration(parameter, allowed, schemas)
+        described: dict[str, Any] = {"allOf": [{"$ref": _REFERENCE + component}]}
     else:
         described = {**_input(annotation, parameter.name, parameter.nullable)}
         described["title"] = parameter.name.replace("_", " ").title()
@@ -107,7 +107,7 @@ def _property(parameter: Parameter, order: int, schemas: dict[str, Any]) -> dict
             described["items"] = {**described["items"], "enum": list(allowed)}
     if info.description is not None:
         described["description"] = info.description
-    if parameter.default is not UNSET:
+    if parameter.default is not UNSET and not isinstance(parameter.default, Secret):
         described["default"] = _json_default(parameter.default)
     if parameter.nullable:
         described["nullable"] = True
@@ -122,24 +122,30 @@ def _property(parameter: Parameter, order: int, schemas: dict[str, Any]) -> dict
     return described
 
 
-def _enumeration(parameter: Parameter, allowed: list[Any]) -> dict[str, Any]:
+def _add_enumeration(parameter: Parameter, allowed: list[Any], schemas: dict[str, Any]) -> str:
+    """Adds the component of a parameter with choices, and gives its name: the parameter's, unless a
+    training's parameter of that name has other choices.
+    """
     kinds = {type(value) for value in allowed}
     if not kinds or not kinds <= {str, int, float}:
         raise SignatureError(
             f"The choices of {parameter.name!r} are {allowed!r}; they must be texts or numbers."
         )
     kind = "string" if str in kinds else "integer" if kinds == {int} else "number"
-    return {
+    described = {
         "title": parameter.name,
         "description": "An enumeration.",
         "type": kind,
         "enum": list(allowed),
     }
+    name = parameter.name
+    if schemas.setdefault(name, described) != described:
+        name = f"Training.{name}"
+        schemas[name] = described
+    return name
 
 
 def _json_default(value: Any) -> Any:
-    if isinstance(value, enum.Enum):
-        return value.value
     if isinstance(value, (tuple, set)):
         return list(value)
     return (
@@ -217,7 +223,7 @@ def _output(annotation: Any, top: bool = False) -> dict[str, Any]:
         return {"type": "array", "items": {"type": "object"}}
     if origin is list:
         return {"type": "array", "items": _output(get_args(annotation)[0])}
-    if origin in _ITERATORS and top:
+    if origin in _ITERATORS and top and get_args(annotation):
         items = _output(get_args(annotation)[0])
         return {"type": "array", "items": items, "x-cog-array-type": "iterator"}
     if origin in _CONCATENATING and top and get_args(annotation) == (str,):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import io
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -99,11 +100,23 @@ class Scope:
 
     def _check_kind(self, key: str, value: Any, mode: str) -> None:
         if value is None:
-            self._kinds.pop(key, None)
+            self._kinds = {
+                name: kind
+                for name, kind in self._kinds.items()
+                if not f"{name}.".startswith(f"{key}.")
+            }
             return
-        if not isinstance(value, (bool, int, float, str, list, dict)):
+        if type(value) not in (bool, int, float, str, list, dict):
             raise TypeError(f"The metric {key!r} is a {type(value).__name__}; it must be JSON.")
+        if mode == "incr" and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise TypeError(f"The metric {key!r} grows by {value!r}; it must be a number.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"The metric {key!r} is {value}; JSON has no such number.")
         kind = list if mode == "append" else type(value)
+        for name, other in self._kinds.items():
+            nested = name.startswith(f"{key}.") or key.startswith(f"{name}.")
+            if nested and dict not in (kind, other):
+                raise TypeError(f"The metrics {name!r} and {key!r} cannot be in one place.")
         if kind in (int, float) and self._kinds.get(key) in (int, float):
             return
         if self._kinds.setdefault(key, kind) is not kind:

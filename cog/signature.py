@@ -6,6 +6,7 @@ import enum
 import inspect
 import os
 import pathlib
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -91,21 +92,26 @@ def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
     else:
         info = FieldInfo(default=UNSET if default is inspect.Parameter.empty else default)
     annotation, nullable = without_none(strip(annotation))
-    if info.default is None:
-        nullable = True
-    if isinstance(info.default, enum.Enum):
-        info.default = info.default.value
+    default = info.default.value if isinstance(info.default, enum.Enum) else info.default
     if info.accept is not None and not _is_file(annotation):
         raise SignatureError(f"The parameter {name!r} has accept=, which only files can have.")
-    return Parameter(name, annotation, info, info.default, nullable)
+    if info.regex is not None:
+        try:
+            re.compile(info.regex)
+        except re.error as error:
+            raise SignatureError(
+                f"The parameter {name!r} has the regex {info.regex!r}, which is none: {error}."
+            ) from None
+    return Parameter(name, annotation, info, default, nullable or default is None)
 
 
 def strip(annotation: Any) -> Any:
-    """Without `Annotated`, unless it says `Opaque`."""
-    if get_origin(annotation) is Annotated:
+    """Without `Annotated`, unless it says `Opaque`; `typing.List` alone is `list`."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
         inner, *marks = get_args(annotation)
         return annotation if Opaque in marks else strip(inner)
-    return annotation
+    return origin if origin in (list, dict) and not get_args(annotation) else annotation
 
 
 def is_opaque(annotation: Any) -> bool:

@@ -93,8 +93,8 @@ class URLFile(File):
 class Secret:
     """Text that is never shown: `str()` and `repr()` are masked."""
 
-    def __init__(self, value: str | None = None) -> None:
-        self._value = value
+    def __init__(self, value: str | Secret | None = None) -> None:
+        self._value: str | None = value._value if isinstance(value, Secret) else value
 
     def get_secret_value(self) -> str | None:
         return self._value
@@ -133,14 +133,13 @@ class ExperimentalFeatureWarning(Warning):
 
 
 class BaseModel:
-    """An output with named fields. Each subclass becomes a dataclass: nothing is validated."""
+    """An output with named fields. Each subclass becomes a dataclass, `options` are its own:
+    nothing is validated.
+    """
 
     def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        dataclass(cls)
-
-    def dict(self) -> dict[str, Any]:
-        return dict(self.__dict__)
+        super().__init_subclass__()
+        dataclass(cls, **options)
 
 
 class Weights(str):

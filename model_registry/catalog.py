@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from errors import BrokenModel, InvalidVersion, NotFound
-from model_registry import cog_folder, spec_files
+from model_registry import spec_files
 from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints
+from model_registry.model_folder import ModelFolder, find_folders
 from model_registry.spec import Model, Version
 
 _VERSION_ID = re.compile(r"[0-9a-f]{64}")
+_LOOK_EVERY = 1.0
+"""Seconds between looks into a folder."""
 
 
 class Catalog:
-    """All models, and `broken`: those that could not be read, each with its reason."""
+    """All models. Those that come from folders are read again when their code has been edited."""
 
-    def __init__(self, models: Iterable[Model], broken: Iterable[BrokenModel] = ()) -> None:
-        self.broken = tuple(broken)
+    def __init__(
+        self,
+        models: Iterable[Model] = (),
+        broken: Iterable[BrokenModel] = (),
+        folders: Iterable[ModelFolder] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._models = {model.id: model for model in models}
+        self._broken = {error.model: error for error in broken}
+        self._folders = {folder.model: folder for folder in folders}
+        self._looks: dict[str, asyncio.Task[None]] = {}
+        self._looked: dict[str, float] = {}
+        self._clock = clock
+        self._gone: dict[str, str] = {}
+        """Versions whose code was edited while the app ran, and their models."""
         self._versions = {
             version.id: version for model in self._models.values() for version in model.versions
         }
 
     @classmethod
-    def load(cls, models: Sequence[Path], data: Path, specs: Path = spec_files.SPECS) -> Catalog:
+    def load(
+        cls,
+        models: Sequence[Path],
+        data: Path,
+        specs: Path = spec_files.SPECS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Catalog:
         """Reads our specs, then each folder of `models`; a name that comes twice is the later
         one's.
 
@@ -42,9 +65,9 @@ class Catalog:
             partial(spec_files.read, path, prints, descriptions)
             for path in sorted(specs.glob("*/*.yaml"))
         ]
-        broken = []
+        broken, folders = [], []
         for root in models:
-            found = list(_folders(root))
+            found = list(find_folders(root, prints, descriptions))
             if not found:
                 reason = (
                     "there is no folder with a cog.yaml in it"
@@ -52,10 +75,8 @@ class Catalog:
                     else "it does not exist"
                 )
                 broken.append(BrokenModel(str(root), reason + "."))
-            readers += [
-                partial(cog_folder.read, folder, owner, name, prints, descriptions)
-                for owner, name, folder in found
-            ]
+            folders += found
+        readers += [folder.read for folder in folders]
         read = []
         with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as threads:
             for outcome in threads.map(_attempt, readers):
@@ -64,7 +85,12 @@ class Catalog:
                 else:
                     read.append(outcome)
         prints.save()
-        return cls(read, broken)
+        return cls(read, broken, folders, clock)
+
+    @property
+    def broken(self) -> tuple[BrokenModel, ...]:
+        """What cannot be used at present, each with its reason."""
+        return tuple(self._broken.values())
 
     def models(self) -> tuple[Model, ...]:
         """All models: starters first, then by category and name."""
@@ -79,30 +105,52 @@ class Catalog:
         model = self._models.get(name)
         if model is None:
             near = difflib.get_close_matches(name, self._models, 1)
-            raise NotFound("Model", name, f"Did you mean {near[0]!r}?" if near else "")
+            hint = f"Did you mean {near[0]!r}?" if near else ""
+            if name in self._broken:
+                hint = f"Its folder cannot be used: {self._broken[name].reason}"
+            raise NotFound("Model", name, hint)
         return model
 
     def resolve(self, reference: str) -> Version:
         """The version that `owner/name`, `owner/name:version` or a bare version id means.
 
-        Raises `NotFound` for an unknown model and `InvalidVersion` for an unknown version.
+        Raises `NotFound` for an unknown model, `InvalidVersion` for an unknown version and
+        `BrokenModel` where the model's folder cannot be used.
         """
-        name, colon, version_id = reference.partition(":")
+        name, _, version_id = reference.partition(":")
         if "/" not in reference:
-            version = self._versions.get(reference)
-            if version is None:
+            name, version_id = self._model_of(reference), reference
+            if not name:
                 raise InvalidVersion(reference)
-            return version
+        if name in self._broken:
+            raise BrokenModel(name, self._broken[name].reason)
         model = self.find(name)
-        if not colon:
+        if reference == name:
             return model.latest
         for version in model.versions:
             if version.id == version_id:
                 return version
         reason = ""
-        if _VERSION_ID.fullmatch(version_id):
+        if version_id in self._gone:
+            reason = f"The folder of {name} has changed and this code is no longer there; "
+            reason += f"its latest version is {model.latest.id}."
+        elif _VERSION_ID.fullmatch(version_id):
             reason = f"{name} has no such version here; its latest is {model.latest.id}."
         raise InvalidVersion(reference, reason)
+
+    async def fresh(self, reference: str) -> Version:
+        """As `resolve`, of what is in the model's folder now: a version is its code, so what has
+        been edited while the app runs is another version.
+        """
+        name = reference.partition(":")[0] if "/" in reference else self._model_of(reference)
+        if name in self._folders and self._clock() - self._looked.get(name, -1e9) >= _LOOK_EVERY:
+            look = self._looks.get(name)
+            if look is None:
+                look = self._looks[name] = asyncio.create_task(self._look(self._folders[name]))
+                look.add_done_callback(lambda _: self._looks.pop(name))
+            # All who ask meanwhile wait for the same look, whoever of them goes away.
+            await asyncio.shield(look)
+        return self.resolve(reference)
 
     def search(self, text: str) -> tuple[Model, ...]:
         """The models in which every word of `text` occurs, names before descriptions."""
@@ -110,21 +158,32 @@ class Catalog:
         found = [m for m in self.models() if all(word in _searched(m) for word in words)]
         return tuple(sorted(found, key=lambda m: not all(word in m.id.lower() for word in words)))
 
+    def _model_of(self, version_id: str) -> str:
+        version = self._versions.get(version_id)
+        return version.model if version else self._gone.get(version_id, "")
+
+    async def _look(self, folder: ModelFolder) -> None:
+        name = folder.model
+        outcome = await asyncio.to_thread(folder.read_if_edited)
+        self._looked[name] = self._clock()
+        if isinstance(outcome, BrokenModel):
+            self._broken[name] = outcome
+        elif outcome is not None:
+            self._broken.pop(name, None)
+            former = self._models.get(name)
+            for version in former.versions if former else ():
+                self._gone[version.id] = self._versions.pop(version.id).model
+            self._models[name] = outcome
+            for version in outcome.versions:
+                self._gone.pop(version.id, None)
+                self._versions[version.id] = version
+
 
 def _attempt(read: Callable[[], Model]) -> Model | BrokenModel:
     try:
         return read()
     except BrokenModel as error:
         return error
-
-
-def _folders(root: Path) -> Iterator[tuple[str, str, Path]]:
-    """`<folder>/cog.yaml` is local/<folder>, `<owner>/<name>/cog.yaml` is <owner>/<name>."""
-    for path in sorted(root.glob("*/cog.yaml")):
-        yield "local", path.parent.name, path.parent.resolve()
-    for path in sorted(root.glob("*/*/cog.yaml")):
-        if not (path.parent.parent / "cog.yaml").exists():
-            yield path.parent.parent.name, path.parent.name, path.parent.resolve()
 
 
 def _searched(model: Model) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ _REFUSED_VARIABLES = {
     "PATH", "LD_LIBRARY_PATH", "LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONUNBUFFERED",
     "HF_ENDPOINT", "HF_HUB_ENABLE_HF_TRANSFER",
 }  # fmt: skip
+_ENVIRONMENT_ENTRY = re.compile(r"[A-Za-z_]\w*=")
+_TORCH_IMPORT = re.compile(r"^\s*(?:import|from) (?:torch|transformers|diffusers)\b", re.MULTILINE)
 _REFUSED_PREFIXES = ("R8_", "REPLICATE_", "CUDA_", "NVIDIA_", "NV_", "PGET_", "KUBERNETES_")
 
 
@@ -31,6 +34,16 @@ def read(
     folder: Path, owner: str, name: str, prints: Fingerprints, descriptions: Descriptions
 ) -> Model:
     """The model of a folder. Raises `BrokenModel`, naming file and key or line."""
+    model = f"{owner}/{name}"
+    try:
+        return _read(folder, owner, name, prints, descriptions)
+    except OSError as error:
+        raise BrokenModel(model, f"it cannot be read: {error}.") from None
+
+
+def _read(
+    folder: Path, owner: str, name: str, prints: Fingerprints, descriptions: Descriptions
+) -> Model:
     model = f"{owner}/{name}"
     config = _config(folder, model)
     code = Code(
@@ -49,7 +62,7 @@ def read(
         schema=document,
         code=code,
         gpu=bool(build.get("gpu")),
-        heavy="torch" in str(build.get("python_packages", "")),
+        heavy=_imports_torch(folder / code.target.partition(":")[0]),
     )
     readme = folder / "README.md"
     return Model(
@@ -60,7 +73,7 @@ def read(
         category="local" if owner == "local" else "other",
         examples=_examples(folder, model),
         readme=readme.read_text(errors="replace") if readme.is_file() else None,
-        warnings=tuple(_warnings(build)),
+        warnings=tuple(_warnings(config)),
     )
 
 
@@ -69,7 +82,7 @@ def _config(folder: Path, model: str) -> dict[str, Any]:
     config = _yaml(path, model)
     if not isinstance(config, dict):
         raise BrokenModel(model, "cog.yaml must be a mapping with `run:` or `predict:`.")
-    build = config.setdefault("build", {}) or {}
+    build = config.get("build") or {}
     if not isinstance(build, dict):
         raise BrokenModel(model, f"cog.yaml: build must be a mapping, not {build!r}.")
     config["build"] = build
@@ -81,6 +94,9 @@ def _config(folder: Path, model: str) -> dict[str, Any]:
                 f"cog.yaml: unknown key {place}{unknown[0]}; "
                 f"allowed are {', '.join(sorted(allowed))}.",
             )
+    train = config.get("train")
+    if train is not None and not isinstance(train, str):
+        raise BrokenModel(model, f"cog.yaml: train is {train!r}; write it like train.py:train.")
     return config
 
 
@@ -111,7 +127,9 @@ def _target(folder: Path, config: dict[str, Any], model: str) -> str:
 
 def _environment(config: dict[str, Any], model: str) -> dict[str, str]:
     given = config.get("environment") or []
-    if not isinstance(given, list) or not all(isinstance(e, str) and "=" in e for e in given):
+    if not isinstance(given, list) or not all(
+        isinstance(entry, str) and _ENVIRONMENT_ENTRY.match(entry) for entry in given
+    ):
         raise BrokenModel(model, "cog.yaml: environment must be a list of NAME=value.")
     pairs = dict(entry.split("=", 1) for entry in given)
     for name in pairs:
@@ -124,15 +142,23 @@ def _concurrency(config: dict[str, Any], model: str) -> int | None:
     declared = config.get("concurrency")
     if declared is None:
         return None
-    maximum = declared.get("max") if isinstance(declared, dict) else None
-    if maximum is not None and (not isinstance(maximum, int) or maximum < 1):
+    if not isinstance(declared, dict):
+        raise BrokenModel(model, f"cog.yaml: concurrency is {declared!r}; write {{max: 4}}.")
+    maximum = declared.get("max")
+    if maximum is not None and (type(maximum) is not int or maximum < 1):
         raise BrokenModel(model, f"cog.yaml: concurrency.max is {maximum!r}; give a whole number.")
     return maximum
 
 
-def _warnings(build: dict[str, Any]) -> list[str]:
+def _imports_torch(file: Path) -> bool:
+    return _TORCH_IMPORT.search(file.read_text(errors="replace")) is not None
+
+
+def _warnings(config: dict[str, Any]) -> list[str]:
     found = []
-    wanted = str(build.get("python_version") or "")
+    build = config["build"]
+    wanted = build.get("python_version") or ""
+    wanted = "3.10" if wanted == 3.1 else str(wanted)  # without quotes, 3.10 is a number
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if wanted and not f"{wanted}.".startswith(f"{here}."):
         found.append(f"It asks for Python {wanted}; it runs on {here}.")
@@ -142,6 +168,8 @@ def _warnings(build: dict[str, Any]) -> list[str]:
         found.append("It has build steps (build.run), which are never executed here.")
     if build.get("python_packages") or build.get("python_requirements"):
         found.append("It names Python packages; they must be installed beside Atelier's own.")
+    if config.get("weights"):
+        found.append("It names managed weights, which are not fetched: put them into its folder.")
     return found
 
 

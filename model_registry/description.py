@@ -55,30 +55,31 @@ def describe(code: Code, model: str, train: str | None = None, timeout: float = 
     if code.concurrency:
         command += ["--concurrency", str(code.concurrency)]
     environment = {**os.environ, **code.environment, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-    )
-    try:
-        printed, said = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        raise BrokenModel(model, f"{code.target} was not imported within {timeout:g} s.") from None
-    finally:
-        # Also what the import may have started, and what hangs.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    if process.returncode != 0:
-        lines = said.decode(errors="replace").strip().splitlines()
-        raise BrokenModel(model, lines[-1] if lines else f"exited with code {process.returncode}.")
+    ) as process:
+        try:
+            printed, said = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise BrokenModel(
+                model, f"{code.target} was not imported within {timeout:g} s."
+            ) from None
+        finally:
+            # Also what the import may have started, and what hangs.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode == 1 and said.strip():
+        raise BrokenModel(model, said.decode(errors="replace").strip().splitlines()[-1])
     try:
         return json.loads(printed)
     except ValueError:
-        raise BrokenModel(model, f"{code.target} could not be described.") from None
+        reason = f"{code.target} ended its process (exit code {process.returncode}) when imported."
+        raise BrokenModel(model, reason) from None
 
 
 @cache

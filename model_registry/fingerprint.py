@@ -8,12 +8,13 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 _SKIPPED = {".git", ".cog", "__pycache__", ".venv", "node_modules", ".DS_Store", ".pytest_cache"}
-_CODE = (".py", ".yaml", ".yml", ".toml", ".txt", ".md")
+_CODE = (".py", ".yaml", ".yml", ".toml")
 _LARGE = 1 << 20
 
 
@@ -26,6 +27,7 @@ class Fingerprints:
         with contextlib.suppress(OSError, ValueError):
             self._known = json.loads(path.read_text())
         self._used: dict[str, Any] = {}
+        self._saving = threading.Lock()
 
     def of(self, roots: Iterable[Path], *more: str) -> str:
         """64 hex digits over the names and contents of all files below `roots`, and over `more`."""
@@ -44,7 +46,7 @@ class Fingerprints:
         """
         paths = list(files_below(folder))
         code = hashlib.sha256()
-        self._add(code, folder, [path for path in paths if path.suffix in _CODE])
+        self._add(code, folder, [path for path in paths if _is_code(path)])
         key = f"folder:{folder}"
         known = self._known.get(key)
         if known is None or known["code"] != code.hexdigest():
@@ -61,8 +63,9 @@ class Fingerprints:
     def save(self) -> None:
         """Keeps what was used since the start, so that the memory does not grow for ever."""
         temporary = self._path.with_suffix(".new")
-        temporary.write_text(json.dumps(self._used))
-        temporary.replace(self._path)
+        with self._saving:
+            temporary.write_text(json.dumps(self._used.copy()))
+            temporary.replace(self._path)
 
     def _add(self, digest: Any, root: Path, paths: list[Path]) -> None:
         for path in paths:
@@ -84,13 +87,31 @@ class Fingerprints:
         return str(self._known[key])
 
 
+def code_state(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """What tells at little cost whether a folder's code has been edited: names, sizes and times."""
+    found = []
+    for path in filter(_is_code, files_below(folder)):
+        with contextlib.suppress(FileNotFoundError):
+            state = path.stat()
+            found.append((str(path), state.st_size, state.st_mtime_ns))
+    return tuple(found)
+
+
+def _is_code(path: Path) -> bool:
+    """Other texts (`.txt`, `.md`, `.json`) may as well be what a run has written."""
+    return path.suffix in _CODE or path.match("requirements*.txt")
+
+
 def files_below(root: Path) -> Iterator[Path]:
-    """All files of a model's content, in a fixed order; `root` itself if it is a file."""
+    """All files of a model's content, in a fixed order; `root` itself if it is a file. What is
+    neither file nor folder (sockets, links to nothing) is left out.
+    """
     if root.is_file():
         yield root
         return
     for folder, names, files in os.walk(root):
         names[:] = sorted(name for name in names if name not in _SKIPPED)
         for name in sorted(files):
-            if name not in _SKIPPED and not name.endswith(".pyc"):
-                yield Path(folder, name)
+            path = Path(folder, name)
+            if name not in _SKIPPED and path.suffix != ".pyc" and path.is_file():
+                yield path

@@ -79,7 +79,8 @@ def check(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any
     """The inputs, checked, with defaults filled in. Raises `InvalidInput` with every problem at
     once.
 
-    Null for an input that need not be given means that it is not given. What is unknown is refused.
+    Null is a value where the schema says so; for any other input that need not be given it means
+    that it is not given. What is unknown is refused.
     """
     known = _inputs(schema)
     problems: list[Problem] = []
@@ -88,6 +89,9 @@ def check(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any
         described = known.properties.get(name)
         if described is None:
             problems.append(_unknown(name, known))
+            continue
+        if value is None and known.properties[name].get("nullable"):
+            checked[name] = None
             continue
         if value is None and name not in known.required:
             continue
@@ -204,6 +208,8 @@ def _file_kind(described: Mapping[str, Any]) -> bool:
 
 def _number(value: Any, described: Mapping[str, Any]) -> Any:
     """3.0 is a whole number in JSON, but not in Python."""
+    if isinstance(value, list) and isinstance(described.get("items"), Mapping):
+        return [_number(each, described["items"]) for each in value]
     if described.get("type") == "integer" and isinstance(value, float) and value.is_integer():
         return int(value)
     return value
@@ -236,6 +242,11 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
+def _plain(number: float) -> float:
+    """20 for the 20.0 of old documents."""
+    return int(number) if float(number).is_integer() else number
+
+
 def _type_message(wanted: Any, given: Any) -> str:
     if wanted == "file":
         return f"This is a file: give its URL or a data: URI, not {_shown(given)}."
@@ -245,8 +256,8 @@ def _type_message(wanted: Any, given: Any) -> str:
 _MESSAGES: dict[str, Callable[[Any, Any], str]] = {
     "type": _type_message,
     "enum": lambda allowed, _: "Must be one of: " + ", ".join(map(repr, allowed)) + ".",
-    "maximum": lambda most, _: f"Must be less than or equal to {most:g}.",
-    "minimum": lambda least, _: f"Must be greater than or equal to {least:g}.",
+    "maximum": lambda most, _: f"Must be less than or equal to {_plain(most)}.",
+    "minimum": lambda least, _: f"Must be greater than or equal to {_plain(least)}.",
     "minLength": lambda least, _: f"Must have at least {least} characters.",
     "maxLength": lambda most, _: f"Must have at most {most} characters.",
     "pattern": lambda pattern, _: f"Must match the pattern {pattern}.",

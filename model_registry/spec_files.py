@@ -24,6 +24,10 @@ _KEYS = {
     "stand_in_for": str, "readme": str, "concurrency": int, "environment": dict,
 }  # fmt: skip
 _REQUIRED = ("name", "runner")
+_OVERLAID = {
+    "default", "description", "minimum", "maximum", "minLength", "maxLength", "pattern", "enum",
+    "deprecated",
+}  # fmt: skip
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
@@ -90,16 +94,36 @@ def overlay(document: Any, inputs: dict[str, Any], model: str) -> dict[str, Any]
             )
         if changes is None:
             del properties[name]
+        elif not isinstance(changes, dict) or not changes.keys() <= _OVERLAID:
+            raise BrokenModel(
+                model, f"inputs: {name} is {changes!r}; allowed are {', '.join(sorted(_OVERLAID))}."
+            )
         else:
-            changes = dict(changes)
-            if "enum" in changes:
-                schemas[name] = {**schemas.get(name, {"title": name}), "enum": changes.pop("enum")}
-            properties[name] = {**properties[name], **changes}
+            properties[name] = _changed(name, properties[name], changes, schemas)
         if name in required and (changes is None or "default" in changes):
             required.remove(name)
     if not required:
         described.pop("required", None)
     return document  # type: ignore[no-any-return]
+
+
+def _changed(
+    name: str, described: dict[str, Any], changes: dict[str, Any], schemas: dict[str, Any]
+) -> dict[str, Any]:
+    """One input's schema with the changes; choices go to a component of their own, as Cog's do."""
+    changed = {**described, **changes}
+    if "enum" in changes:
+        kind = described.get("type") or schemas[name]["type"]
+        schemas[name] = {
+            "title": name,
+            "description": "An enumeration.",
+            "type": kind,
+            "enum": changed.pop("enum"),
+        }
+        changed.pop("type", None)
+        changed.pop("title", None)
+        changed["allOf"] = [{"$ref": f"#/components/schemas/{name}"}]
+    return changed
 
 
 def _load(path: Path) -> dict[str, Any]:

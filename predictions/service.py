@@ -99,10 +99,10 @@ class PredictionService:
         `…/v1/outputs/<id>/<name>`), or `{"atelier:file": file id}`. `deadline` is in Unix seconds.
         Raises `NotFound`, `InvalidVersion`, `InvalidInput`, `FileTooLarge`, `BrokenModel`.
         """
-        version = self.catalog.resolve(reference)
+        version = await self.catalog.fresh(reference)
         complete = model_inputs.check(version.schema, inputs)
         prediction_id = new_id()
-        given = {name: value for name, value in inputs.items() if name in complete}
+        given = {name: complete[name] for name in inputs if name in complete}
         given = await self._input_files.keep(version.schema, given, prediction_id, owner)
         secrets = model_inputs.secrets(version.schema)
         prediction = Prediction(

@@ -1,0 +1,58 @@
+"""A folder below `--models`: read at the start, and again when its code has been edited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from errors import BrokenModel
+from model_registry import cog_folder
+from model_registry.description import Descriptions
+from model_registry.fingerprint import Fingerprints, code_state
+from model_registry.spec import Model
+
+
+class ModelFolder:
+    def __init__(
+        self, owner: str, name: str, path: Path, prints: Fingerprints, descriptions: Descriptions
+    ) -> None:
+        self.model = f"{owner}/{name}"
+        self._owner = owner
+        self._name = name
+        self._path = path
+        self._prints = prints
+        self._descriptions = descriptions
+        self._state = code_state(path)
+
+    def read(self) -> Model:
+        """The model as the folder has it now. Raises `BrokenModel`."""
+        # Taken first: what is edited while it is read is read again.
+        self._state = code_state(self._path)
+        return cog_folder.read(
+            self._path, self._owner, self._name, self._prints, self._descriptions
+        )
+
+    def read_if_edited(self) -> Model | BrokenModel | None:
+        """The model, or why it cannot be used any more; None if the code is as it was."""
+        if code_state(self._path) == self._state:
+            return None
+        try:
+            model = self.read()
+        except BrokenModel as error:
+            return error
+        self._prints.save()
+        return model
+
+
+def find_folders(
+    root: Path, prints: Fingerprints, descriptions: Descriptions
+) -> Iterator[ModelFolder]:
+    """`<folder>/cog.yaml` is local/<folder>, `<owner>/<name>/cog.yaml` is <owner>/<name>."""
+    for path in sorted(root.glob("*/cog.yaml")):
+        folder = path.parent
+        yield ModelFolder("local", folder.name, folder.resolve(), prints, descriptions)
+    for path in sorted(root.glob("*/*/cog.yaml")):
+        folder = path.parent
+        if not (folder.parent / "cog.yaml").exists():
+            owner = folder.parent.name
+            yield ModelFolder(owner, folder.name, folder.resolve(), prints, descriptions)
