@@ -99,25 +99,12 @@ def plain_llama(tmp_path_factory):
     return Model("text_generation.py:TextGeneration", folder)
 
 
-@pytest.fixture(scope="module")
-def tiny_sdxl(tmp_path_factory):
-    """A random pipeline of Stable Diffusion XL's classes: two text encoders, a full autoencoder."""
-    import torch
-    from diffusers import (
-        AutoencoderKL,
-        EulerDiscreteScheduler,
-        StableDiffusionXLPipeline,
-        UNet2DConditionModel,
-    )
-    from transformers import (
-        CLIPTextConfig,
-        CLIPTextModel,
-        CLIPTextModelWithProjection,
-        CLIPTokenizer,
-    )
+def clip_parts():
+    """A tokenizer, and the form of a text encoder for it."""
+    from transformers import CLIPTextConfig, CLIPTokenizer
 
     tokenizer = CLIPTokenizer.from_pretrained(REGISTRY / "starter" / "shapes" / "tokenizer")
-    words = CLIPTextConfig(
+    return tokenizer, CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
         intermediate_size=37,
@@ -129,6 +116,21 @@ def tiny_sdxl(tmp_path_factory):
         bos_token_id=tokenizer.bos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+
+
+@pytest.fixture(scope="module")
+def tiny_sdxl(tmp_path_factory):
+    """A random pipeline of Stable Diffusion XL's classes: two text encoders, a full autoencoder."""
+    import torch
+    from diffusers import (
+        AutoencoderKL,
+        EulerDiscreteScheduler,
+        StableDiffusionXLPipeline,
+        UNet2DConditionModel,
+    )
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+    tokenizer, words = clip_parts()
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("tiny-sdxl")
     StableDiffusionXLPipeline(
@@ -162,5 +164,55 @@ def tiny_sdxl(tmp_path_factory):
         scheduler=EulerDiscreteScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
         ),
+    ).save_pretrained(folder)
+    return Model("text_to_image.py:TextToImage", folder)
+
+
+@pytest.fixture(scope="module")
+def tiny_flux(tmp_path_factory):
+    """A random pipeline of Flux's classes: a transformer, whose latents are packed in a row."""
+    import torch
+    from diffusers import (
+        AutoencoderKL,
+        FlowMatchEulerDiscreteScheduler,
+        FluxPipeline,
+        FluxTransformer2DModel,
+    )
+    from transformers import CLIPTextModel, T5Config, T5EncoderModel
+
+    tokenizer, words = clip_parts()
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tiny-flux")
+    FluxPipeline(
+        vae=AutoencoderKL(
+            block_out_channels=(8, 8, 8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            latent_channels=4,
+            norm_num_groups=4,
+            use_quant_conv=False,
+            use_post_quant_conv=False,
+            shift_factor=0.06,
+            scaling_factor=1.5,
+        ),
+        text_encoder=CLIPTextModel(words),
+        text_encoder_2=T5EncoderModel(
+            T5Config(
+                vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=37, num_layers=1, num_heads=4
+            )
+        ),
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        transformer=FluxTransformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            pooled_projection_dim=32,
+            axes_dims_rope=(4, 4, 8),
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(),
     ).save_pretrained(folder)
     return Model("text_to_image.py:TextToImage", folder)

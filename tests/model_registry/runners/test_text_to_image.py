@@ -116,3 +116,10 @@ def test_a_negative_prompt_that_the_model_cannot_take_is_refused(tiny_sdxl, monk
     monkeypatch.setattr(tiny_sdxl.runner, "accepted", accepted)
     with pytest.raises(ValueError, match="takes no negative prompt"):
         tiny_sdxl.run(prompt=PROMPT, negative_prompt="green", num_inference_steps=1)
+
+
+def test_latents_packed_in_a_row_still_give_a_preview(tiny_flux, capsys):
+    (path,) = tiny_flux.run(prompt=PROMPT, num_inference_steps=2, width=128, height=70)
+    assert opened(path).size == (128, 64)
+    assert "this model needs a multiple of 16" in capsys.readouterr().out
+    assert opened(io.BytesIO(tiny_flux.told.previews[0])).size == (256, 128)
