@@ -15,6 +15,9 @@ from cog import BasePredictor, ConcatenateIterator, Input, current_scope
 PREFILL = 512
 """Tokens of the prompt that are read at once: bounds the memory, and how long a cancel waits."""
 
+SMALL = 50_000_000
+"""Parameters below which more threads gain nothing, and lose much on a busy processor."""
+
 
 class TextGeneration(BasePredictor):
     def setup(self, weights: str) -> None:
@@ -32,6 +35,8 @@ class TextGeneration(BasePredictor):
             dtype="auto" if cuda else torch.float32,
             device_map="auto" if cuda else None,
         ).eval()
+        if not cuda and self.model.num_parameters() < SMALL:
+            torch.set_num_threads(1)
         self.device = self.model.get_input_embeddings().weight.device
         self.ends = _end_tokens(self.model.generation_config.eos_token_id)
         self.ends |= _end_tokens(self.tokenizer.eos_token_id)
