@@ -106,6 +106,17 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         default=_truth(default("OFFLINE")),
         help="never ask the network",
     )
+    pool = PoolSettings()
+    for name, seconds, meaning in (
+        ("idle", pool.idle_timeout, "until a model that nobody uses gives its memory back"),
+        ("setup", pool.setup_timeout, "a model may take to load"),
+        ("run", pool.run_timeout, "a prediction may run"),
+    ):
+        otherwise = default(f"{name.upper()}_TIMEOUT", f"{seconds:g}")
+        meaning = f"seconds {meaning} ({seconds:g})"
+        option(f"--{name}-timeout", default=otherwise, metavar="SECONDS", help=meaning)
+    memory = "GB that models on the CPU may hold together (80 percent of the machine's)"
+    option("--cpu-memory", default=default("CPU_MEMORY"), metavar="GB", help=memory)
     given = parser.parse_args(arguments)
     models = given.models or (default("MODELS") or "").split(os.pathsep)
     return Settings(
@@ -117,6 +128,14 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         public_url=given.public_url.rstrip("/") if given.public_url else None,
         tokens=Path(given.tokens).expanduser().resolve() if given.tokens else None,
         offline=given.offline,
+        pool=PoolSettings(
+            idle_timeout=_number("--idle-timeout", given.idle_timeout),
+            setup_timeout=_number("--setup-timeout", given.setup_timeout),
+            run_timeout=_number("--run-timeout", given.run_timeout),
+            cpu_memory=int(_number("--cpu-memory", given.cpu_memory) * 1e9)
+            if given.cpu_memory
+            else None,
+        ),
     )
 
 
@@ -128,3 +147,13 @@ def _port(text: str) -> int:
     if text.isdigit() and int(text) < 65536:
         return int(text)
     raise CannotStart(f"--port is {text!r}; it must be a number from 0 (any free port) to 65535.")
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if number > 0 and number < float("inf"):
+        return number
+    raise CannotStart(f"{option} is {text!r}; it must be a number greater than 0.")
