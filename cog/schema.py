@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import enum
+import json
+import pathlib
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_origin
 
+from cog import envelope
 from cog.signature import (
     ALLOWED,
     SCALARS,
@@ -33,11 +37,8 @@ from cog.types import (
     AsyncConcatenateIterator,
     BaseModel,
     ConcatenateIterator,
-    Secret,
 )
 
-STATUSES = ("starting", "processing", "succeeded", "canceled", "failed")
-_REFERENCE = "#/components/schemas/"
 _FILE = {"type": "string", "format": "uri"}
 _SECRET = {"type": "string", "format": "password", "writeOnly": True, "x-cog-secret": True}
 _CONSTRAINTS = {
@@ -56,24 +57,18 @@ def document(run: Callable[..., Any], train: Callable[..., Any] | None = None) -
     schemas: dict[str, Any] = {}
     schemas["Input"] = _inputs("Input", parameters(run), schemas)
     schemas["Output"] = {**_output(returned(run), top=True), "title": "Output"}
-    schemas["Status"] = {
-        "title": "Status",
-        "description": "An enumeration.",
-        "type": "string",
-        "enum": list(STATUSES),
-    }
-    _add_envelopes(schemas, "Prediction", "Input", "Output")
+    schemas |= envelope.COMMON | envelope.around("Prediction", "Input", "Output")
     post: dict[str, Any] = {"summary": "Predict", "operationId": "predict_predictions_post"}
     if getattr(run, "__cog_streaming__", False):
         post["x-cog-streaming"] = True
-    paths: dict[str, Any] = {"/predictions": {"post": _operation(post, "Prediction")}}
+    paths: dict[str, Any] = {"/predictions": {"post": envelope.operation(post, "Prediction")}}
     if train is not None:
         schemas["TrainingInput"] = _inputs("TrainingInput", parameters(train), schemas)
         output = {**_output(returned(train), top=True), "title": "TrainingOutput"}
         schemas["TrainingOutput"] = output
-        _add_envelopes(schemas, "Training", "TrainingInput", "TrainingOutput")
+        schemas |= envelope.around("Training", "TrainingInput", "TrainingOutput")
         post = {"summary": "Train", "operationId": "train_trainings_post"}
-        paths["/trainings"] = {"post": _operation(post, "Training")}
+        paths["/trainings"] = {"post": envelope.operation(post, "Training")}
     return {
         "openapi": "3.0.2",
         "info": {"title": "Cog", "version": "0.1.0"},
@@ -99,7 +94,7 @@ def _property(parameter: Parameter, order: int, schemas: dict[str, Any]) -> dict
     allowed = info.choices if info.choices is not None else choices(annotation)
     if allowed is not None and get_origin(annotation) is not list:
         component = _add_enumeration(parameter, allowed, schemas)
-        described: dict[str, Any] = {"allOf": [{"$ref": _REFERENCE + component}]}
+        described: dict[str, Any] = {"allOf": [{"$ref": envelope.REFERENCE + component}]}
     else:
         described = {**_input(annotation, parameter.name, parameter.nullable)}
         described["title"] = parameter.name.replace("_", " ").title()
@@ -107,8 +102,9 @@ def _property(parameter: Parameter, order: int, schemas: dict[str, Any]) -> dict
             described["items"] = {**described["items"], "enum": list(allowed)}
     if info.description is not None:
         described["description"] = info.description
-    if parameter.default is not UNSET and not isinstance(parameter.default, Secret):
-        described["default"] = _json_default(parameter.default)
+    default = _shown_default(parameter)
+    if default is not UNSET:
+        described["default"] = default
     if parameter.nullable:
         described["nullable"] = True
     if info.deprecated:
@@ -126,16 +122,10 @@ def _add_enumeration(parameter: Parameter, allowed: list[Any], schemas: dict[str
     """Adds the component of a parameter with choices, and gives its name: the parameter's, unless a
     training's parameter of that name has other choices.
     """
-    kinds = {type(value) for value in allowed}
-    if not kinds or not kinds <= {str, int, float}:
-        raise SignatureError(
-            f"The choices of {parameter.name!r} are {allowed!r}; they must be texts or numbers."
-        )
-    kind = "string" if str in kinds else "integer" if kinds == {int} else "number"
     described = {
         "title": parameter.name,
         "description": "An enumeration.",
-        "type": kind,
+        "type": _kind(allowed, parameter.name),
         "enum": list(allowed),
     }
     name = parameter.name
@@ -145,12 +135,46 @@ def _add_enumeration(parameter: Parameter, allowed: list[Any], schemas: dict[str
     return name
 
 
-def _json_default(value: Any) -> Any:
-    if isinstance(value, (tuple, set)):
-        return list(value)
-    return (
-        value if isinstance(value, (str, int, float, bool, list, dict, type(None))) else str(value)
-    )
+def _kind(allowed: list[Any], name: str) -> str:
+    kinds = {type(value) for value in allowed}
+    if not kinds or not kinds <= {str, int, float}:
+        raise SignatureError(
+            f"The choices of {name!r} are {allowed!r}; they must be texts or numbers."
+        )
+    return "string" if str in kinds else "integer" if kinds == {int} else "number"
+
+
+def _shown_default(parameter: Parameter) -> Any:
+    """The default as JSON. UNSET where JSON has no such value or nobody may see it (a secret, a
+    file of the model's own): the runner has it all the same.
+    """
+    default = parameter.default
+    if default is UNSET or default is None:
+        return default
+    inner = parameter.annotation
+    if get_origin(inner) is list:
+        inner = strip(get_args(inner)[0])
+    if is_secret(inner):
+        return UNSET
+    try:
+        shown = json.loads(json.dumps(default, default=_as_json, allow_nan=False))
+    except (TypeError, ValueError):
+        return UNSET
+    if is_path(inner) or is_file_object(inner):
+        files = shown if isinstance(shown, list) else [shown]
+        if not all(str(file).startswith(("http://", "https://", "data:")) for file in files):
+            return UNSET
+    return shown
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if isinstance(value, pathlib.PurePath):
+        return str(value)
+    raise TypeError(f"{value!r} cannot be JSON.")
 
 
 def _input(annotation: Any, name: str, nullable: bool = False) -> dict[str, Any]:
@@ -184,7 +208,7 @@ def _item(annotation: Any, name: str) -> dict[str, Any]:
     annotation = strip(annotation)
     allowed = choices(annotation)
     if allowed is not None:
-        return {"type": "string" if str in map(type, allowed) else "integer", "enum": allowed}
+        return {"type": _kind(allowed, name), "enum": allowed}
     if get_origin(annotation) is list or annotation is list or is_union(annotation):
         raise _refused(f"list of {annotation}", name)
     return _input(annotation, name)
@@ -287,41 +311,3 @@ def _fields(annotation: Any) -> dict[str, tuple[Any, bool]] | None:
             name: (field.annotation, field.is_required()) for name, field in pydantic_fields.items()
         }
     return None
-
-
-# --- the envelope around inputs and outputs, which clients may look at
-
-
-def _add_envelopes(schemas: dict[str, Any], kind: str, inputs: str, outputs: str) -> None:
-    schemas[f"{kind}Request"] = {
-        "title": f"{kind}Request",
-        "type": "object",
-        "properties": {
-            "id": {"title": "Id", "type": "string"},
-            "input": {"$ref": _REFERENCE + inputs},
-            "context": {"type": "object", "additionalProperties": {"type": "string"}},
-            "webhook": {"type": "string", "format": "uri"},
-            "webhook_events_filter": {"type": "array", "items": {"type": "string"}},
-        },
-    }
-    schemas[f"{kind}Response"] = {
-        "title": f"{kind}Response",
-        "type": "object",
-        "properties": {
-            "id": {"title": "Id", "type": "string"},
-            "status": {"$ref": _REFERENCE + "Status"},
-            "input": {"$ref": _REFERENCE + inputs},
-            "output": {"$ref": _REFERENCE + outputs},
-            "error": {"type": "string", "nullable": True},
-            "logs": {"type": "string", "default": ""},
-            "metrics": {"type": "object"},
-        },
-    }
-
-
-def _operation(post: dict[str, Any], kind: str) -> dict[str, Any]:
-    def content(name: str) -> dict[str, Any]:
-        return {"content": {"application/json": {"schema": {"$ref": _REFERENCE + name}}}}
-
-    answer = {"description": "The finished one.", **content(f"{kind}Response")}
-    return {**post, "requestBody": content(f"{kind}Request"), "responses": {"200": answer}}
