@@ -156,6 +156,6 @@ def _method(owner: Any, found: Any) -> Callable[..., Any]:
         method: Callable[..., Any] = getattr(owner, own[0])
         return method
     if callable(owner) and not isinstance(owner, BaseRunner):
-        called: Callable[..., Any] = owner
+        called: Callable[..., Any] = owner.__call__
         return called
     raise SignatureError(f"{shown} has neither run() nor predict().")

@@ -1,0 +1,84 @@
+"""The types that models are written with, and the places where old models look for them."""
+
+from __future__ import annotations
+
+import importlib
+import pathlib
+import pickle
+
+import pytest
+
+import cog
+from cog import BaseModel, Path
+
+
+class Answer(BaseModel):
+    text: str
+    score: float | None
+    tags: tuple[str, ...] = ()
+
+
+class Longer(Answer):
+    words: int = 0
+
+
+def test_a_base_model_is_built_by_position_or_name():
+    assert Answer("a", 1.0) == Answer(text="a", score=1.0) == Answer("a", score=1.0, tags=())
+
+
+def test_a_base_models_optional_field_has_no_default():
+    with pytest.raises(TypeError, match="score"):
+        Answer("a")
+    with pytest.raises(TypeError, match="other"):
+        Answer("a", 1.0, other=2)
+
+
+def test_a_base_model_checks_nothing():
+    assert Answer(text=5, score="high").text == 5
+
+
+def test_a_base_models_heir_has_the_fields_of_both():
+    assert Longer("a", None, words=3) == Longer("a", None, (), 3)
+    assert isinstance(Longer("a", None), Answer)
+
+
+def test_a_base_model_takes_the_options_of_a_dataclass():
+    class Frozen(BaseModel, frozen=True):
+        text: str
+
+    with pytest.raises(AttributeError):
+        Frozen("a").text = "b"
+
+
+def test_a_path_stays_a_path_of_cogs_own():
+    path = Path("/tmp") / "folder" / "a.txt"
+    derived = [path, path.parent, path.with_suffix(".png"), Path(pathlib.Path("x")), Path.cwd()]
+    assert {type(each) for each in derived} == {Path}
+    assert path == pathlib.Path("/tmp/folder/a.txt") and isinstance(path, pathlib.Path)
+    assert pickle.loads(pickle.dumps(path)) == path
+
+
+@pytest.mark.parametrize("name", cog.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(cog, name) is not None
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("cog.types", "ExperimentalFeatureWarning"),
+        ("cog.types", "Weights"),
+        ("cog.exceptions", "CancelationException"),
+        ("cog.server.exceptions", "CancelationException"),
+        ("cog.server.scope", "current_scope"),
+        ("cog.server.scope", "emit_metric"),
+        ("cog.files", "Path"),
+    ],
+)
+def test_names_are_also_where_old_models_import_them(module, name):
+    found = getattr(importlib.import_module(module), name)
+    assert found is getattr(cog, name, found)
+
+
+def test_a_cancelation_passes_by_handlers_of_ordinary_errors():
+    assert not issubclass(cog.CancelationException, Exception)
