@@ -7,7 +7,9 @@ been put into its words.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
@@ -50,10 +52,12 @@ class _Inputs:
             for name, described in given.get("properties", {}).items()
         }
         self.required = [name for name in given.get("required", ()) if name in self.properties]
+        # A path as a default is a file of the model's own, which it finds by itself.
         self.defaults = {
             name: described["default"]
             for name, described in self.properties.items()
             if described.get("default") is not None
+            and not any(_file_problems(name, described["default"], described))
         }
         self.files = [name for name, each in self.properties.items() if _file_kind(each)]
         self.secrets = frozenset(name for name, each in self.properties.items() if _is_secret(each))
@@ -94,6 +98,9 @@ def check(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any
             checked[name] = None
             continue
         if value is None and name not in known.required:
+            continue
+        if reason := _unsendable(value):
+            problems.append(Problem(name, "invalid_type", reason))
             continue
         found = list(known.validators[name].iter_errors(value))
         problems.extend(_problem(name, error) for error in found)
@@ -215,6 +222,26 @@ def _number(value: Any, described: Mapping[str, Any]) -> Any:
     return value
 
 
+def _unsendable(value: Any) -> str:
+    """Why a value that Python's JSON reader lets pass is none that can be stored and sent; empty if
+    it can.
+    """
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            return "This text has half a character in it (a lone surrogate)."
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            return f"{_shown(value)} is too large: whole numbers have at most 64 bits."
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            return f"{value} is no number in JSON."
+    elif isinstance(value, Mapping):
+        return next(filter(None, map(_unsendable, chain(value, value.values()))), "")
+    elif isinstance(value, list):
+        return next(filter(None, map(_unsendable, value)), "")
+    return ""
+
+
 # --- problems, in words
 
 
@@ -261,7 +288,9 @@ _MESSAGES: dict[str, Callable[[Any, Any], str]] = {
     "minLength": lambda least, _: f"Must have at least {least} characters.",
     "maxLength": lambda most, _: f"Must have at most {most} characters.",
     "pattern": lambda pattern, _: f"Must match the pattern {pattern}.",
-    "anyOf": lambda allowed, _: "Fits none of the types that are allowed here.",
+    "anyOf": lambda members, given: _type_message(
+        " or ".join(_NAMES.get(each.get("type"), "something else") for each in members), given
+    ),
 }
 
 
