@@ -34,7 +34,7 @@ class ExploreTab:
             elem_id="find",
         )
         self.cards = markup(self._cards(""), js=OPEN_CARD, elem_id="cards")
-        search.input(self._cards, search, self.cards, **QUIET)
+        search.change(self._cards, search, self.cards, **QUIET)
 
     def _cards(self, text: str) -> str:
         models = (

@@ -10,6 +10,7 @@ from model_registry.spec import Model, Version
 # What stands for a kind of model where there is no picture.
 SIGNS = {
     "text": "¶",
+    "language": "¶",
     "image": "▣",
     "speech": "♪",
     "audio": "♪",
@@ -48,8 +49,6 @@ def badges(model: Model) -> list[tuple[str, str]]:
     if model.toy:
         found.append(("toy", "toy"))
         found.append(("ready", "offline"))
-    elif model.owner == "local":
-        found.append(("plain", "local folder"))
     return found[:3]
 
 

@@ -96,7 +96,9 @@ class HistoryTab:
                 with gr.Row(elem_id="detail-bar"):
                     self._again = gr.Button("Use these inputs again", size="sm", elem_id="again")
                     self._close = gr.Button("Close", size="sm", elem_id="close")
-                gr.render(inputs=[self._detail], show_progress="hidden")(self._show_detail)
+                gr.render(self._detail, [self._detail.change], show_progress="hidden")(
+                    self._show_detail
+                )
 
     def _show_detail(self, detail: Detail | None) -> None:
         if detail is None:
@@ -141,7 +143,7 @@ class HistoryTab:
         self.listing = listing
         self.refresh_inputs = [*filters, self._position, self._shown]
         opened = [self.opened_id, self._detail, self._drawer]
-        for each in (self._model.input, self._status.input, self._search.input):
+        for each in (self._model.input, self._status.input, self._search.change):
             each(lambda: None, None, self._position, **QUIET).then(
                 self.refresh, self.refresh_inputs, listing, **QUIET
             )

@@ -72,7 +72,7 @@ class OutputPanel:
             buttons=["copy"],
         )
 
-        gr.render(inputs=[self._views], show_progress="hidden")(output_views.draw)
+        gr.render(self._views, [self._views.change], show_progress="hidden")(output_views.draw)
 
         self._status = markup(visible=False, elem_id="status")
         self._problem = markup(visible=False, elem_id="problem")

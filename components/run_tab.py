@@ -60,7 +60,7 @@ class RunTab:
             *self._panel.outputs,
         ]
         with form_place:
-            gr.render(inputs=[self.opened], show_progress="hidden")(self._show_form)
+            gr.render(self.opened, [self.opened.change], show_progress="hidden")(self._show_form)
         self._wire()
 
     # --- what is on the page

@@ -16,11 +16,11 @@ def message(error: AtelierError) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """`0.04 s`, `1.6 s`, `2 min 05 s`; a dash where there is nothing to say."""
+    """`40 ms`, `1.6 s`, `2 min 05 s`; a dash where there is nothing to say."""
     if value is None:
         return "–"
     if value < 0.1:
-        return f"{value:.2f} s"
+        return f"{value * 1000:.0f} ms"
     if value < 59.95:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)

@@ -66,7 +66,7 @@ def test_what_models_say_cannot_break_out_of_the_page():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0.04, "0.04 s"), (1.62, "1.6 s"), (59.97, "1 min 00 s"), (125, "2 min 05 s"),
+    [(None, "–"), (0.04, "40 ms"), (1.62, "1.6 s"), (59.97, "1 min 00 s"), (125, "2 min 05 s"),
      (7260, "2 h 01 min")],
 )  # fmt: skip
 def test_seconds(value, text):

@@ -1,0 +1,286 @@
+"""The page as a person meets it: the real app, a real browser, the tiny models."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+expect.set_options(timeout=30_000)
+
+
+def home(page):
+    """The first page, once it answers: a form that is drawn has been to the app and back."""
+    page.goto("/")
+    page.get_by_role("tab", name="Run").click()
+    expect(page.locator("#fields .facts.block")).to_be_visible()
+    page.get_by_role("tab", name="Explore").click()
+    settle(page)
+
+
+def settle(page):
+    """Waits until the browser has nothing left to do: a form that can be seen may not listen yet."""
+    idle = "new Promise(done => requestIdleCallback(() => requestAnimationFrame(done)))"
+    for _ in range(3):
+        page.evaluate(idle)
+
+
+def open_model(page, name):
+    page.goto(f"/?model=local/{name}")
+    expect(page.locator("#fields .facts.block")).to_be_visible()
+    settle(page)
+    return page.locator("#fields")
+
+
+def run(page):
+    page.locator("#run").click()
+
+
+def status(page, state):
+    line = page.locator(f"#status [data-state={state}]")
+    expect(line).to_be_visible()
+    return line
+
+
+def prediction_id(page):
+    expect(page).to_have_url(re.compile(r"\?prediction=\w+$"))
+    return page.url.rpartition("=")[2]
+
+
+def history(page):
+    page.get_by_role("tab", name="History").click()
+    rows = page.locator("#rows .row")
+    expect(rows.first).to_be_visible()
+    return rows
+
+
+def test_an_empty_history_says_so_and_offers_one_button(page):
+    home(page)
+    page.get_by_role("tab", name="History").click()
+    expect(page.locator("#rows .placeholder")).to_contain_text("Nothing has run yet")
+    expect(page.locator("#run-example")).to_be_visible()
+
+
+def test_explore_leads_to_the_form_of_a_model(page):
+    home(page)
+    page.locator("#find textarea").fill("echo")
+    expect(page.locator("#cards .card")).to_have_count(1)
+    page.locator("[data-model='local/echo']").click()
+    expect(page.get_by_label("text")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?model=local/echo$"))
+
+
+def test_a_run_gives_its_output_its_times_and_a_link(page):
+    form = open_model(page, "echo")
+    form.get_by_label("text").fill("Hello from the page")
+    run(page)
+    expect(status(page, "succeeded")).to_contain_text("compute")
+    expect(page.locator("#text")).to_contain_text("Hello from the page")
+    link = prediction_id(page)
+
+    page.goto(f"/?prediction={link}")
+    expect(page.locator("#text")).to_contain_text("Hello from the page")
+    expect(page.get_by_label("text").first).to_have_value("Hello from the page")
+
+
+def test_control_enter_runs_with_what_was_just_typed(page):
+    form = open_model(page, "echo")
+    form.get_by_label("text").fill("typed first")
+    run(page)
+    expect(page.locator("#text")).to_contain_text("typed first")
+    form.get_by_label("text").fill("typed last")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#text")).to_contain_text("typed last")
+
+
+def test_tokens_appear_as_they_come_and_survive_a_reload(page):
+    form = open_model(page, "counts")
+    form.get_by_label("number input for n").fill("400")
+    form.get_by_label("number input for delay").fill("0.05")
+    run(page)
+    expect(page.locator("#text")).to_contain_text("0 1 2 ")
+    expect(status(page, "running")).to_contain_text("tokens")
+    expect(page.locator("#run")).to_be_hidden()
+
+    page.reload()
+    expect(status(page, "running")).to_contain_text("tokens")
+    expect(page.locator("#text")).to_contain_text("0 1 2 ")
+
+    page.locator("#cancel").click()
+    status(page, "canceled")
+    expect(page.locator("#run")).to_be_visible()
+    assert "399" not in page.locator("#text").inner_text()
+
+
+def test_a_closed_page_stops_nothing(page, context):
+    form = open_model(page, "counts")
+    form.get_by_label("number input for n").fill("40")
+    form.get_by_label("number input for delay").fill("0.05")
+    run(page)
+    status(page, "running")
+    link = prediction_id(page)
+    page.close()
+
+    again = context.new_page()
+    again.goto(f"/?prediction={link}")
+    status(again, "succeeded")
+    expect(again.locator("#text")).to_contain_text("38 39")
+
+
+def test_tabs_of_the_browser_are_independent(page, context):
+    other = context.new_page()
+    open_model(page, "echo").get_by_label("text").fill("here")
+    open_model(other, "echo").get_by_label("text").fill("there")
+    run(page)
+    run(other)
+    expect(page.locator("#text")).to_contain_text("here")
+    expect(other.locator("#text")).to_contain_text("there")
+
+
+def test_another_model_redraws_the_form_and_clears_the_output(page):
+    form = open_model(page, "echo")
+    form.get_by_label("text").fill("gone soon")
+    run(page)
+    expect(page.locator("#text")).to_contain_text("gone soon")
+    page.locator("#model input").fill("counts")
+    page.get_by_role("option", name=re.compile("counts")).click()
+    expect(form.get_by_label("number input for delay")).to_be_visible()
+    expect(page.locator("#text")).to_be_hidden()
+    expect(page).to_have_url(re.compile(r"\?model=local/counts$"))
+
+
+def test_problems_are_shown_on_their_fields_all_at_once(page):
+    form = open_model(page, "every-input")
+    form.get_by_label("count").fill("many")
+    run(page)
+    expect(page.locator("#problem")).to_contain_text("marked in the form")
+    expect(form.locator(".invalid")).to_have_count(2)
+    expect(form.locator(".invalid", has_text="prompt *")).to_be_visible()
+
+    form.get_by_label("prompt *").fill("now it is there")
+    form.get_by_label("count").fill("8")
+    run(page)
+    status(page, "succeeded")
+    expect(form.locator(".invalid")).to_have_count(0)
+    expect(page.locator("#output")).to_contain_text("now it is there")
+
+
+def test_reset_brings_the_defaults_back(page):
+    form = open_model(page, "every-input")
+    form.get_by_label("name").first.fill("Grace")
+    page.locator("#reset").click()
+    expect(form.get_by_label("name").first).to_have_value("Ada")
+
+
+def test_a_picture_goes_in_and_comes_out(page, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (60, 40), "white").save(tmp_path / "white.png")
+    form = open_model(page, "image-in-out")
+    form.locator("input[type=file]").set_input_files(tmp_path / "white.png")
+    expect(form.locator("img")).to_be_visible()
+    run(page)
+    status(page, "succeeded")
+    picture = page.locator("#picture img")
+    expect(picture).to_be_visible()
+    expect(picture).to_have_js_property("naturalWidth", 60)
+
+
+def test_a_failure_is_a_sentence_and_its_traceback_one_click_away(page):
+    open_model(page, "fails-midway")
+    run(page)
+    status(page, "failed")
+    expect(page.locator("#problem")).to_contain_text("It went wrong midway.")
+    expect(page.locator("#text")).to_contain_text("one two")
+    page.locator("#logs button").first.click()
+    expect(page.locator("#logs textarea")).to_have_value(re.compile("so far so good[^$]*Traceback"))
+
+
+def test_objects_are_shown_field_by_field(page):
+    open_model(page, "every-output")
+    run(page)
+    status(page, "succeeded")
+    output = page.locator("#output")
+    for label in ("text", "score", "picture", "clips", "details"):
+        expect(
+            output.locator(".caption p", has_text=re.compile(rf"^\s*{label}\s*$"))
+        ).to_be_visible()
+    expect(output.locator(".picture img")).to_be_visible()
+
+
+def test_files_can_be_saved(page):
+    open_model(page, "files")
+    run(page)
+    status(page, "succeeded")
+    with page.expect_download() as download:
+        page.locator("#output .files a").first.click()
+    assert download.value.suggested_filename == "file 0.txt"
+
+
+def test_history_filters_opens_and_fills_the_form_again(page):
+    form = open_model(page, "echo")
+    form.get_by_label("text").fill("remember the heron")
+    run(page)
+    status(page, "succeeded")
+    rows = history(page)
+    page.locator("#of-text textarea").fill("heron")
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("echo")
+    expect(page.locator("#totals")).to_contain_text("1 run ·")
+
+    rows.first.click()
+    detail = page.locator("#detail")
+    expect(detail.locator(".block.reading")).to_contain_text("remember the heron")
+    expect(detail.locator(".block.inputs")).to_contain_text("remember the heron")
+    expect(detail.locator(".times")).to_be_visible()
+
+    page.locator("#again").click()
+    expect(form.get_by_label("text")).to_have_value("remember the heron")
+
+
+def test_live_rows_move_by_themselves(page, context):
+    other = context.new_page()
+    form = open_model(other, "counts")
+    form.get_by_label("number input for n").fill("60")
+    form.get_by_label("number input for delay").fill("0.1")
+    run(other)
+    link = prediction_id(other)
+    home(page)
+    history(page)
+    row = page.locator(f"[data-prediction='{link}'] .state")
+    expect(row).to_have_text("running")
+    expect(row).to_have_text("succeeded")
+
+
+@pytest.mark.parametrize("link", ["/", "/?model=local/every-input"])
+def test_a_phone_has_one_column_and_no_sideways_scrolling(page, link):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(link)
+    expect(
+        page.locator("#cards .card, #fields .facts").locator("visible=true").first
+    ).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    if "model" in link:
+        box = page.locator("#run").bounding_box()
+        assert box["y"] + box["height"] <= 844
+
+
+def test_the_night_is_remembered(page):
+    home(page)
+    page.locator("#dark").click()
+    expect(page.locator("body")).to_have_class(re.compile("dark"))
+    page.reload()
+    expect(page.locator("body")).to_have_class(re.compile("dark"))
+
+
+def test_a_link_to_nothing_says_so(page):
+    page.goto("/?prediction=nowhere")
+    expect(page.locator("#problem")).to_contain_text("does not exist")
+
+
+def test_pictures_that_a_text_names_are_not_fetched_from_elsewhere(page):
+    form = open_model(page, "echo")
+    form.get_by_label("text").fill("![spy](http://192.0.2.1/spy.png) and words")
+    run(page)
+    expect(page.locator("#text")).to_contain_text("and words")
