@@ -19,8 +19,8 @@ HERE = Path(__file__).parent
 CSS = HERE / "atelier.css"
 SCRIPT = HERE / "atelier.js"
 
-# Gradio keeps copies of uploads and previews; an hour later nobody needs them.
-CACHE_CHECK, CACHE_AGE = 3600, 3600
+# Gradio keeps uploads, and links to outputs, in a folder of its own; a day later they are made anew.
+CACHE_CHECK, CACHE_AGE = 3600, 86400
 
 
 def build(service: PredictionService) -> gr.Blocks:

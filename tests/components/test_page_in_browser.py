@@ -55,11 +55,13 @@ def history(page):
     return rows
 
 
-def test_an_empty_history_says_so_and_offers_one_button(page):
+def test_an_empty_history_says_so_and_offers_one_button_that_runs_an_example(page):
     home(page)
     page.get_by_role("tab", name="History").click()
     expect(page.locator("#rows .placeholder")).to_contain_text("Nothing has run yet")
-    expect(page.locator("#run-example")).to_be_visible()
+    page.locator("#run-example").click()
+    expect(page.locator("#status [data-state]")).to_be_visible()
+    assert prediction_id(page)
 
 
 def test_explore_leads_to_the_form_of_a_model(page):
