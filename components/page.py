@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 CSS = HERE / "atelier.css"
 SCRIPT = HERE / "atelier.js"
 
-# Gradio keeps uploads, and links to outputs, in a folder of its own; a day later they are made anew.
+# Gradio keeps uploads, and links to outputs, in a folder of its own; they leave it after a day.
 CACHE_CHECK, CACHE_AGE = 3600, 86400
 
 
