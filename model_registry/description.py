@@ -9,7 +9,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,18 @@ class Descriptions:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         folder.mkdir(parents=True, exist_ok=True)
 
     def of(self, version_id: str, code: Code, model: str, train: str | None) -> tuple[Any, float]:
-        """The document, and when the version was first seen. Raises `BrokenModel`."""
+        """The document, and when the version was first seen. Raises `BrokenModel`.
+
+        Many models share a runner, and with it a description: the first to ask has it made.
+        """
+        with self._locks[version_id]:
+            return self._of(version_id, code, model, train)
+
+    def _of(self, version_id: str, code: Code, model: str, train: str | None) -> tuple[Any, float]:
         path = self._folder / f"{version_id}.json"
         kept: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
@@ -58,6 +68,7 @@ def describe(code: Code, model: str, train: str | None = None, timeout: float = 
     with subprocess.Popen(
         command,
         env=environment,
+        cwd=ROOT,  # `-m` makes the working directory importable, and anything may lie in ours
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ _KEYS = {
     "stand_in_for": str, "readme": str, "concurrency": int, "environment": dict,
 }  # fmt: skip
 _REQUIRED = ("name", "runner")
+_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_RUNNER = re.compile(r"\w+:\w+")
 _OVERLAID = {
     "default", "description", "minimum", "maximum", "minLength", "maxLength", "pattern", "enum",
     "deprecated",
@@ -50,7 +53,7 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
     version_id = prints.of([path, runner, *([weights] if weights else [])])
     described_id = prints.of([runner], class_name)
     document, _ = descriptions.of(described_id, code, spec["name"], None)
-    schema = overlay(document, spec.get("inputs", {}), spec["name"])
+    schema = overlay(document, spec.get("inputs", {}), spec["name"], path.name)
     created_at = max(path.stat().st_mtime, runner.stat().st_mtime)
     version = Version(
         id=version_id,
@@ -62,7 +65,6 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
         gpu=spec.get("gpu", False),
         heavy=spec.get("heavy", False),
     )
-    readme = HERE / spec["readme"] if "readme" in spec else None
     return Model(
         owner=owner,
         name=name,
@@ -71,17 +73,19 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
         category=path.parent.name,
         licence=_licence(spec, path),
         examples=read_examples(spec.get("examples"), spec["name"], path.name),
-        readme=readme.read_text() if readme and readme.is_file() else None,
+        readme=_readme(spec, path),
         toy=spec.get("toy", False),
         stand_in_for=spec.get("stand_in_for"),
     )
 
 
-def overlay(document: Any, inputs: dict[str, Any], model: str) -> dict[str, Any]:
+def overlay(
+    document: Any, inputs: dict[str, Any], model: str, place: str = "inputs"
+) -> dict[str, Any]:
     """The runner's document with what a spec says of single inputs; None takes an input away.
 
     An input with a default is no longer required. Raises `BrokenModel` for an input that is not
-    there.
+    there, for a word that means nothing here, and where the runner would miss what is taken away.
     """
     document = copy.deepcopy(document)
     schemas = document["components"]["schemas"]
@@ -89,18 +93,20 @@ def overlay(document: Any, inputs: dict[str, Any], model: str) -> dict[str, Any]
     properties, required = described["properties"], described.get("required", [])
     for name, changes in inputs.items():
         if name not in properties:
-            raise BrokenModel(
-                model, f"inputs: the runner has no {name!r}, only {list(properties)}."
-            )
+            reason = f"{place}: inputs: the runner has no {name!r}, only {', '.join(properties)}."
+            raise BrokenModel(model, reason)
+        if changes is None and name in required:
+            reason = f"{place}: inputs: {name} cannot be taken away: the runner needs it."
+            raise BrokenModel(model, reason)
         if changes is None:
             del properties[name]
-        elif not isinstance(changes, dict) or not changes.keys() <= _OVERLAID:
-            raise BrokenModel(
-                model, f"inputs: {name} is {changes!r}; allowed are {', '.join(sorted(_OVERLAID))}."
-            )
-        else:
-            properties[name] = _changed(name, properties[name], changes, schemas)
-        if name in required and (changes is None or "default" in changes):
+            continue
+        if not isinstance(changes, dict) or not changes.keys() <= _OVERLAID:
+            allowed = ", ".join(sorted(_OVERLAID))
+            reason = f"{place}: inputs: {name} is {changes!r}; allowed are {allowed}."
+            raise BrokenModel(model, reason)
+        properties[name] = _changed(name, properties[name], changes, schemas)
+        if name in required and "default" in changes:
             required.remove(name)
     if not required:
         described.pop("required", None)
@@ -130,8 +136,8 @@ def _load(path: Path) -> dict[str, Any]:
     shown = f"{path.parent.name}/{path.name}"
     try:
         spec = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise BrokenModel(shown, f"{error}".replace("\n", " ")) from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise BrokenModel(shown, " ".join(str(error).split())) from None
     if not isinstance(spec, dict):
         raise BrokenModel(shown, "a spec must be a mapping.")
     for key, value in spec.items():
@@ -143,19 +149,31 @@ def _load(path: Path) -> dict[str, Any]:
     missing = [key for key in _REQUIRED if key not in spec]
     if missing:
         raise BrokenModel(shown, f"{missing[0]} is missing.")
-    if spec["name"].count("/") != 1 or ":" not in spec["runner"]:
+    if not _NAME.fullmatch(spec["name"]) or not _RUNNER.fullmatch(spec["runner"]):
         raise BrokenModel(shown, "name must be owner/name and runner file:Class.")
     return spec
 
 
 def _weights(spec: dict[str, Any], path: Path) -> Path | None:
-    given = spec.get("weights", {}).get("path")
-    if given is None:
+    if "weights" not in spec:
         return None
-    weights = HERE / str(given)
-    if not weights.is_dir():
+    if spec["weights"].keys() != {"path"}:
+        reason = f"{path.name}: weights is {spec['weights']!r}; write {{path: starter/name}}."
+        raise BrokenModel(spec["name"], reason)
+    given = str(spec["weights"]["path"])
+    if not (HERE / given).is_dir():
         raise BrokenModel(spec["name"], f"{path.name}: the weights folder {given} does not exist.")
-    return weights
+    return HERE / given
+
+
+def _readme(spec: dict[str, Any], path: Path) -> str | None:
+    if "readme" not in spec:
+        return None
+    try:
+        return (HERE / str(spec["readme"])).read_text()
+    except OSError:
+        reason = f"{path.name}: the readme {spec['readme']} does not exist."
+        raise BrokenModel(spec["name"], reason) from None
 
 
 def _licence(spec: dict[str, Any], path: Path) -> Licence | None:

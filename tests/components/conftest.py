@@ -43,7 +43,8 @@ def address(tmp_path_factory):
             app.wait(20)
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while it is open its event loop runs, and asynchronous tests need theirs.
+@pytest.fixture(scope="module")
 def browser():
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
     if chromium is None:
