@@ -8,6 +8,7 @@ import enum
 import io
 import math
 import os
+import re
 import tempfile
 import types
 from collections.abc import Callable, Mapping
@@ -15,16 +16,18 @@ from typing import Any
 
 from cog.types import Secret
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
 SaveFile = Callable[[Any], dict[str, str]]
 
 
 def encode(value: Any, save_file: SaveFile, where: str = "the output") -> Any:
     """JSON-able data. `save_file` gets each path or opened file and returns what stands for it.
 
-    Raises `TypeError` for what cannot be JSON, `ValueError` for NaN and infinity; both say where it
-    sits.
+    Raises `TypeError` for what cannot be JSON, `ValueError` for texts and numbers that cannot be
+    sent; both say where it sits.
     """
-    if value is None or type(value) in (str, bool, int):
+    if value is None or value is True or value is False:
         return value
     if isinstance(value, enum.Enum):
         return encode(value.value, save_file, where)
@@ -32,8 +35,15 @@ def encode(value: Any, save_file: SaveFile, where: str = "the output") -> Any:
         if not math.isfinite(value):
             raise ValueError(f"The model returned {value} in {where}; JSON has no such number.")
         return float(value)
-    if isinstance(value, (str, int)):  # a subclass, numpy's among them, is only its value here
-        return str(value) if isinstance(value, str) else int(value)
+    # A subclass, numpy's among them, is only its value here.
+    if isinstance(value, str):
+        if not value.isascii() and _LONE_SURROGATE.search(value):
+            raise ValueError(f"The model returned half a character (a lone surrogate) in {where}.")
+        return str(value)
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise ValueError(f"The model returned a whole number past 64 bits in {where}.")
+        return int(value)
     if isinstance(value, (os.PathLike, io.IOBase, tempfile._TemporaryFileWrapper)):
         return save_file(value)
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):

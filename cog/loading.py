@@ -4,6 +4,7 @@ new.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import inspect
 import os
@@ -88,7 +89,7 @@ class LoadedRunner:
             elif parameter.default is UNSET:
                 arguments[name] = None
             else:
-                arguments[name] = parameter.value(parameter.default)
+                arguments[name] = parameter.value(copy.deepcopy(parameter.default))
         return arguments
 
     def call(self, **arguments: Any) -> Any:

@@ -104,6 +104,13 @@ def test_numbers_that_json_lacks_are_refused_where_they_sit(number):
         encode({"scores": [1.0, number]}, saved)
 
 
+@pytest.mark.parametrize("value", [2**63, -(2**2000), "half \ud83d a character"])
+def test_what_cannot_be_sent_is_refused_where_it_sits(value):
+    with pytest.raises(ValueError, match=r"in the output\['a'\]"):
+        encode({"a": value}, saved)
+    assert encode("日本語 🙂", saved) == "日本語 🙂"
+
+
 @pytest.mark.parametrize("value", [object(), b"bytes", print, Plain])
 def test_what_cannot_be_json_is_refused_where_it_sits(value):
     with pytest.raises(TypeError, match=r"The model returned an? \w+ in the output\[0\], which"):

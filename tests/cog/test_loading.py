@@ -344,3 +344,15 @@ def test_a_bound_method_has_no_self_among_its_inputs(loaded):
     runner = loaded("class Predictor:\n def predict(self, n: int) -> int: return n")
     assert runner.arguments({"n": 1}) == {"n": 1}
     assert not inspect.iscoroutinefunction(runner.call)
+
+
+def test_a_default_that_a_run_changes_is_whole_for_the_next_one(loaded):
+    runner = loaded(
+        """
+        def run(seen: dict = {}) -> int:
+            seen[len(seen)] = True
+            return len(seen)
+        """,
+        "predict.py:run",
+    )
+    assert [runner.call(**runner.arguments({})) for _ in range(2)] == [1, 1]
