@@ -6,6 +6,7 @@ been put into its words.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -59,6 +60,9 @@ class _Inputs:
             if described.get("default") is not None
             and not any(_file_problems(name, described["default"], described))
         }
+        self.mutable_defaults = [
+            name for name, value in self.defaults.items() if isinstance(value, (list, dict))
+        ]
         self.files = [name for name, each in self.properties.items() if _file_kind(each)]
         self.secrets = frozenset(name for name, each in self.properties.items() if _is_secret(each))
         self.validators = {
@@ -89,6 +93,8 @@ def check(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any
     known = _inputs(schema)
     problems: list[Problem] = []
     checked = dict(known.defaults)
+    for name in known.mutable_defaults:
+        checked[name] = copy.deepcopy(checked[name])
     for name, value in inputs.items():
         described = known.properties.get(name)
         if described is None:
