@@ -1,0 +1,60 @@
+"""Model folders that are edited while the app runs, seen through the service."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from errors import BrokenModel, InvalidVersion
+from model_registry.catalog import Catalog
+
+ANSWER = "class Predictor:\n    def predict(self, text: str) -> str:\n        return '{}'\n"
+
+
+def folder_of(models, name, code):
+    folder = models / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cog.yaml").write_text("predict: predict.py:Predictor")
+    (folder / "predict.py").write_text(code)
+    return folder
+
+
+async def test_an_edited_folder_is_another_version_and_the_former_one_is_refused(start, tmp_path):
+    folder = folder_of(tmp_path / "models", "one", ANSWER.format("before"))
+    clock = itertools.count(step=10)
+    models = Catalog.load([tmp_path / "models"], described_in(tmp_path), clock=lambda: next(clock))
+    app = await start(models)
+    before = await app.run("local/one", {"text": "x"})
+    assert before.output == "before"
+    (folder / "predict.py").write_text(ANSWER.format("afterwards"))
+    after = await app.run("local/one", {"text": "x"})
+    assert after.output == "afterwards" and after.version != before.version
+    for reference in (before.version, f"local/one:{before.version}"):
+        with pytest.raises(InvalidVersion, match="folder of local/one has changed"):
+            await app.service.create(reference, {"text": "x"})
+    (folder / "predict.py").write_text(ANSWER.format("before"))
+    assert (await app.run(before.version, {"text": "x"})).output == "before"
+
+
+async def test_a_broken_edit_refuses_the_model_until_it_is_mended(start, tmp_path):
+    folder = folder_of(tmp_path / "models", "one", ANSWER.format("fine"))
+    folder_of(tmp_path / "models", "other", ANSWER.format("other"))
+    clock = itertools.count(step=10)
+    models = Catalog.load([tmp_path / "models"], described_in(tmp_path), clock=lambda: next(clock))
+    app = await start(models)
+    version = models.resolve("local/one").id
+    (folder / "predict.py").write_text("def broken(:")
+    for reference in ("local/one", version):
+        with pytest.raises(BrokenModel, match="predict.py, line 1: SyntaxError"):
+            await app.service.create(reference, {"text": "x"})
+    assert (await app.run("local/other", {"text": "x"})).output == "other"
+    (folder / "predict.py").write_text(ANSWER.format("mended"))
+    assert (await app.run("local/one", {"text": "x"})).output == "mended"
+    assert models.broken == ()
+
+
+def described_in(tmp_path):
+    folder = tmp_path / "described"
+    folder.mkdir()
+    return folder
