@@ -1,0 +1,136 @@
+"""Which models there are, and what a reference means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from errors import BrokenModel, InvalidVersion, NotFound
+from model_registry import description
+from model_registry.catalog import Catalog
+
+BROKEN = Path(__file__).parents[1] / "broken_models"
+ECHO = "class Predictor:\n    def predict(self, text: str) -> str:\n        return text\n"
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def specs(tmp_path):
+    """No specs of ours."""
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    return folder
+
+
+def folder_of(root, name, readme=""):
+    folder = root / name
+    folder.mkdir(parents=True)
+    (folder / "cog.yaml").write_text("predict: predict.py:Predictor")
+    (folder / "predict.py").write_text(ECHO)
+    (folder / "README.md").write_text(readme)
+    return folder
+
+
+def test_a_folder_is_local_or_its_owners(tmp_path, data, specs):
+    root = tmp_path / "models"
+    folder_of(root, "one")
+    folder_of(root, "ada/two")
+    folder_of(root, "one/inner")  # a part of local/one
+    models = Catalog.load([root], data, specs).models()
+    assert {model.id for model in models} == {"local/one", "ada/two"}
+
+
+def test_a_name_that_comes_twice_is_the_later_one(tmp_path, data, specs):
+    folder_of(tmp_path / "a", "one", "The first.")
+    folder_of(tmp_path / "b", "one", "The second.")
+    found = Catalog.load([tmp_path / "a", tmp_path / "b"], data, specs)
+    assert [model.description for model in found.models()] == ["The second."]
+
+
+def test_broken_models_have_reasons_and_harm_no_other(data, specs):
+    found = Catalog.load([BROKEN], data, specs)
+    assert [model.id for model in found.models()] == ["local/fine"]
+    assert {error.model for error in found.broken} == {
+        f"local/{name}"
+        for name in ("no-file", "raises-on-import", "syntax-error", "unknown-key", "untyped")
+    }
+    with pytest.raises(BrokenModel, match="predict.py, line 1: RuntimeError: no import for you"):
+        found.resolve("local/raises-on-import")
+    with pytest.raises(NotFound, match="cannot be used: .*unknown key predictor"):
+        found.find("local/unknown-key")
+
+
+def test_a_folder_without_models_is_told(tmp_path, data, specs):
+    (tmp_path / "empty").mkdir()
+    found = Catalog.load([tmp_path / "empty", tmp_path / "nowhere"], data, specs)
+    assert [error.reason for error in found.broken] == [
+        "there is no folder with a cog.yaml in it.",
+        "it does not exist.",
+    ]
+
+
+def test_a_second_start_describes_nothing_anew(tmp_path, data, specs, monkeypatch):
+    folder_of(tmp_path / "models", "one")
+    first = Catalog.load([tmp_path / "models"], data, specs).models()
+
+    def describe(*arguments):
+        raise AssertionError("described again")
+
+    monkeypatch.setattr(description, "describe", describe)
+    assert Catalog.load([tmp_path / "models"], data, specs).models() == first
+
+
+def test_every_form_of_a_reference_leads_to_the_version(catalog):
+    version = catalog.find("local/echo").latest
+    for reference in ("local/echo", f"local/echo:{version.id}", version.id):
+        assert catalog.resolve(reference) is version
+
+
+@pytest.mark.parametrize(
+    ("reference", "error", "message"),
+    [
+        ("local/ecco", NotFound, "Did you mean 'local/echo'"),
+        ("local/echo:", InvalidVersion, "Give `owner/name`"),
+        ("local/echo:latest", InvalidVersion, "Give `owner/name`"),
+        ("local/echo:" + "0" * 64, InvalidVersion, "no such version here; its latest is"),
+        ("0" * 64, InvalidVersion, "Give `owner/name`"),
+        ("", InvalidVersion, "Give `owner/name`"),
+    ],
+)
+def test_what_leads_nowhere_is_refused_with_a_hint(catalog, reference, error, message):
+    with pytest.raises(error, match=message):
+        catalog.resolve(reference)
+
+
+def test_a_version_of_another_model_is_none_of_this_one(catalog):
+    other = catalog.resolve("local/says").id
+    with pytest.raises(InvalidVersion):
+        catalog.resolve(f"local/echo:{other}")
+
+
+def test_every_word_of_a_search_must_occur_and_names_come_first(tmp_path, data, specs):
+    folder_of(tmp_path / "models", "story", "Writes about cats.")
+    folder_of(tmp_path / "models", "cats", "Draws them.")
+    found = Catalog.load([tmp_path / "models"], data, specs)
+    assert [model.name for model in found.search("CATS")] == ["cats", "story"]
+    assert [model.name for model in found.search("cats writes")] == ["story"]
+    assert found.search("dogs") == ()
+    assert found.search("") == found.models()
+
+
+async def test_folders_are_looked_at_once_a_second_at_most(tmp_path, data, specs):
+    folder = folder_of(tmp_path / "models", "one")
+    now = 0.0
+    found = Catalog.load([tmp_path / "models"], data, specs, clock=lambda: now)
+    first = await found.fresh("local/one")
+    (folder / "predict.py").write_text(ECHO + "# edited")
+    assert await found.fresh("local/one") is first
+    now = 1.0
+    assert (await found.fresh("local/one")).id != first.id
