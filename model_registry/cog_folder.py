@@ -181,6 +181,8 @@ def _examples(folder: Path, model: str) -> tuple[Example, ...]:
 def read_examples(given: Any, model: str, place: str) -> tuple[Example, ...]:
     """A list of `{title, input}`. Raises `BrokenModel`."""
     examples = []
+    if not isinstance(given, list | None):
+        raise BrokenModel(model, f"{place}: examples must be a list, not {given!r}.")
     for entry in given or []:
         if not isinstance(entry, dict) or not isinstance(entry.get("input"), dict):
             raise BrokenModel(model, f"{place}: an example must have a title and an input.")

@@ -51,7 +51,7 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
         concurrency=spec.get("concurrency"),
     )
     version_id = prints.of([path, runner, *([weights] if weights else [])])
-    described_id = prints.of([runner], class_name)
+    described_id = prints.of([runner], class_name, str(code.concurrency))
     document, _ = descriptions.of(described_id, code, spec["name"], None)
     schema = overlay(document, spec.get("inputs", {}), spec["name"], path.name)
     created_at = max(path.stat().st_mtime, runner.stat().st_mtime)

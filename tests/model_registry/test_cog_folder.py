@@ -1,0 +1,166 @@
+"""A folder with cog.yaml → a model, or a reason that names file and key."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from errors import BrokenModel
+from model_registry import cog_folder
+
+TARGET = "predict: predict.py:Predictor\n"
+
+
+@pytest.fixture
+def read(write, prints, descriptions):
+    """Writes a folder and reads it as `local/one`."""
+
+    def read(cog=TARGET, **files):
+        return cog_folder.read(write("one", cog, **files), "local", "one", prints, descriptions)
+
+    return read
+
+
+def test_a_folder_becomes_a_model(read):
+    model = read(**{"README.md": "# One\n\nIt echoes.\n\nAnd more."})
+    assert (model.id, model.category, model.description) == ("local/one", "local", "It echoes.")
+    assert model.readme.startswith("# One")
+    assert model.warnings == ()
+    version = model.latest
+    assert len(version.id) == 64 and set(version.id) <= set("0123456789abcdef")
+    assert version.input_schema["required"] == ["text"]
+    assert version.output_schema["type"] == "string"
+    assert (version.code.target, version.gpu, version.heavy) == (
+        "predict.py:Predictor",
+        False,
+        False,
+    )
+
+
+def test_what_cog_yaml_says_reaches_the_code(read):
+    model = read(
+        """
+        predict: predict.py:Predictor
+        image: r8.im/somebody/something
+        environment: [GREETING=hello=there, EMPTY=]
+        concurrency: {max: 3, default_target: 2}
+        build: {gpu: true}
+        """,
+        predict="""
+        import os
+        class Predictor:
+            async def predict(self, text: str = os.environ["GREETING"]) -> str: ...
+        """,
+    )
+    version = model.latest
+    assert version.code.environment == {"GREETING": "hello=there", "EMPTY": ""}
+    assert version.code.concurrency == 3
+    assert version.gpu
+    # It was set before the model was imported.
+    assert version.input_schema["properties"]["text"]["default"] == "hello=there"
+
+
+def test_code_that_imports_torch_is_heavy(read):
+    later = "class Predictor:\n    def setup(self):\n        import torch\n"
+    assert read(predict=later + "    def predict(self) -> str: ...\n").latest.heavy
+
+
+def test_training_is_described_too(read):
+    model = read(
+        TARGET + "train: train.py:train\n", **{"train.py": "def train(n: int) -> str: ..."}
+    )
+    assert model.latest.schema["components"]["schemas"]["TrainingInput"]["required"] == ["n"]
+
+
+def test_examples_may_lie_beside_the_code(read):
+    (example,) = read(**{"examples.yaml": "- {title: A greeting, input: {text: hello}}"}).examples
+    assert (example.title, example.input) == ("A greeting", {"text": "hello"})
+
+
+def test_the_model_is_never_imported_into_this_process(read):
+    read(predict="import sys\nsys.imported_here = True\ndef Predictor(text: str) -> str: ...")
+    assert not hasattr(sys, "imported_here")
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        ("{python_version: '3.7'}", "asks for Python 3.7"),
+        ("{system_packages: [ffmpeg]}", "ffmpeg"),
+        ("{run: [make everything]}", "never executed"),
+        ("{pre_install: [make everything]}", "never executed"),
+        ("{python_packages: [numpy==2.0]}", "Python packages"),
+        ("{python_requirements: requirements.txt}", "Python packages"),
+    ],
+)
+def test_what_this_machine_does_not_give_is_a_warning(read, build, said):
+    (warning,) = read(f"{TARGET}build: {build}").warnings
+    assert said in warning
+
+
+def test_a_python_version_without_quotes_is_understood(read):
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert read(f"{TARGET}build: {{python_version: '{here}'}}").warnings == ()
+    # YAML takes 3.10 for the number 3.1.
+    warnings = read(f"{TARGET}build: {{python_version: 3.10}}").warnings
+    assert not any("3.1;" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("cog", "said"),
+    [
+        ("", "cog.yaml must be a mapping"),
+        ("- a", "cog.yaml must be a mapping"),
+        ("predict: [", "cog.yaml, line 1: "),
+        ("a: b\n\tc: d", "cog.yaml, line 2: "),
+        ("build: {gpu: true}", "must say `predict: "),
+        ("predict: 5", "must say `predict: "),
+        (TARGET + "run: predict.py:Runner", "both `run:` and `predict:`"),
+        ("predict: nowhere.py:Predictor", "predict: nowhere.py does not exist"),
+        ("run: nowhere.py", "run: nowhere.py does not exist"),
+        ("predict: ../../../etc/passwd:x", "leads out of the folder"),
+        (TARGET + "predictor: x", "unknown key predictor; allowed are build, "),
+        (TARGET + "5: x", "unknown key 5"),
+        (TARGET + "build: {cudaa: '12'}", "unknown key build.cudaa; allowed are cuda, "),
+        (TARGET + "build: [a]", "build must be a mapping"),
+        (TARGET + "train: 5", "train is 5"),
+        (TARGET + "environment: {A: b}", "environment must be a list of NAME=value"),
+        (TARGET + "environment: [A]", "environment must be a list of NAME=value"),
+        (TARGET + "environment: [PATH=/x]", "PATH may not be set"),
+        (TARGET + "environment: [LD_LIBRARY_PATH=/x]", "LD_LIBRARY_PATH may not be set"),
+        (TARGET + "environment: [CUDA_VISIBLE_DEVICES=0]", "CUDA_VISIBLE_DEVICES may not be set"),
+        (TARGET + "environment: [REPLICATE_API_TOKEN=x]", "REPLICATE_API_TOKEN may not be set"),
+        (TARGET + "concurrency: 4", "concurrency is 4"),
+        (TARGET + "concurrency: {max: many}", "concurrency.max is 'many'"),
+        (TARGET + "concurrency: {max: 0}", "concurrency.max is 0"),
+        (TARGET + "concurrency: {max: 4}", "declares 4 runs at once, but is not async"),
+        ("predict: predict.py:Absent", "has no Absent"),
+    ],
+)
+def test_a_bad_cog_yaml_is_refused_by_key(read, cog, said):
+    with pytest.raises(BrokenModel) as caught:
+        read(cog)
+    assert said in caught.value.reason
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("local/one cannot be used: ")
+
+
+@pytest.mark.parametrize("examples", ["5", "text", "[5]", "- {title: a}", "- {input: 5}", "a: [b]"])
+def test_bad_examples_are_refused(read, examples):
+    with pytest.raises(BrokenModel, match=r"examples\.yaml: "):
+        read(**{"examples.yaml": examples})
+
+
+def test_a_cog_yaml_that_is_no_text_is_refused(write, prints, descriptions):
+    folder = write()
+    (folder / "cog.yaml").write_bytes(b"predict: \xff\xfe")
+    with pytest.raises(BrokenModel, match=r"cog\.yaml cannot be read"):
+        cog_folder.read(folder, "local", "one", prints, descriptions)
+
+
+def test_any_readme_is_survived(write, prints, descriptions):
+    folder = write()
+    (folder / "README.md").write_bytes(b"# \xff\n\n![x](y)\nFirst words.")
+    model = cog_folder.read(folder, "local", "one", prints, descriptions)
+    assert model.description == "First words."

@@ -1,0 +1,111 @@
+"""A model's document, asked from a child process and remembered."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from errors import BrokenModel
+from model_registry import description
+from model_registry.description import Descriptions, describe
+from model_registry.spec import Code
+
+ECHO = "def run(text: str) -> str: ..."
+
+
+def code(folder, **more):
+    return Code(str(folder), "predict.py:run", **more)
+
+
+def test_a_model_is_described_by_its_own_process(write):
+    document = describe(code(write(predict=ECHO)), "local/one")
+    assert document["components"]["schemas"]["Input"]["required"] == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("predict", "said"),
+    [
+        ("raise ValueError('no weights')", "predict.py, line 1: ValueError: no weights"),
+        ("import os\nos._exit(1)", "ended its process (exit code 1)"),
+        ("import os\nos._exit(0)", "ended its process (exit code 0)"),
+        ("import os\nprint('noise')\nos.abort()", "ended its process (exit code -6)"),
+        ("def run(text) -> str: ...", "'text' has no type"),
+    ],
+)
+def test_a_model_that_cannot_be_described_says_why(write, predict, said):
+    with pytest.raises(BrokenModel) as caught:
+        describe(code(write(predict=predict)), "local/one")
+    assert said in caught.value.reason
+
+
+def test_an_import_that_hangs_is_killed_with_what_it_has_started(write, tmp_path):
+    predict = f"""
+    import os, subprocess, time
+    child = subprocess.Popen(["sleep", "1000"])
+    open({str(tmp_path / "pids")!r}, "w").write(f"{{os.getpid()}} {{child.pid}}")
+    time.sleep(1000)
+    """
+    with pytest.raises(BrokenModel, match="not imported within 3 s"):
+        describe(code(write(predict=predict)), "local/one", timeout=3)
+    for process in map(int, (tmp_path / "pids").read_text().split()):
+        while is_alive(process):
+            time.sleep(0.01)
+
+
+def is_alive(process):
+    """Whether it still runs; what nobody has waited for yet is dead all the same."""
+    try:
+        with open(f"/proc/{process}/stat") as opened:
+            return opened.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_nothing_in_the_working_directory_is_imported(write, tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise RuntimeError('the wrong json')")
+    monkeypatch.chdir(tmp_path)
+    assert describe(code(write(predict=ECHO)), "local/one")["openapi"] == "3.0.2"
+
+
+def test_a_models_own_modules_win_over_ours(write):
+    folder = write(
+        predict="import errors, settings\ndef run(text: str = errors.MINE) -> str: ...",
+        **{"errors.py": "MINE = 'mine'", "settings.py": ""},
+    )
+    document = describe(code(folder), "local/one")
+    properties = document["components"]["schemas"]["Input"]["properties"]
+    assert properties["text"]["default"] == "mine"
+
+
+def test_a_description_is_made_once_per_version(write, data, tmp_path):
+    counting = f"open({str(tmp_path / 'count')!r}, 'a').write('x')\n" + ECHO
+    folder = write(predict=counting)
+    for _ in range(2):  # the second one is a later start of the app
+        descriptions = Descriptions(data / "described")
+        first = descriptions.of("a" * 64, code(folder), "local/one", None)
+        assert descriptions.of("a" * 64, code(folder), "local/one", None) == first
+    assert (tmp_path / "count").read_text() == "x"
+    descriptions.of("b" * 64, code(folder), "local/one", None)
+    assert (tmp_path / "count").read_text() == "xx"
+
+
+def test_a_new_cog_of_ours_describes_again_but_keeps_the_date(write, data, monkeypatch):
+    folder = write(predict=ECHO)
+    descriptions = Descriptions(data / "described")
+    first = descriptions.of("a" * 64, code(folder), "local/one", None)
+    (folder / "predict.py").write_text("def run(n: int) -> str: ...")
+    monkeypatch.setattr(description, "_own_code", lambda: "another")
+    later = descriptions.of("a" * 64, code(folder), "local/one", None)
+    assert later[0] != first[0]
+    assert later[1] == first[1]
+
+
+def test_a_damaged_memory_is_made_anew(write, data):
+    folder = write(predict=ECHO)
+    descriptions = Descriptions(data / "described")
+    first = descriptions.of("a" * 64, code(folder), "local/one", None)
+    (kept,) = os.listdir(data / "described")
+    (data / "described" / kept).write_text("{")
+    assert descriptions.of("a" * 64, code(folder), "local/one", None)[0] == first[0]
