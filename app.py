@@ -20,8 +20,8 @@ from settings import Settings
 
 if TYPE_CHECKING:
     import fastapi
-    from model_registry.catalog import Catalog
 
+    from model_registry.catalog import Catalog
     from predictions.service import PredictionService
 
 

@@ -59,13 +59,15 @@ def badges_html(model: Model) -> str:
     )
 
 
-def model_html(model: Model, version: Version) -> str:
+def model_html(model: Model, version: Version, warm: bool = False) -> str:
     """Above the form: what this is, what it needs, what to know before running it."""
     needs = [model.category, f"version {version.id[:8]}"]
     if version.memory:
         needs.append(f"about {wording.size(version.memory)} of memory")
     if version.gpu:
         needs.append("wants a GPU")
+    if warm:
+        needs.append("loaded and warm")
     warnings = list(model.warnings)
     if version != model.latest:
         warnings.append("This is not the newest version.")

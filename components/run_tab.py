@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from components import facts, form, input_fields, page_files, wording
+from components import about, facts, form, input_fields, page_files, wording
 from components.house_rules import QUIET, markup
 from components.input_widgets import Upload
 from components.output_panel import OutputPanel, Updates, problem_html
@@ -102,12 +102,13 @@ class RunTab:
             markup(problem_html(wording.message(error)))
             return
         markup(
-            facts.model_html(model, version),
+            facts.model_html(model, version, self._service.pool.is_warm(version.id)),
             elem_classes=["facts"],
         )
         fields = input_fields.fields(version.schema)
-        drawn = form.draw(fields, opened["values"])
         self._draw_examples(opened, model.examples)
+        drawn = form.draw(fields, opened["values"])
+        about.draw(model, version)
         self._wire_run(drawn)
 
     def _draw_examples(self, opened: dict[str, Any], examples: Sequence[Any]) -> None:

@@ -121,21 +121,23 @@ def test_predictions_survive_a_kill_of_the_whole_app(tmp_path):
             echoes = [create("echo", {"text": str(n)}) for n in range(20)]
         process.kill()
         process.wait()
-    with running(tmp_path, "--models", str(MODELS)) as (_, address):
-        with httpx.Client(base_url=address, timeout=60) as client:
-            for number, prediction in enumerate(echoes):
-                while (found := client.get(f"/v1/predictions/{prediction}").json())["status"] in (
-                    "starting",
-                    "processing",
-                ):
-                    time.sleep(0.05)
-                # One that was running at the moment of the kill has failed and says so.
-                assert found["output"] == str(number) or "killed" in found["error"]
-            assert "killed" in client.get(f"/v1/predictions/{busy}").json()["error"]
-            assert client.get(f"/v1/predictions/{queued[0]}").json()["status"] == "processing"
-            for prediction in queued:
-                canceled = client.post(f"/v1/predictions/{prediction}/cancel").json()
-                assert canceled["status"] == "canceled"
+    with (
+        running(tmp_path, "--models", str(MODELS)) as (_, address),
+        httpx.Client(base_url=address, timeout=60) as client,
+    ):
+        for number, prediction in enumerate(echoes):
+            while (found := client.get(f"/v1/predictions/{prediction}").json())["status"] in (
+                "starting",
+                "processing",
+            ):
+                time.sleep(0.05)
+            # One that was running at the moment of the kill has failed and says so.
+            assert found["output"] == str(number) or "killed" in found["error"]
+        assert "killed" in client.get(f"/v1/predictions/{busy}").json()["error"]
+        assert client.get(f"/v1/predictions/{queued[0]}").json()["status"] == "processing"
+        for prediction in queued:
+            canceled = client.post(f"/v1/predictions/{prediction}/cancel").json()
+            assert canceled["status"] == "canceled"
 
 
 def test_with_a_tokens_file_only_its_tokens_are_let_in(tmp_path):

@@ -103,6 +103,6 @@ def test_the_tree_in_the_document_is_the_tree_of_files():
             path = folder = ROOT / name
         assert path.exists(), f"{name} is in the document, but there is no such file"
         listed.add(path)
-    for package in ("predictions", "workers", "model_registry"):
+    for package in PACKAGES[1:-1]:
         for path in (ROOT / package).glob("*.py"):
             assert path in listed or path.name == "__init__.py", f"the document lacks {path}"

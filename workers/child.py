@@ -39,7 +39,17 @@ from workers.messages import FILE, Message
 from workers.parent import Parent
 from workers.reports import PrintedText, Sink, prediction_in_context, save_output
 
-HEAVY = ("numpy", "PIL.Image", "safetensors.torch", "torch", "transformers", "diffusers")
+# What takes seconds to import, with the submodules that the libraries themselves put off.
+HEAVY = (
+    "numpy",
+    "PIL.Image",
+    "safetensors.torch",
+    "torch",
+    "torch._dynamo",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto",
+    "diffusers.pipelines.pipeline_utils",
+)
 _OWN_FOLDERS = tuple(
     str(Path(__file__).resolve().parent.parent / name) for name in ("cog", "workers")
 )

@@ -43,7 +43,7 @@ def address(tmp_path_factory):
             app.wait(20)
 
 
-# Not for the whole session: while it is open its event loop runs, and asynchronous tests need theirs.
+# Not for the whole session: its event loop runs while it is open, and other tests need theirs.
 @pytest.fixture(scope="module")
 def browser():
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)

@@ -1,0 +1,41 @@
+"""The calls that the page offers for copying are calls that work."""
+
+from __future__ import annotations
+
+import ast
+import html
+import json
+import re
+
+from components import about
+
+
+def snippets(model):
+    shown = about.snippets_html(model, model.latest)
+    blocks = re.findall(r"<code>(.*?)</code>", shown, re.DOTALL)
+    return [html.unescape(re.sub(r"<[^>]+>", "http://x", block)) for block in blocks]
+
+
+def test_the_python_call_is_python_for_every_model(catalog):
+    for model in catalog.models():
+        python, _, shell = snippets(model)
+        call = ast.parse(python)
+        assert f'"{model.id}"' in python and call.body
+        body = re.search(r"-d '(.*)'$", shell, re.DOTALL)[1].replace("'\\''", "'")
+        assert json.loads(body)["input"] == about.example_inputs(model, model.latest)
+
+
+def test_a_call_without_an_example_names_each_required_input(catalog):
+    model = catalog.find("local/every-input")
+    assert about.example_inputs(model, model.latest) == {"prompt": "…"}
+
+
+def test_json_words_become_python_words_but_texts_stay():
+    assert about._python('{\n    "a": true,\n    "b": null,\n    "c": "is: true"\n}') == (
+        '{\n    "a": True,\n    "b": None,\n    "c": "is: true"\n}'
+    )
+
+
+def test_each_version_is_listed_with_the_reference_that_pins_it(catalog):
+    model = catalog.find("local/echo")
+    assert f"local/echo:{model.latest.id}" in about.versions_html(model, model.latest)
