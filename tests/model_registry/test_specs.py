@@ -1,0 +1,74 @@
+"""The models that ship: every spec in specs/, over its real runner."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cog.loading import load
+from errors import InvalidInput
+from model_registry import inputs, spec_files
+from model_registry.catalog import Catalog
+
+SPECS = sorted(spec_files.SPECS.glob("*/*.yaml"))
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def shipped(described):
+    return Catalog.load([], described)
+
+
+def test_no_spec_is_broken_or_hidden_by_another(shipped):
+    assert [str(error) for error in shipped.broken] == []
+    assert len(shipped.models()) == len(SPECS)
+
+
+def test_every_model_says_what_it_is(shipped):
+    for model in shipped.models():
+        told = model.description and model.readme and model.licence and model.examples
+        assert told, f"{model.id} lacks its description, readme, licence or examples"
+
+
+def test_every_example_fits_its_model(shipped):
+    for model in shipped.models():
+        for example in model.examples:
+            try:
+                inputs.check(model.latest.schema, example.input)
+            except InvalidInput as error:
+                pytest.fail(f"{model.id}, {example.title!r}: {error}")
+
+
+def test_every_default_fits_its_input(shipped):
+    for model in shipped.models():
+        schema = model.latest.schema
+        defaults = {
+            name: each["default"]
+            for name, each in model.latest.input_schema["properties"].items()
+            if each.get("default") is not None
+        }
+        needed = dict(model.examples[0].input)
+        try:
+            inputs.check(schema, {**needed, **defaults})
+        except InvalidInput as error:
+            pytest.fail(f"{model.id}: {error}")
+
+
+def test_every_runner_takes_exactly_the_declared_inputs(shipped):
+    for model in shipped.models():
+        code = model.latest.code
+        runner = load(code.folder, code.target, code.concurrency)
+        takes = set(runner.arguments({}))
+        assert set(model.latest.input_schema["properties"]) <= takes, model.id
+
+
+def test_describing_and_finding_models_loads_nothing_heavy():
+    heavy = ["torch", "transformers", "numpy", "PIL", "jsonschema", "gradio", "sqlalchemy"]
+    code = "import sys, model_registry.catalog; print({*sys.argv[1:]} & {*sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *heavy], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
