@@ -14,6 +14,9 @@ from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints
 from model_registry.spec import Code, Example, Model, Version
 
+# The one in C where PyYAML has it: ten times as quick, and as safe.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 _TOP_KEYS = {
     "run", "predict", "train", "image", "model", "environment", "concurrency", "weights", "build"
 }  # fmt: skip
@@ -79,7 +82,7 @@ def _read(
 
 def _config(folder: Path, model: str) -> dict[str, Any]:
     path = folder / "cog.yaml"
-    config = _yaml(path, model)
+    config = read_yaml(path, model)
     if not isinstance(config, dict):
         raise BrokenModel(model, "cog.yaml must be a mapping with `run:` or `predict:`.")
     build = config.get("build") or {}
@@ -100,14 +103,18 @@ def _config(folder: Path, model: str) -> dict[str, Any]:
     return config
 
 
-def _yaml(path: Path, model: str) -> Any:
+def read_yaml(path: Path, model: str) -> Any:
+    """What a YAML file holds. Raises `BrokenModel`, naming file and line."""
     try:
-        return yaml.safe_load(path.read_text())
+        text = path.read_text()
+        return yaml.load(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise BrokenModel(model, f"{path.name}, line {line}: {error.problem}.") from None
+        # What is never closed is missed one line after the end.
+        line = min(error.problem_mark.line, text.rstrip().count("\n")) if error.problem_mark else 0
+        raise BrokenModel(model, f"{path.name}, line {line + 1}: {error.problem}.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BrokenModel(model, f"{path.name} cannot be read: {error}.") from None
+        said = " ".join(str(error).split())
+        raise BrokenModel(model, f"{path.name} cannot be read: {said}.") from None
 
 
 def _target(folder: Path, config: dict[str, Any], model: str) -> str:
@@ -175,7 +182,7 @@ def _warnings(config: dict[str, Any]) -> list[str]:
 
 def _examples(folder: Path, model: str) -> tuple[Example, ...]:
     path = folder / "examples.yaml"
-    return read_examples(_yaml(path, model), model, path.name) if path.is_file() else ()
+    return read_examples(read_yaml(path, model), model, path.name) if path.is_file() else ()
 
 
 def read_examples(given: Any, model: str, place: str) -> tuple[Example, ...]:

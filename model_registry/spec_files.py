@@ -7,10 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from errors import BrokenModel
-from model_registry.cog_folder import read_examples
+from model_registry.cog_folder import read_examples, read_yaml
 from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints
 from model_registry.spec import Code, Licence, Model, Version
@@ -134,10 +132,7 @@ def _changed(
 
 def _load(path: Path) -> dict[str, Any]:
     shown = f"{path.parent.name}/{path.name}"
-    try:
-        spec = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise BrokenModel(shown, " ".join(str(error).split())) from None
+    spec = read_yaml(path, shown)
     if not isinstance(spec, dict):
         raise BrokenModel(shown, "a spec must be a mapping.")
     for key, value in spec.items():

@@ -139,7 +139,7 @@ def test_the_runners_own_document_stays_as_it_was():
     [
         ("", "a spec must be a mapping"),
         ("- a", "a spec must be a mapping"),
-        ("name: [", "expected the node content"),
+        ("a: b\nname: [", "something.yaml, line 2: "),
         ("runner: family:Runner", "name is missing"),
         ("name: somebody/something", "runner is missing"),
         ("name: something\nrunner: family:Runner", "name must be owner/name"),
