@@ -28,7 +28,7 @@ fix: .venv/tested
 	$(BIN)/ruff format $(SOURCES)
 
 bench: .venv/tested
-	for each in overhead stream start; do $(BIN)/python -m bench.$$each || exit 1; done
+	for each in overhead stream start describe; do $(BIN)/python -m bench.$$each || exit 1; done
 
 .venv/ready: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Atelier needs Python 3.10 or newer; set PYTHON=/path/to/python3.11")'

@@ -92,7 +92,7 @@ def build_service(settings: Settings, catalog: Catalog) -> PredictionService:
     store = Store(data / "atelier.db")
     files = Files(data / "files", store, settings.max_file_size)
     devices = find_devices(settings.pool.cpu_instances, settings.pool.cpu_memory)
-    pool = WorkerPool(settings.pool, devices, data / "work")
+    pool = WorkerPool(settings.pool, devices, data / "work", catalog.why_gone)
     return PredictionService(
         catalog, store, files, pool, Signer(data / "secret.key"), settings.offline
     )
@@ -106,7 +106,8 @@ def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI
     app = api.app.build(
         service, tokens=read_tokens(settings.tokens), public_url=settings.public_url
     )
-    return components.page.mount(app, service, allowed_paths=[str(service.files.root)])
+    components.page.mount(app, service, allowed_paths=[str(service.files.root)])
+    return app
 
 
 async def announce(server: object, settings: Settings, listening: socket.socket) -> None:

@@ -183,7 +183,7 @@ class RunTab:
         of a prediction if one is given.
         """
         try:
-            version = self._service.catalog.resolve(reference)
+            version = await self._service.catalog.fresh(reference)
         except AtelierError as error:
             return {
                 **self._panel.blank(),

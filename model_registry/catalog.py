@@ -152,6 +152,13 @@ class Catalog:
             await asyncio.shield(look)
         return self.resolve(reference)
 
+    def why_gone(self, version: Version) -> str:
+        """Why the code of a version is no longer what its id names; "" if it is. Blocks."""
+        folder = self._folders.get(version.model)
+        if version.id in self._gone or (folder is not None and folder.is_edited()):
+            return f"The folder of {version.model} was edited while this waited. Run it again."
+        return ""
+
     def search(self, text: str) -> tuple[Model, ...]:
         """The models in which every word of `text` occurs, names before descriptions."""
         words = text.lower().split()

@@ -32,9 +32,13 @@ class ModelFolder:
             self._path, self._owner, self._name, self._prints, self._descriptions
         )
 
+    def is_edited(self) -> bool:
+        """Whether the code is no longer as it was when it was read. Blocks."""
+        return code_state(self._path) != self._state
+
     def read_if_edited(self) -> Model | BrokenModel | None:
         """The model, or why it cannot be used any more; None if the code is as it was."""
-        if code_state(self._path) == self._state:
+        if not self.is_edited():
             return None
         try:
             model = self.read()

@@ -96,7 +96,8 @@ def advance(
         case messages.Output(value=value):
             return replace(prediction, output=value)
         case messages.OutputPieces(values=values):
-            return replace(prediction, output=(*(prediction.output or ()), *values))
+            before = prediction.output if isinstance(prediction.output, tuple) else ()
+            return replace(prediction, output=(*before, *values))
         case messages.Preview(image=image):
             return replace(prediction, preview=image)
         case messages.Progress():
@@ -161,10 +162,15 @@ def with_metric(metrics: dict[str, Any], metric: messages.Metric) -> dict[str, A
         )
     elif metric.value is None:
         changed.pop(head, None)
-    elif metric.mode == "incr":
-        changed[head] = changed.get(head, 0) + metric.value
-    elif metric.mode == "append":
-        changed[head] = [*changed.get(head, []), metric.value]
     else:
-        changed[head] = metric.value
+        changed[head] = _combined(changed.get(head), metric.value, metric.mode)
     return changed
+
+
+def _combined(before: Any, value: Any, mode: str) -> Any:
+    """What does not fit together was not checked by `cog.Scope`: the newest value stands."""
+    if mode == "incr" and isinstance(before, (int, float)) and isinstance(value, (int, float)):
+        return before + value
+    if mode == "append":
+        return [*before, value] if isinstance(before, list) else [value]
+    return value

@@ -72,12 +72,14 @@ class PredictionService:
                 self._fold([messages.Failed(prediction.id, INTERRUPTED)])
 
     async def stop(self) -> None:
+        """Ends all children, writes what is left to write and closes the store."""
         for task in list(self._tasks):
             task.cancel()
         await self.pool.stop()
         if self._saving is not None:
             self._saving.cancel()
         self._save_unsaved()
+        await asyncio.to_thread(self._store.close)
 
     # --- what a face calls
 
@@ -237,9 +239,13 @@ class PredictionService:
             before = self._folded.get(event.prediction_id)
             if before is None or before.status.terminal:
                 continue
-            after = advance(
-                before, self._with_files(event, before), now, pricing.rate(before.hardware or "cpu")
-            )
+            rate = pricing.rate(before.hardware or "cpu")
+            try:
+                after = advance(before, self._with_files(event, before), now, rate)
+            except (AtelierError, OSError) as error:
+                # A file that the child names but has not left where outputs belong.
+                after = advance(before, messages.Failed(before.id, str(error)), now, rate)
+                self.pool.cancel(before.id)
             if after is not before:
                 self._folded[after.id] = changed[after.id] = after
         for prediction in changed.values():

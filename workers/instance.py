@@ -143,6 +143,11 @@ class Instance:
         if child.gone.is_set():
             self.exited("ended before it was loaded")
 
+    def refuse(self, reason: str) -> None:
+        """Ends the instance before it has a child; all that wait for it fail with the reason."""
+        self._failure = messages.SetupFailed(reason)
+        self.exited(reason)
+
     def run(self, job: Job) -> None:
         assert self._child is not None
         job.attempts += 1

@@ -29,11 +29,19 @@ _TICK = 1.0
 
 class WorkerPool:
     """`events` is called on the event loop with what happens to predictions, in order; set it
-    before `start`.
+    before `start`. `why_gone` says why a version's code is no longer what its id names, "" if it
+    is; it is asked in a thread before an instance is launched.
     """
 
-    def __init__(self, settings: PoolSettings, devices: Sequence[Device], work: Path) -> None:
+    def __init__(
+        self,
+        settings: PoolSettings,
+        devices: Sequence[Device],
+        work: Path,
+        why_gone: Callable[[Version], str] = lambda version: "",
+    ) -> None:
         self.events: Callable[[Sequence[Event]], None] = lambda events: None
+        self._why_gone = why_gone
         self.devices = devices
         self._settings = settings
         self._work = work
@@ -47,6 +55,7 @@ class WorkerPool:
         self._measured: dict[str, int] = {}
         self._announced: dict[str, str] = {}
         self._stopping = False
+        self._wake = asyncio.Event()
 
     async def start(self) -> None:
         shutil.rmtree(self._work, ignore_errors=True)
@@ -60,15 +69,19 @@ class WorkerPool:
         """
         self._stopping = True
         self._queue.clear()
-        instances = list(self._instances.values())
-        for instance in instances:
+        for instance in list(self._instances.values()):
             instance.leave(STOPPED)
+        self._wake.set()
+        # A child that is just being started is waited for: only then is there something to end.
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for child in self._spares:
             child.kill()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(i.left() for i in instances), *(c.gone.wait() for c in self._spares))
+        leaving = [instance.left() for instance in self._instances.values()]
+        await asyncio.gather(*leaving, *(child.gone.wait() for child in self._spares))
+
+    async def _pause(self) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), _TICK)
 
     def submit(self, job: Job) -> None:
         """Queues a prediction. From here on `events` tells what becomes of it."""
@@ -210,14 +223,18 @@ class WorkerPool:
     async def _start(self, instance: Instance, evicted: Iterable[Instance]) -> None:
         for each in evicted:
             await each.left()
-        environment = instance.device.environment
+        version = instance.version
+        gone = await asyncio.to_thread(self._why_gone, version)
+        if gone:
+            instance.refuse(gone)
+            return
         try:
             child = self._take_spare(instance) or await ChildProcess.start(
-                instance.version.code.python, environment
+                version.code.python, instance.device.environment
             )
             await instance.start(child)
         except OSError as error:
-            instance.exited(f"could not be started: {error}")
+            instance.refuse(f"Its process could not be started: {error}.")
 
     # --- spare children
 
@@ -236,7 +253,7 @@ class WorkerPool:
 
     async def _keep_spares(self) -> None:
         while self._settings.spares and not self._stopping:
-            await asyncio.sleep(_TICK)
+            await self._pause()
             self._spares = [child for child in self._spares if not child.gone.is_set()]
             # An instance that loads has the machine to itself: its person waits, nobody waits for a
             # spare.
@@ -249,7 +266,7 @@ class WorkerPool:
 
     async def _tick(self) -> None:
         while not self._stopping:
-            await asyncio.sleep(_TICK)
+            await self._pause()
             self._evict_idle()
             self._announce()
             await self._watch_memory()

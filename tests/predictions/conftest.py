@@ -50,18 +50,15 @@ async def start(tmp_path, catalog):
 
     async def stop():
         while running:
-            one = running.pop()
-            await one.service.stop()
-            one.store.close()
+            await running.pop().service.stop()
 
     async def start(models: Catalog = catalog, offline=False, limit=10_000_000, **settings):
         await stop()
         data: Path = tmp_path / "data"
         data.mkdir(exist_ok=True)
         pool_settings = PoolSettings(**{"spares": 0, "cancel_grace": 0.5, **settings})
-        pool = WorkerPool(
-            pool_settings, find_devices(8, pool_settings.cpu_memory)[-1:], data / "work"
-        )
+        cpu = find_devices(pool_settings.cpu_instances, pool_settings.cpu_memory)[-1:]
+        pool = WorkerPool(pool_settings, cpu, data / "work", models.why_gone)
         store = Store(data / "atelier.db")
         files = Files(data / "files", store, limit)
         signer = Signer(data / "secret.key")

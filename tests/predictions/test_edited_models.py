@@ -8,7 +8,15 @@ import pytest
 
 from errors import BrokenModel, InvalidVersion
 from model_registry.catalog import Catalog
+from predictions.prediction import Status
 
+FOREVER = """
+import time
+
+class Predictor:
+    def predict(self) -> str:
+        time.sleep(1000)
+"""
 ANSWER = "class Predictor:\n    def predict(self, text: str) -> str:\n        return '{}'\n"
 
 
@@ -52,6 +60,19 @@ async def test_a_broken_edit_refuses_the_model_until_it_is_mended(start, tmp_pat
     (folder / "predict.py").write_text(ANSWER.format("mended"))
     assert (await app.run("local/one", {"text": "x"})).output == "mended"
     assert models.broken == ()
+
+
+async def test_what_waited_while_its_folder_was_edited_never_runs_other_code(start, tmp_path):
+    folder_of(tmp_path / "models", "blocks", FOREVER)
+    folder = folder_of(tmp_path / "models", "one", ANSWER.format("before"))
+    app = await start(Catalog.load([tmp_path / "models"], described_in(tmp_path)), cpu_instances=1)
+    blocking = await app.service.create("local/blocks", {})
+    await app.until(blocking, lambda p: p.status is Status.PROCESSING)
+    waiting = await app.service.create("local/one", {"text": "x"})
+    (folder / "predict.py").write_text(ANSWER.format("afterwards"))
+    await app.service.cancel(blocking.id)
+    ended = await app.end(waiting)
+    assert ended.status is Status.FAILED and "was edited while this waited" in ended.error
 
 
 def described_in(tmp_path):

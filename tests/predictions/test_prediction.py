@@ -92,4 +92,9 @@ def test_metrics_nest_add_append_and_delete():
         messages.Metric("p", "gone", None),
     ):
         prediction = advance(prediction, metric, 102.0)
+    for odd in (
+        messages.Metric("p", "tokens.input", "text", "incr"),
+        messages.Metric("p", "seen.deeper", 1, "append"),
+    ):
+        assert advance(prediction, odd, 102.0).metrics, "whatever a child says, nothing breaks"
     assert prediction.metrics == {"tokens": {"input": 3, "output": 7}, "seen": ["a", "b"]}
