@@ -16,7 +16,7 @@ test: .venv/tested browser
 	$(BIN)/mypy app.py api components predictions workers model_registry cog
 	$(BIN)/python -m pytest -q $(ARGS)
 
-# What must pass before a commit: all of `test` but what needs a browser or the real weights.
+# What must pass before a commit: all of `test` but what starts the whole app or a browser.
 check: .venv/tested
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)

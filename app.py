@@ -30,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
         settings = options.parse(arguments)
         listening = listen(settings.host, settings.port)
         with data_folder(settings.data):
+            set_environment(settings)
             run(settings, listening)
     except AtelierError as error:
         print(f"atelier: {error}", file=sys.stderr)
@@ -168,9 +169,16 @@ def data_folder(data: Path) -> Iterator[None]:
                 f"the data folder {data} is in use by another Atelier. "
                 "Stop that one or give another --data."
             ) from None
-        # Downloaded weights live with the data unless the person has a place for them already.
-        os.environ.setdefault("HF_HOME", str(data / "huggingface"))
         yield
+
+
+def set_environment(settings: Settings) -> None:
+    """What the libraries in this process and its children are to know before they are imported."""
+    # Downloaded weights live with the data unless the person has a place for them already.
+    os.environ.setdefault("HF_HOME", str(settings.data / "huggingface"))
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    if settings.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def read_tokens(path: Path | None) -> frozenset[str] | None:

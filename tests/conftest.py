@@ -21,3 +21,11 @@ def catalog(described):
     from model_registry.catalog import Catalog
 
     return Catalog.load([MODELS], described)
+
+
+def pytest_collection_modifyitems(items):
+    """What starts the whole app or a browser is slow."""
+    for item in items:
+        whole_app = item.path.name in ("test_app.py", "test_readme.py")
+        if whole_app or "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

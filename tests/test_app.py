@@ -150,6 +150,27 @@ def test_with_a_tokens_file_only_its_tokens_are_let_in(tmp_path):
         assert httpx.get(path, headers={"Authorization": "Bearer sesame"}).status_code == 200
 
 
+def test_models_know_that_they_are_offline_and_where_weights_live(tmp_path):
+    folder = tmp_path / "models" / "tells"
+    folder.mkdir(parents=True)
+    (folder / "cog.yaml").write_text("predict: predict.py:tell")
+    (folder / "predict.py").write_text(
+        "import os\ndef tell(name: str) -> str:\n    return os.environ[name]\n"
+    )
+    with running(tmp_path, "--offline", "--models", str(folder.parent)) as (_, address):
+        for name, value in (
+            ("HF_HUB_OFFLINE", "1"),
+            ("HF_HOME", os.environ.get("HF_HOME", str(tmp_path / "data" / "huggingface"))),
+        ):
+            made = httpx.post(
+                f"{address}/v1/models/local/tells/predictions",
+                json={"input": {"name": name}},
+                headers={"Prefer": "wait"},
+                timeout=60,
+            )
+            assert made.json()["output"] == value
+
+
 def test_children_die_with_a_killed_parent(tmp_path):
     if sys.platform != "linux":
         pytest.skip("elsewhere they end when they next listen")
