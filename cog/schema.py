@@ -20,6 +20,7 @@ from cog.signature import (
     Parameter,
     SignatureError,
     choices,
+    is_class,
     is_file_object,
     is_object,
     is_opaque,
@@ -289,7 +290,7 @@ def _object(fields: Mapping[str, tuple[Any, bool]]) -> dict[str, Any]:
 
 def _fields(annotation: Any) -> dict[str, tuple[Any, bool]] | None:
     """Name → type and whether it is required, of a class with named fields; None for any other."""
-    if not isinstance(annotation, type):
+    if not is_class(annotation):
         return None
     if issubclass(annotation, BaseModel):
         hints = typing.get_type_hints(annotation, include_extras=True)

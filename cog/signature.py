@@ -11,7 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 
 from cog.types import UNSET, FieldInfo, File, Opaque, Path, Secret
 
@@ -133,22 +133,27 @@ def without_none(annotation: Any) -> tuple[Any, bool]:
     return Union[rest], True  # noqa: UP007 (built from a tuple)
 
 
+def is_class(annotation: Any) -> TypeGuard[type]:
+    """Whether it is a plain class; Python 3.10 takes `list[str]` for one as well."""
+    return isinstance(annotation, type) and get_origin(annotation) is None
+
+
 def is_enum(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, enum.Enum)
+    return is_class(annotation) and issubclass(annotation, enum.Enum)
 
 
 def is_secret(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Secret)
+    return is_class(annotation) and issubclass(annotation, Secret)
 
 
 def is_path(annotation: Any) -> bool:
     return annotation is os.PathLike or (
-        isinstance(annotation, type) and issubclass(annotation, pathlib.PurePath)
+        is_class(annotation) and issubclass(annotation, pathlib.PurePath)
     )
 
 
 def is_file_object(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, File)
+    return is_class(annotation) and issubclass(annotation, File)
 
 
 def _is_file(annotation: Any) -> bool:
@@ -168,7 +173,7 @@ def is_object(annotation: Any) -> bool:
 
 
 def is_typed_dict(annotation: Any) -> bool:
-    return isinstance(annotation, type) and hasattr(annotation, "__total__")
+    return is_class(annotation) and hasattr(annotation, "__total__")
 
 
 def coercion(annotation: Any) -> Callable[[Any], Any]:
