@@ -54,10 +54,10 @@ class Catalog:
         specs: Path = spec_files.SPECS,
         clock: Callable[[], float] = time.monotonic,
     ) -> Catalog:
-        """Reads our specs, then each folder of `models`; a name that comes twice is the later
-        one's.
+        """Reads our specs, then each folder of `models`.
 
-        What is described or hashed is kept below `data`. One broken model harms no other.
+        What is described or hashed is kept below `data`. One broken model harms no other; of two
+        with one name the first is kept and the other is among the broken.
         """
         prints = Fingerprints(data / "fingerprints.json")
         descriptions = Descriptions(data / "described")
@@ -69,23 +69,25 @@ class Catalog:
         for root in models:
             found = list(find_folders(root, prints, descriptions))
             if not found:
-                reason = (
-                    "there is no folder with a cog.yaml in it"
-                    if root.is_dir()
-                    else "it does not exist"
+                missing = "there is no folder with a cog.yaml in it."
+                broken.append(
+                    BrokenModel(str(root), missing if root.is_dir() else "it does not exist.")
                 )
-                broken.append(BrokenModel(str(root), reason + "."))
             folders += found
         readers += [folder.read for folder in folders]
-        read = []
+        read: dict[str, Model] = {}
         with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as threads:
             for outcome in threads.map(_attempt, readers):
                 if isinstance(outcome, BrokenModel):
                     broken.append(outcome)
+                elif outcome.id in read:
+                    taken = read[outcome.id].latest.code.folder
+                    reason = f"the name {outcome.id} is taken by {taken}. Rename the folder."
+                    broken.append(BrokenModel(outcome.latest.code.folder, reason))
                 else:
-                    read.append(outcome)
+                    read[outcome.id] = outcome
         prints.save()
-        return cls(read, broken, folders, clock)
+        return cls(read.values(), broken, folders[::-1], clock)
 
     @property
     def broken(self) -> tuple[BrokenModel, ...]:

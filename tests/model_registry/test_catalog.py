@@ -47,11 +47,14 @@ def test_a_folder_is_local_or_its_owners(tmp_path, data, specs):
     assert {model.id for model in models} == {"local/one", "ada/two"}
 
 
-def test_a_name_that_comes_twice_is_the_later_one(tmp_path, data, specs):
+def test_of_two_models_with_one_name_the_first_is_kept_and_the_other_told(tmp_path, data, specs):
     folder_of(tmp_path / "a", "one", "The first.")
     folder_of(tmp_path / "b", "one", "The second.")
     found = Catalog.load([tmp_path / "a", tmp_path / "b"], data, specs)
-    assert [model.description for model in found.models()] == ["The second."]
+    assert [model.description for model in found.models()] == ["The first."]
+    (told,) = found.broken
+    assert told.model == str(tmp_path / "b" / "one") and str(tmp_path / "a") in told.reason
+    assert found.resolve("local/one").code.folder == str(tmp_path / "a" / "one")
 
 
 def test_broken_models_have_reasons_and_harm_no_other(data, specs):
