@@ -87,7 +87,9 @@ class Catalog:
                 else:
                     read[outcome.id] = outcome
         prints.save()
-        return cls(read.values(), broken, folders[::-1], clock)
+        taken_by = {name: model.latest.code.folder for name, model in read.items()}
+        own = [f for f in folders if taken_by.get(f.model, str(f.path)) == str(f.path)]
+        return cls(read.values(), broken, own, clock)
 
     @property
     def broken(self) -> tuple[BrokenModel, ...]:

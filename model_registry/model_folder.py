@@ -19,7 +19,7 @@ class ModelFolder:
         self.model = f"{owner}/{name}"
         self._owner = owner
         self._name = name
-        self._path = path
+        self.path = path
         self._prints = prints
         self._descriptions = descriptions
         self._state = code_state(path)
@@ -27,14 +27,12 @@ class ModelFolder:
     def read(self) -> Model:
         """The model as the folder has it now. Raises `BrokenModel`."""
         # Taken first: what is edited while it is read is read again.
-        self._state = code_state(self._path)
-        return cog_folder.read(
-            self._path, self._owner, self._name, self._prints, self._descriptions
-        )
+        self._state = code_state(self.path)
+        return cog_folder.read(self.path, self._owner, self._name, self._prints, self._descriptions)
 
     def is_edited(self) -> bool:
         """Whether the code is no longer as it was when it was read. Blocks."""
-        return code_state(self._path) != self._state
+        return code_state(self.path) != self._state
 
     def read_if_edited(self) -> Model | BrokenModel | None:
         """The model, or why it cannot be used any more; None if the code is as it was."""
