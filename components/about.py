@@ -16,7 +16,7 @@ from model_registry.spec import Model, Version
 _FILL_ORIGIN = """
 element.querySelectorAll('.origin').forEach((each) => { each.textContent = location.origin; });
 element.querySelectorAll('.copy').forEach((button) => button.addEventListener('click', () => {
-    navigator.clipboard.writeText(button.parentElement.querySelector('code').innerText);
+    atelier.copy(button.parentElement.querySelector('code').innerText);
     button.textContent = 'copied';
 }));
 """

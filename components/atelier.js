@@ -1,16 +1,45 @@
-// What the page does by itself: no request leaves its own address, day and night, ⌘⏎.
+// What the page does by itself: no request leaves its own address, day and night, ⌘⏎, links.
 
 const policy = document.createElement("meta");
 policy.httpEquiv = "Content-Security-Policy";
 policy.content = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:";
 document.head.append(policy);
 
+// A link that was followed is what is shown first; only what is opened after it is a step to go
+// back from.
+let arriving = location.search !== "";
+
 window.atelier = {
+    go(link) {
+        const address = link || "/";
+        const replaced = arriving;
+        arriving = false;
+        if (address === location.pathname + location.search) return;
+        history[replaced ? "replaceState" : "pushState"](null, "", address);
+    },
+    copy(text) {
+        if (navigator.clipboard) return navigator.clipboard.writeText(text);
+        // Browsers lend the clipboard only to https and to this machine.
+        const area = document.createElement("textarea");
+        area.value = text;
+        document.body.append(area);
+        area.select();
+        document.execCommand("copy");
+        area.remove();
+    },
+    copyLink() {
+        const button = document.getElementById("share");
+        this.copy(location.href);
+        button.textContent = "Link copied";
+        setTimeout(() => { button.textContent = "Copy link"; }, 2000);
+    },
     toggleDark() {
         const dark = document.body.classList.toggle("dark");
         localStorage.setItem("atelier-theme", dark ? "dark" : "light");
     },
 };
+
+window.addEventListener("popstate", () => location.reload());
 
 const chosen = localStorage.getItem("atelier-theme");
 if (chosen) document.body.classList.toggle("dark", chosen === "dark");

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from predictions.prediction import Prediction
 
-TICK = 1.0
+TICK = 0.5
 PACE = 1 / 20
 
 

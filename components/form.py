@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,12 +68,29 @@ def groups(fields: Sequence[Field]) -> tuple[list[Field], list[Field], list[Fiel
 def _draw(field: Field, values: Mapping[str, Any], group: gr.Accordion | None = None) -> Drawn:
     value = input_widgets.shown(field, values)
     if not input_widgets.KINDS[field.kind].captioned:
-        component = input_widgets.widget(field, value)
+        with gr.Column(elem_classes=["changeable"]):
+            component = input_widgets.widget(field, value)
+            if not field.required:
+                _draw_dot(field, component, value)
         return Drawn(field, component, component, group)
     with gr.Column(elem_classes=["captioned"]):
         note = gr.Markdown(caption(field), elem_classes=["caption"])
         component = input_widgets.widget(field, value)
     return Drawn(field, component, note, group)
+
+
+def _draw_dot(field: Field, component: Any, value: Any) -> None:
+    """What is not as it was by default carries a dot that resets it. The browser alone compares."""
+    default = input_widgets.shown(field, {})
+    dot = gr.Button(
+        f"Reset {field.name}", visible=(value or "") != (default or ""), elem_classes=["dot-reset"]
+    )
+    literal = json.dumps(default, default=str)
+    changed = f"JSON.stringify(value || '') !== JSON.stringify({literal} || '')"
+    component.change(
+        None, component, dot, js=f"(value) => ({{__type__: 'update', visible: {changed}}})"
+    )
+    dot.click(None, None, component, js=f"() => ({literal})")
 
 
 def caption(field: Field, problem: str = "") -> str:

@@ -113,7 +113,7 @@ def _field(name: str, schema: dict[str, Any], required: bool, document: Mapping[
         name=name,
         kind=InputKind.ANY,
         required=required,
-        description=str(schema.get("description") or ""),
+        description=_said(schema.get("description")),
         default=MISSING if default is None else default,
         choices=tuple(enumerated) if isinstance(enumerated, (list, tuple)) else (),
         integer=(items if schema.get("type") == "array" else schema).get("type") == "integer",
@@ -197,6 +197,11 @@ def _file_kind(field: Field) -> InputKind:
             if words.search(text):
                 return kind
     return InputKind.FILE
+
+
+def _said(description: Any) -> str:
+    """What the author wrote; not what stands in every enumeration that nobody described."""
+    return "" if description == "An enumeration." else str(description or "")
 
 
 def _accept(text: Any) -> tuple[str, ...]:

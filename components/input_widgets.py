@@ -128,7 +128,7 @@ def _choices(field: Field, value: Any) -> Component:
 
 
 def _image(field: Field, value: Any) -> Component:
-    return gr.Image(
+    image = gr.Image(
         value,
         type="filepath",
         image_mode=None,
@@ -137,6 +137,13 @@ def _image(field: Field, value: Any) -> Component:
         buttons=[],
         **_captioned(field),
     )
+    # Gradio would open the picture and throw up what it cannot decode; that is the model's to say.
+    image.preprocess = _path_of  # type: ignore[method-assign]
+    return image
+
+
+def _path_of(payload: Any) -> str | None:
+    return payload.path if payload else None
 
 
 def _audio(field: Field, value: Any) -> Component:

@@ -27,6 +27,9 @@ LOG_SHOWN = 100_000
 """Characters of log that the page shows: the end, where the reason is."""
 LOG_PACE = 0.5
 
+NOTHING_YET = '<p class="placeholder">The output appears here.</p>'
+NOTHING_MADE = '<p class="placeholder">The run ended well and gave no output.</p>'
+
 
 class OutputPanel:
     """Adds the panel to the page being built. `run` gives way to `cancel` while something runs."""
@@ -49,12 +52,11 @@ class OutputPanel:
             self._run,
             self._cancel,
             self._placeholder,
+            self._share,
         ]
 
     def _build(self) -> None:
-        self._placeholder = markup(
-            '<p class="placeholder">The output appears here.</p>',
-        )
+        self._placeholder = markup(NOTHING_YET)
         self._preview = markup(visible=False, elem_id="preview")
         self._picture = gr.Image(
             visible=False,
@@ -74,7 +76,10 @@ class OutputPanel:
 
         gr.render(self._views, [self._views.change], show_progress="hidden")(output_views.draw)
 
-        self._status = markup(visible=False, elem_id="status")
+        with gr.Row(elem_id="outcome"):
+            self._status = markup(visible=False, elem_id="status")
+            self._share = gr.Button("Copy link", size="sm", visible=False, elem_id="share")
+        self._share.click(None, None, None, js="() => atelier.copyLink()")
         self._problem = markup(visible=False, elem_id="problem")
         with gr.Accordion(
             "logs", open=False, visible=False, elem_id="logs", elem_classes=["quiet"]
@@ -136,10 +141,13 @@ class OutputPanel:
             self._problem: _problem_update(_failure(prediction)),
             self._run: gr.update(visible=not running),
             self._cancel: gr.update(visible=running),
-            self._placeholder: gr.update(visible=False),
+            self._placeholder: gr.update(
+                visible=prediction.status is Status.SUCCEEDED and not views, value=NOTHING_MADE
+            ),
+            self._share: gr.update(visible=True),
         }
         if watched.may_show_log(running):
-            label = "logs and traceback" if prediction.error else "logs"
+            label = "logs and traceback" if has_traceback(prediction) else "logs"
             face[self._logs] = gr.update(visible=bool(prediction.logs), label=label)
             face[self._log_box] = prediction.logs[-LOG_SHOWN:]
         return face
@@ -162,7 +170,8 @@ class OutputPanel:
             self._log_box: "",
             self._run: gr.update(visible=True),
             self._cancel: gr.update(visible=False),
-            self._placeholder: gr.update(visible=True),
+            self._placeholder: gr.update(visible=True, value=NOTHING_YET),
+            self._share: gr.update(visible=False),
         }
 
 
@@ -227,11 +236,17 @@ def _failure(prediction: Prediction) -> str:
     if prediction.error and prediction.status is Status.FAILED:
         hint = (
             "The traceback is in the logs below."
+            if has_traceback(prediction)
+            else "What it printed is in the logs below."
             if prediction.logs
             else "Change the inputs and run again."
         )
         return f"{prediction.error.rstrip('.')}. {hint}"
     return prediction.error or ""
+
+
+def has_traceback(prediction: Prediction) -> bool:
+    return bool(prediction.error) and "Traceback (most recent call last)" in prediction.logs
 
 
 def _preview_html(preview: bytes | None) -> str:

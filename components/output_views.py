@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from components import wording
-from components.house_rules import markup
+from components.house_rules import QUIET, markup
 from components.page_files import ShownFile, named, reference_of, references
 from model_registry.spec import Version
 
@@ -191,9 +191,10 @@ def _video(view: View) -> None:
 
 
 def _model(view: View) -> None:
-    gr.Model3D(
-        view.value.path, show_label=False, interactive=False, height=480, elem_classes=["picture"]
-    )
+    solid = gr.Model3D(show_label=False, interactive=False, height=480, elem_classes=["picture"])
+    # Gradio draws nothing when a value is there from the start of a part that is drawn late.
+    once = gr.Timer(0.1)
+    once.tick(lambda: (view.value.path, gr.Timer(active=False)), None, [solid, once], **QUIET)
 
 
 def _files(view: View) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from components import about, facts, form, input_fields, page_files, wording
 from components.house_rules import QUIET, markup
 from components.input_widgets import Upload
 from components.output_panel import OutputPanel, Updates, problem_html
-from errors import AtelierError, InvalidInput
+from errors import AtelierError, InvalidInput, Problem
+from model_registry.inputs import check
+from model_registry.spec import Version
 from predictions.service import PredictionService
 from workers.messages import FILE
 
@@ -42,6 +45,7 @@ class RunTab:
                         "Cancel", variant="stop", elem_id="cancel", visible=False
                     )
                     self._reset = gr.Button("Reset", elem_id="reset", variant="secondary")
+                about_place = gr.Column(elem_id="about")
             with gr.Column(scale=7, min_width=320, elem_id="output"):
                 self._panel = OutputPanel(service, self._run, self._cancel)
         self.following = self.current.change(
@@ -61,6 +65,8 @@ class RunTab:
         ]
         with form_place:
             gr.render(self.opened, [self.opened.change], show_progress="hidden")(self._show_form)
+        with about_place:
+            gr.render(self.opened, [self.opened.change], show_progress="hidden")(self._show_about)
         self._wire()
 
     # --- what is on the page
@@ -108,8 +114,14 @@ class RunTab:
         fields = input_fields.fields(version.schema)
         self._draw_examples(opened, model.examples)
         drawn = form.draw(fields, opened["values"])
-        about.draw(model, version)
-        self._wire_run(drawn)
+        self._wire_run(version, drawn)
+
+    def _show_about(self, opened: dict[str, Any] | None) -> None:
+        # What cannot be found, the form says.
+        with suppress(AtelierError):
+            if opened is not None:
+                version = self._service.catalog.resolve(opened["reference"])
+                about.draw(self._service.catalog.find(version.model), version)
 
     def _draw_examples(self, opened: dict[str, Any], examples: Sequence[Any]) -> None:
         if not examples:
@@ -140,11 +152,9 @@ class RunTab:
             **QUIET,
         )
         self._cancel.click(self._cancel_current, self.current, None, **QUIET)
-        self.link.change(
-            None, self.link, None, js="(link) => history.replaceState(null, '', link || '/')"
-        )
+        self.link.change(None, self.link, None, js="(link) => atelier.go(link)")
 
-    def _wire_run(self, drawn: list[form.Drawn]) -> None:
+    def _wire_run(self, version: Version, drawn: list[form.Drawn]) -> None:
         """The fields are new with every model, so the button that reads them is wired anew."""
         fields = [each.field for each in drawn]
 
@@ -152,6 +162,7 @@ class RunTab:
             inputs = form.inputs(fields, raws)
             try:
                 stored = {name: await self._store(value) for name, value in inputs.items()}
+                _refuse_empty(version, _empty_media(fields, inputs), stored)
                 prediction = await self._service.create(opened["reference"], stored, source="web")
             except InvalidInput as error:
                 return {**form.notes(drawn, error.problems), **self._refused(error, fields)}
@@ -211,18 +222,30 @@ class RunTab:
             try:
                 prediction = await self._service.get(prediction_id)
             except AtelierError as error:
-                return self._panel.said(wording.message(error))
+                return await self._open_instead(error)
             return await self.open(
                 f"{prediction.model}:{prediction.version}", prediction.input, prediction.id
             )
-        first = model or self.first_model()
+        if model:
+            try:
+                await self._service.catalog.fresh(model)
+            except AtelierError as error:
+                return await self._open_instead(error)
+            return await self.open(model)
+        first = self.first_model()
         return await self.open(first) if first else self._panel.said(NO_MODELS)
+
+    async def _open_instead(self, error: AtelierError) -> Updates:
+        """What was asked for is not there: say so, above a form that works."""
+        first = self.first_model()
+        updates = await self.open(first) if first else {}
+        return {**updates, **self._panel.said(wording.message(error))}
 
     def first_model(self) -> str | None:
         """A starter with examples if there is one: it runs at once, anywhere."""
         ordered = sorted(
             self._service.catalog.models(),
-            key=lambda each: (not each.toy, not each.examples, each.category != "text"),
+            key=lambda each: (not each.toy, not each.examples, each.category != "language"),
         )
         return ordered[0].id if ordered else None
 
@@ -266,6 +289,31 @@ class RunTab:
 NO_MODELS = (
     "There is no model here. Start the app with --models DIR, a folder of Cog model folders."
 )
+
+
+def _empty_media(
+    fields: Sequence[input_fields.Field], inputs: Mapping[str, Any]
+) -> tuple[Problem, ...]:
+    """A problem for each picture, sound or video without a single byte."""
+    media = {field.name for field in fields if field.kind in form.MEDIA}
+    return tuple(
+        Problem(name, "invalid_file", "This file is empty. Choose another one.")
+        for name, value in inputs.items()
+        if name in media and isinstance(value, Upload) and not Path(value.path).stat().st_size
+    )
+
+
+def _refuse_empty(
+    version: Version, problems: tuple[Problem, ...], stored: Mapping[str, Any]
+) -> None:
+    """Raises `problems` together with whatever else is wrong, so that all are said at once."""
+    if not problems:
+        return
+    try:
+        check(version.schema, stored)
+    except InvalidInput as error:
+        problems += error.problems
+    raise InvalidInput(problems)
 
 
 def fill(reference: str, values: Mapping[str, Any]) -> dict[str, Any]:

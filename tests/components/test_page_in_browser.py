@@ -69,8 +69,8 @@ def test_explore_leads_to_the_form_of_a_model(page):
     page.locator("#find textarea").fill("echo")
     expect(page.locator("#cards .card")).to_have_count(1)
     page.locator("[data-model='local/echo']").click()
-    expect(page.get_by_label("text")).to_be_visible()
     expect(page).to_have_url(re.compile(r"\?model=local/echo$"))
+    expect(page.get_by_label("text *")).to_be_visible()
 
 
 def test_a_run_gives_its_output_its_times_and_a_link(page):
@@ -166,11 +166,35 @@ def test_problems_are_shown_on_their_fields_all_at_once(page):
     expect(page.locator("#output")).to_contain_text("now it is there")
 
 
+def test_an_empty_picture_is_a_problem_of_its_field_beside_the_others(page, tmp_path):
+    (tmp_path / "empty.png").touch()
+    form = open_model(page, "every-input")
+    form.get_by_role("button", name=re.compile("more")).click()
+    form.locator("input[type=file]").first.set_input_files(tmp_path / "empty.png")
+    expect(form.locator("img")).to_be_visible()
+    run(page)
+    expect(form.locator(".block.invalid.caption")).to_contain_text("This file is empty")
+    expect(form.locator(".invalid", has_text="prompt *")).to_be_visible()
+
+
 def test_reset_brings_the_defaults_back(page):
     form = open_model(page, "every-input")
     form.get_by_label("name").first.fill("Grace")
     page.locator("#reset").click()
     expect(form.get_by_label("name").first).to_have_value("Ada")
+
+
+def test_what_was_changed_has_a_dot_that_resets_it_alone(page):
+    form = open_model(page, "every-input")
+    dots = form.locator(".dot-reset")
+    expect(dots).to_have_count(0)
+    form.get_by_label("name").first.fill("Grace")
+    form.get_by_label("count").fill("8")
+    expect(dots).to_have_count(2)
+    form.get_by_role("button", name="Reset name").click()
+    expect(form.get_by_label("name").first).to_have_value("Ada")
+    expect(form.get_by_label("count")).to_have_value("8")
+    expect(dots).to_have_count(1)
 
 
 def test_a_picture_goes_in_and_comes_out(page, tmp_path):
@@ -195,6 +219,38 @@ def test_a_failure_is_a_sentence_and_its_traceback_one_click_away(page):
     expect(page.locator("#text")).to_contain_text("one two")
     page.locator("#logs button").first.click()
     expect(page.locator("#logs textarea")).to_have_value(re.compile("so far so good[^$]*Traceback"))
+
+
+def test_a_run_without_output_says_so(page):
+    open_model(page, "yields-nothing")
+    run(page)
+    status(page, "succeeded")
+    expect(page.locator("#output .placeholder")).to_contain_text("gave no output")
+
+
+def test_a_crash_does_not_promise_a_traceback(page):
+    open_model(page, "exits")
+    run(page)
+    status(page, "failed")
+    expect(page.locator("#problem")).to_contain_text("What it printed is in the logs")
+
+
+def test_back_leads_to_where_the_person_came_from(page):
+    home(page)
+    page.locator("[data-model='local/echo']").click()
+    expect(page).to_have_url(re.compile(r"\?model=local/echo$"))
+    page.go_back()
+    expect(page.locator("#cards .card").first).to_be_visible()
+
+
+def test_the_link_to_a_run_is_one_click(page, context):
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_model(page, "yields-nothing")
+    run(page)
+    status(page, "succeeded")
+    page.locator("#share").click()
+    expect(page.locator("#share")).to_have_text("Link copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
 
 
 def test_objects_are_shown_field_by_field(page):
@@ -278,6 +334,7 @@ def test_the_night_is_remembered(page):
 def test_a_link_to_nothing_says_so(page):
     page.goto("/?prediction=nowhere")
     expect(page.locator("#problem")).to_contain_text("does not exist")
+    expect(page.locator("#fields .facts.block")).to_be_visible()
 
 
 def test_pictures_that_a_text_names_are_not_fetched_from_elsewhere(page):
