@@ -164,11 +164,16 @@ class Child:
             return
         self._ready(began)
 
+        def ended(prediction_id: str, task: asyncio.Task[None]) -> None:
+            del tasks[prediction_id]
+            if task.cancelled():  # before its first step: the run itself has said nothing
+                self._parent.send(messages.Canceled(prediction_id, 0.0))
+
         def received(message: Message) -> None:
             if isinstance(message, messages.Run):
                 task = loop.create_task(self._run_async(message))
                 tasks[message.prediction_id] = task
-                task.add_done_callback(lambda _: tasks.pop(message.prediction_id, None))
+                task.add_done_callback(lambda task: ended(message.prediction_id, task))
             elif isinstance(message, messages.Cancel) and message.prediction_id in tasks:
                 tasks[message.prediction_id].cancel()
 
@@ -244,7 +249,7 @@ class Child:
 
 def _reason(error: BaseException) -> str:
     """The error in one sentence: its text, led by its type where the text alone would puzzle."""
-    text = str(error).strip()
+    text = _sendable(str(error)).strip()
     if type(error) in (ValueError, RuntimeError, Exception) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -255,7 +260,12 @@ def _traceback(error: BaseException) -> str:
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN_FOLDERS):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames))
+    return _sendable("".join(traceback.format_exception(type(error), error, frames)))
+
+
+def _sendable(text: str) -> str:
+    """Names of files may hold half characters, which no message can carry."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _die_with_the_parent() -> None:
@@ -277,7 +287,8 @@ def main(arguments: list[str]) -> None:
     parent = Parent(sock)
     if "--warm" in arguments:
         for name in HEAVY:
-            with contextlib.suppress(ImportError):
+            # Broken libraries raise anything; the model that needs one says so when it is loaded.
+            with contextlib.suppress(Exception):
                 importlib.import_module(name)
     loading = parent.receive()
     assert isinstance(loading, messages.Load)

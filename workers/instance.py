@@ -23,7 +23,7 @@ KEPT_LOG = 64 * 1024
 """How much of a set-up's log is kept, from its end: enough to say why it failed."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """One prediction as the pool receives it. `inputs` are checked and complete, files are absolute
     paths; output files go to `folder`.
@@ -223,14 +223,14 @@ class Instance:
             self._cancel_timer(running.timer)
             if running.over:
                 continue
-            if running.started or running.job.attempts > 1 or self._ended_because:
+            if running.started or running.job.attempts > 1:
                 events.append(messages.Failed(prediction_id, reason))
             else:
                 unstarted.append(running.job)
         self.running.clear()
         if events:
             self._owner.emit(events)
-        shutil.rmtree(self._work, ignore_errors=True)
+        asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, self._work, True)
         if was_loading and self._failure is None:
             self._failure = messages.SetupFailed(reason)
         self._owner.gone(self, unstarted)

@@ -66,7 +66,9 @@ class Interrupt:
         for _ in range(_SIGNALS):
             if self._wanted != prediction_id:
                 return
-            signal.pthread_kill(self._main, signal.SIGUSR1)
+            # One that had ended already leaves the next in peace.
+            if self._running == prediction_id:
+                signal.pthread_kill(self._main, signal.SIGUSR1)
             time.sleep(_BETWEEN_SIGNALS)
 
     @contextlib.contextmanager

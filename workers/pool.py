@@ -59,7 +59,7 @@ class WorkerPool:
 
     async def start(self) -> None:
         shutil.rmtree(self._work, ignore_errors=True)
-        self._work.mkdir(parents=True)
+        self._work.mkdir(parents=True, exist_ok=True)
         self._spawn(self._tick())
         self._spawn(self._keep_spares())
 
@@ -224,17 +224,19 @@ class WorkerPool:
         for each in evicted:
             await each.left()
         version = instance.version
-        gone = await asyncio.to_thread(self._why_gone, version)
-        if gone:
-            instance.refuse(gone)
-            return
         try:
-            child = self._take_spare(instance) or await ChildProcess.start(
-                version.code.python, instance.device.environment
-            )
+            refusal = await asyncio.to_thread(self._why_gone, version)
+            child = None
+            if not refusal:
+                child = self._take_spare(instance) or await ChildProcess.start(
+                    version.code.python, instance.device.environment
+                )
+        except Exception as error:  # whatever it is, nobody may wait for it for ever
+            refusal, child = f"Its process could not be started: {error}.", None
+        if child is None:
+            instance.refuse(refusal)
+        else:
             await instance.start(child)
-        except OSError as error:
-            instance.refuse(f"Its process could not be started: {error}.")
 
     # --- spare children
 
@@ -260,7 +262,8 @@ class WorkerPool:
             if len(self._spares) < self._settings.spares and not any(
                 i.loading for i in self._instances.values()
             ):
-                self._spares.append(await ChildProcess.start(None, {}, warm=True))
+                with contextlib.suppress(OSError):  # too many processes now: later, then
+                    self._spares.append(await ChildProcess.start(None, {}, warm=True))
 
     # --- once a second
 

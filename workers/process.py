@@ -52,6 +52,8 @@ class ChildProcess(asyncio.Protocol):
         self._process: asyncio.SubprocessTransport | None = None
         self._output = -1
         self._failure = ""
+        self._over = asyncio.Event()
+        self._finishing: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(
@@ -87,6 +89,8 @@ class ChildProcess(asyncio.Protocol):
             os.close(written)
         loop.add_reader(child._output, child._read_output)
         child._socket, _ = await loop.create_connection(lambda: child, sock=ours)
+        # Only now: a process may have ended before there was a socket to read the rest from.
+        child._finishing = loop.create_task(child._finish())
         return child
 
     @property
@@ -118,7 +122,10 @@ class ChildProcess(asyncio.Protocol):
             self.listener.received(messages)
 
     def _read_output(self) -> None:
-        while self._output >= 0:
+        # As much as a pipe holds, and no more: what writes without end would never let go.
+        for _ in range(16):
+            if self._output < 0:
+                return
             try:
                 data = os.read(self._output, 1 << 16)
             except BlockingIOError:
@@ -139,10 +146,11 @@ class ChildProcess(asyncio.Protocol):
             self._output = -1
 
     def process_exited(self) -> None:
-        asyncio.get_running_loop().create_task(self._finish())
+        self._over.set()
 
     async def _finish(self) -> None:
         """What the process sent before it went may still lie in the socket: that is read first."""
+        await self._over.wait()
         assert self._process is not None and self._socket is not None
         code = self._process.get_returncode()
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -151,12 +159,13 @@ class ChildProcess(asyncio.Protocol):
         if sock is not None and not self._socket.is_closing():
             self._socket.pause_reading()
             await asyncio.sleep(0)
-            duplicate = socket.socket(fileno=os.dup(sock.fileno()))
-            duplicate.setblocking(False)
-            with contextlib.suppress(BlockingIOError, ConnectionError):
+            with (
+                socket.socket(fileno=os.dup(sock.fileno())) as duplicate,
+                contextlib.suppress(BlockingIOError, ConnectionError),
+            ):
+                duplicate.setblocking(False)
                 while rest := duplicate.recv(1 << 18):
                     self.data_received(rest)
-            duplicate.close()
         self._read_output()
         self._close_output()
         self._socket.close()

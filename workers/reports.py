@@ -83,6 +83,7 @@ def save_output(file: Any, folder: Path, work: Path) -> Path:
 
 
 def _free_name(folder: Path, name: str) -> Path:
+    name = os.fsencode(name).decode("utf-8", "replace")  # a message carries no half characters
     target = folder / name
     number = 1
     while target.exists():

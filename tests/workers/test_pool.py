@@ -325,6 +325,53 @@ async def test_canceling_one_of_several_leaves_the_others(pool):
     assert isinstance(await pool.end(short), messages.Succeeded)
 
 
+async def test_cancel_before_an_async_run_has_begun_keeps_the_instance(pool):
+    version = pool.model(
+        """
+        import os
+        class Predictor(BasePredictor):
+            async def predict(self) -> int:
+                return os.getpid()
+        """,
+        concurrency=2,
+    )
+    first = pool.run(version)
+    await pool.end(first)
+    for _ in range(20):
+        canceled = pool.run(version)
+        pool.pool.cancel(canceled)
+        await pool.end(canceled)
+    again = pool.run(version)
+    await pool.end(again)
+    assert pool.output(again) == pool.output(first)
+
+
+async def test_half_characters_in_errors_and_file_names_are_spelled_out(pool):
+    version = pool.model("""
+        import os
+        class Predictor(BasePredictor):
+            def predict(self, fails: bool) -> Path:
+                path = Path(os.fsdecode(b"bad-\\xff.txt"))
+                if fails:
+                    raise ValueError(f"cannot read {path}")
+                path.write_text("x")
+                return path
+    """)
+    assert (await pool.end(pool.run(version, fails=True))).reason == r"cannot read bad-\udcff.txt"
+    prediction = pool.run(version, fails=False)
+    assert isinstance(await pool.end(prediction), messages.Succeeded)
+    assert Path(pool.output(prediction)[messages.FILE]).name == "bad-\ufffd.txt"
+
+
+async def test_whatever_keeps_an_instance_from_starting_fails_those_that_wait(pool):
+    def fails(version):
+        raise ValueError("nobody foresaw this")
+
+    pool.pool._why_gone = fails
+    end = await pool.end(pool.run(pool.model(ECHO), text="a"))
+    assert "nobody foresaw this" in end.reason
+
+
 async def test_idle_instances_leave_and_come_back_when_needed(make_pool):
     pool = await make_pool(idle_timeout=0.1)
     version = pool.model(ECHO)
