@@ -23,6 +23,7 @@ from predictions.tables import StoredFile
 
 OCTETS = "application/octet-stream"
 _EXPIRY = 100 * 365 * 86400.0
+_RETRY = 0.5
 
 # The first bytes of what models take and make; clients often send no better type than octets.
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
@@ -125,8 +126,16 @@ class Files:
             prediction_id=prediction_id,
             owner=owner,
         )
-        self._store.add_file(file)
+        self._record(file)
         return file
+
+    def _record(self, file: StoredFile) -> None:
+        def recorded(saved: asyncio.Future[None]) -> None:
+            # As with the end of a prediction: what a full disk refuses is offered again.
+            if not saved.cancelled() and saved.exception() is not None:
+                saved.get_loop().call_later(_RETRY, self._record, file)
+
+        self._store.add_file(file).add_done_callback(recorded)
 
     async def get(self, reference: str) -> StoredFile:
         """The file with that id, or `<id>/<name>`, as predictions hold it. Raises `NotFound`."""

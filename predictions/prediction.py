@@ -10,6 +10,10 @@ from msgspec.structs import replace
 
 from workers import messages
 
+KEPT_LOGS = 4_000_000
+"""Characters. A model that never stops printing must not fill the machine."""
+LOGS_CUT = "\n[The log was longer. Atelier keeps its first 4 million characters.]\n"
+
 
 class Status(str, enum.Enum):
     """Replicate's statuses (contract §4). `ABORTED` is a deadline that passed before the start."""
@@ -92,6 +96,10 @@ def advance(
                 prediction, status=Status.PROCESSING, started_at=now, hardware=hardware, activity=""
             )
         case messages.Log(text=text):
+            room = KEPT_LOGS - len(prediction.logs)
+            if room <= 0:
+                return prediction
+            text = text if len(text) < room else text[:room] + LOGS_CUT
             return replace(prediction, logs=prediction.logs + text)
         case messages.Output(value=value):
             return replace(prediction, output=value)

@@ -119,7 +119,13 @@ class PredictionService:
             webhook=webhook,
             webhook_events_filter=webhook_events_filter,
         )
-        await self._store.save(prediction)
+        try:
+            await self._store.save(prediction)
+        except asyncio.CancelledError:  # nobody waits for the id, and nothing will run it
+            self._store.save_soon(
+                advance(prediction, messages.Canceled(prediction_id), time.time())
+            )
+            raise
         self._open(prediction)
         complete.update(given)
         if InputFiles.any(version.schema, complete):
@@ -215,10 +221,15 @@ class PredictionService:
         except (AtelierError, OSError) as error:
             self._fold([messages.Failed(prediction.id, str(error))])
             return
+        except Exception as error:  # whatever it is, the prediction must not wait for ever
+            reason = f"Its input files could not be fetched: {type(error).__name__}: {error}"
+            self._fold([messages.Failed(prediction.id, reason)])
+            return
         self._submit(prediction, version, complete)
 
     def _submit(self, prediction: Prediction, version: Version, complete: dict[str, Any]) -> None:
-        if not self._folded[prediction.id].status.terminal:
+        newest = self._folded.get(prediction.id)  # it may have ended while files were fetched
+        if newest is not None and not newest.status.terminal:
             folder = self.files.outputs_folder(prediction.id)
             self.pool.submit(Job(prediction.id, version, complete, folder, prediction.owner))
 
@@ -275,6 +286,8 @@ class PredictionService:
             return
         before = self._live.latest(prediction.id)
         self._live.publish(prediction)
+        if prediction.status is Status.STARTING:  # what changes till then is not stored
+            return
         if before is not None and before.status is not prediction.status:
             self._store.save_soon(prediction)
         else:

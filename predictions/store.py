@@ -85,7 +85,9 @@ def new_id() -> str:
 class Store:
     def __init__(self, path: Path) -> None:
         self._engine = sql.create_engine(
-            f"sqlite:///{path}", connect_args={"check_same_thread": False}
+            f"sqlite:///{path}",
+            connect_args={"check_same_thread": False},
+            hide_parameters=True,  # an error's text goes to the log; what people wrote does not
         )
         sql.event.listen(self._engine, "connect", _configure)
         with self._engine.begin() as connection:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictions.prediction import Prediction, Status, abort, advance
+from predictions.prediction import KEPT_LOGS, LOGS_CUT, Prediction, Status, abort, advance
 from workers import messages
 
 NEW = Prediction(id="p", model="local/echo", version="0" * 64, input={}, created_at=100.0)
@@ -98,3 +98,11 @@ def test_metrics_nest_add_append_and_delete():
     ):
         assert advance(prediction, odd, 102.0).metrics, "whatever a child says, nothing breaks"
     assert prediction.metrics == {"tokens": {"input": 3, "output": 7}, "seen": ["a", "b"]}
+
+
+def test_a_log_without_end_is_cut_and_says_so():
+    prediction = NEW
+    for _ in range(5):
+        prediction = advance(prediction, messages.Log("p", "x" * 1_000_000), 1.0)
+    assert prediction.logs == "x" * KEPT_LOGS + LOGS_CUT
+    assert advance(prediction, messages.Log("p", "more"), 2.0) is prediction

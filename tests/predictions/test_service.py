@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import http.server
+import sqlite3
 import threading
 import time
 
@@ -290,3 +291,81 @@ async def test_loading_is_told_with_the_models_own_words(app):
     assert told.status is Status.STARTING
     ended = await app.end(created)
     assert ended.status is Status.SUCCEEDED and ended.predict_time < 1 < ended.total_time
+
+
+async def test_a_cancel_while_files_are_fetched_ends_it_and_nothing_is_run(app, monkeypatch):
+    fetching, released = asyncio.Event(), asyncio.Event()
+    fetch = app.service._input_files.fetch
+
+    async def fetch_late(schema, inputs, *more):
+        fetching.set()
+        await released.wait()
+        return await fetch(schema, {**inputs, "image": {FILE: file.id}}, *more)
+
+    file = await app.service.files.save(base64.b64decode(RED_DOT), name="dot.png")
+    monkeypatch.setattr(app.service._input_files, "fetch", fetch_late)
+    created = await app.service.create("local/image-in-out", {"image": "http://x/dot.png"})
+    tasks = list(app.service._tasks)
+    await fetching.wait()
+    assert (await app.service.cancel(created.id)).status is Status.CANCELED
+    released.set()
+    await asyncio.gather(*tasks)
+    assert not app.service.pool._queue and not app.service.pool._instances
+
+
+async def test_a_url_that_confuses_every_library_fails_with_a_sentence(app):
+    ended = await app.run("local/image-in-out", {"image": f"http://{'a' * 64}.com/x.png"})
+    assert ended.status is Status.FAILED and "fetched" in ended.error
+
+
+async def test_a_create_that_is_given_up_while_it_is_committed_does_not_wait_for_ever(app):
+    saved = asyncio.Event()
+    save = app.store.save
+
+    def told(prediction):
+        saved.set()
+        return save(prediction)
+
+    app.store.save = told
+    creating = asyncio.create_task(app.service.create("local/echo", {"text": "x"}))
+    await saved.wait()
+    creating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await creating
+    app.store.save = save
+    other = await app.run("local/echo", {"text": "y"})
+    left = {p.id: p.status for p in (await app.service.list()).predictions}
+    assert left.pop(other.id) is Status.SUCCEEDED
+    assert list(left.values()) == [Status.CANCELED]
+
+
+async def test_waiting_costs_the_database_nothing(app):
+    blocking = await app.service.create("local/never-ends", {})
+    await app.until(blocking, lambda p: p.status is Status.PROCESSING)
+    queued = await app.service.create("local/never-ends", {})
+    await app.until(queued, lambda p: p.activity != "")
+    assert queued.id not in app.service._unsaved
+
+
+async def test_an_output_file_that_the_database_refuses_is_offered_again(app, tmp_path):
+    with sqlite3.connect(tmp_path / "data" / "atelier.db") as database:
+        database.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON files BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    folder = app.service.files.outputs_folder("prediction")
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text("x")
+    refused = asyncio.Event()
+    record = app.service.files._record
+    app.service.files._record = lambda file: (refused.set(), record(file))
+    file = app.service.files.register_output("prediction", str(folder / "a.txt"))
+    refused.clear()
+    await asyncio.wait_for(refused.wait(), 30)
+    database.execute("DROP TRIGGER refuse")
+    database.close()
+
+    async def recorded():
+        while await app.store.get_file(file.id) is None:
+            await asyncio.sleep(0)
+
+    await asyncio.wait_for(recorded(), 30)

@@ -148,3 +148,16 @@ def test_ids_are_26_characters_that_need_no_escaping():
     ids = {new_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(len(i) == 26 and i.isalnum() and i == i.lower() for i in ids)
+
+
+async def test_what_the_database_refuses_is_told_without_what_people_wrote(store, tmp_path, capfd):
+    with sqlite3.connect(tmp_path / "atelier.db") as database:
+        database.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON predictions"
+            " BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    database.close()
+    with pytest.raises(Exception, match="full"):
+        await store.save(prediction(input={"text": "private words"}))
+    said = capfd.readouterr().err
+    assert "refused a write" in said and "private words" not in said
