@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -74,6 +75,9 @@ async def serve(settings: Settings, catalog: Catalog, listening: socket.socket) 
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     announcing = asyncio.create_task(announce(server, settings, listening))
+    # Uvicorn raises what has ended it once more, which must not end the service halfway.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda signum, frame: None)
     try:
         await server.serve(sockets=[listening])
     finally:

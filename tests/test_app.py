@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -191,3 +192,18 @@ def _children(pid):
     import psutil
 
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+def test_a_signal_ends_what_runs_with_a_reason(tmp_path):
+    with running(tmp_path, "--models", str(MODELS)) as (process, address):
+        made = httpx.post(
+            f"{address}/v1/models/local/never-ends/predictions", json={"input": {}}, timeout=60
+        ).json()
+        shown = f"{address}/v1/predictions/{made['id']}"
+        while httpx.get(shown).json()["status"] != "processing":
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "atelier.db")) as database:
+        ((status, error),) = database.execute("SELECT status, error FROM predictions")
+    assert status == "failed" and "was stopped" in error
