@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import difflib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -19,6 +19,9 @@ from jsonschema.validators import extend
 from errors import InvalidInput, Problem
 
 FILE = "atelier:file"
+MAX_LEVELS = 100
+"""How deep lists and objects may be nested: what is stored must be readable again."""
+
 _URL_PREFIXES = ("http://", "https://", "data:")
 
 # jsonschema's keyword → Replicate's name for the problem.
@@ -105,7 +108,7 @@ def check(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any
             continue
         if value is None and name not in known.required:
             continue
-        if reason := _unsendable(value):
+        if reason := _unsendable(value, name in known.files):
             problems.append(Problem(name, "invalid_type", reason))
             continue
         found = list(known.validators[name].iter_errors(value))
@@ -228,10 +231,12 @@ def _number(value: Any, described: Mapping[str, Any]) -> Any:
     return value
 
 
-def _unsendable(value: Any) -> str:
+def _unsendable(value: Any, is_file: bool, levels: int = MAX_LEVELS) -> str:
     """Why a value that Python's JSON reader lets pass is none that can be stored and sent; empty if
-    it can.
+    it can. Only where a file `is_file` may stand what stands for one.
     """
+    if levels < 0:
+        return f"Lists and objects may be nested {MAX_LEVELS} levels deep at most."
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
             return "This text has half a character in it (a lone surrogate)."
@@ -242,10 +247,16 @@ def _unsendable(value: Any) -> str:
         if not math.isfinite(value):
             return f"{value} is no number in JSON."
     elif isinstance(value, Mapping):
-        return next(filter(None, map(_unsendable, chain(value, value.values()))), "")
+        if FILE in value and not is_file:
+            return f"{FILE!r} is a key that no object may have: it stands for files here."
+        return _first_reason(chain(value, value.values()), is_file, levels)
     elif isinstance(value, list):
-        return next(filter(None, map(_unsendable, value)), "")
+        return _first_reason(value, is_file, levels)
     return ""
+
+
+def _first_reason(values: Iterable[Any], is_file: bool, levels: int) -> str:
+    return next(filter(None, (_unsendable(each, is_file, levels - 1) for each in values)), "")
 
 
 # --- problems, in words

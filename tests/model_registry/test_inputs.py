@@ -129,6 +129,20 @@ def test_what_json_readers_let_pass_but_nobody_can_store_is_refused(value):
     assert problems(one({}), {"x": value}) == [("x", "invalid_type")]
 
 
+def nested(levels):
+    return [nested(levels - 1)] if levels else []
+
+
+def test_what_is_nested_without_end_is_refused():
+    assert inputs.check(one({}), {"x": nested(inputs.MAX_LEVELS)})
+    assert problems(one({}), {"x": nested(inputs.MAX_LEVELS + 1)}) == [("x", "invalid_type")]
+
+
+@pytest.mark.parametrize("value", [FILE, {"atelier:file": 5}, {"a": [FILE]}])
+def test_only_a_file_input_may_hold_what_stands_for_a_file(value):
+    assert problems(one(OBJECT), {"x": value}) == [("x", "invalid_type")]
+
+
 @pytest.mark.parametrize(
     "path", ["/etc/hostname", "cat.png", "file:///etc/hostname", "C:\\cat.png", "~/cat.png", ""]
 )
