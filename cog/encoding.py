@@ -18,10 +18,15 @@ from cog.types import Secret
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
+MAX_LEVELS = 100
+"""How deep lists and dicts may be nested: whoever reads them must be able to follow."""
+
 SaveFile = Callable[[Any], dict[str, str]]
 
 
-def encode(value: Any, save_file: SaveFile, where: str = "the output") -> Any:
+def encode(
+    value: Any, save_file: SaveFile, where: str = "the output", levels: int = MAX_LEVELS
+) -> Any:
     """JSON-able data. `save_file` gets each path or opened file and returns what stands for it.
 
     Raises `TypeError` for what cannot be JSON, `ValueError` for texts and numbers that cannot be
@@ -29,17 +34,19 @@ def encode(value: Any, save_file: SaveFile, where: str = "the output") -> Any:
     """
     if value is None or value is True or value is False:
         return value
+    if levels < 0:
+        raise ValueError(
+            f"The model returned lists or dicts nested more than {MAX_LEVELS} levels deep."
+        )
     if isinstance(value, enum.Enum):
-        return encode(value.value, save_file, where)
+        return encode(value.value, save_file, where, levels)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"The model returned {value} in {where}; JSON has no such number.")
         return float(value)
     # A subclass, numpy's among them, is only its value here.
     if isinstance(value, str):
-        if not value.isascii() and _LONE_SURROGATE.search(value):
-            raise ValueError(f"The model returned half a character (a lone surrogate) in {where}.")
-        return str(value)
+        return _text(value, where)
     if isinstance(value, int):
         if not -(2**63) <= value < 2**63:
             raise ValueError(f"The model returned a whole number past 64 bits in {where}.")
@@ -52,31 +59,39 @@ def encode(value: Any, save_file: SaveFile, where: str = "the output") -> Any:
         return value.get_secret_value()
     if isinstance(value, Mapping):
         return {
-            _key(key, where): encode(inner, save_file, f"{where}[{key!r}]")
+            _key(key, where): encode(inner, save_file, f"{where}[{key!r}]", levels - 1)
             for key, inner in value.items()
         }
     if isinstance(value, (list, tuple, set, frozenset, types.GeneratorType)):
-        return [encode(item, save_file, f"{where}[{index}]") for index, item in enumerate(value)]
+        return [
+            encode(item, save_file, f"{where}[{index}]", levels - 1)
+            for index, item in enumerate(value)
+        ]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return encode(fields, save_file, where)
+        return encode(fields, save_file, where, levels)
     if hasattr(value, "model_dump"):  # pydantic; field by field, so that files inside are found
-        return encode(
-            {name: getattr(value, name) for name in type(value).model_fields}, save_file, where
-        )
+        fields = {name: getattr(value, name) for name in type(value).model_fields}
+        return encode(fields, save_file, where, levels)
     if hasattr(value, "tolist"):  # numpy's scalars and arrays
-        return encode(value.tolist(), save_file, where)
+        return encode(value.tolist(), save_file, where, levels)
     raise TypeError(
         f"The model returned {_article(type(value).__name__)} in {where}, which cannot be JSON. "
         "Return text, numbers, lists, dicts, cog.Path or a class with named fields."
     )
 
 
+def _text(value: str, where: str) -> str:
+    if not value.isascii() and _LONE_SURROGATE.search(value):
+        raise ValueError(f"The model returned half a character (a lone surrogate) in {where}.")
+    return str(value)
+
+
 def _key(key: Any, where: str) -> str:
     if isinstance(key, enum.Enum):
         key = key.value
     if isinstance(key, (str, int, float, bool)):
-        return str(key)
+        return _text(str(key), where)
     raise TypeError(f"The model returned a dict in {where} with a {type(key).__name__} as a key.")
 
 

@@ -108,7 +108,16 @@ def test_numbers_that_json_lacks_are_refused_where_they_sit(number):
 def test_what_cannot_be_sent_is_refused_where_it_sits(value):
     with pytest.raises(ValueError, match=r"in the output\['a'\]"):
         encode({"a": value}, saved)
+    with pytest.raises(ValueError, match="half a character"):
+        encode({"half \ud83d": 1}, saved)
     assert encode("日本語 🙂", saved) == "日本語 🙂"
+
+
+def test_what_is_nested_without_end_is_refused():
+    endless: list[object] = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match="more than 100 levels deep"):
+        encode(endless, saved)
 
 
 @pytest.mark.parametrize("value", [object(), b"bytes", print, Plain])
