@@ -26,18 +26,17 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cog import CancelationException
-from cog.encoding import encode
+from cog.encoding import SaveFile, encode
 from cog.loading import LoadedRunner, load
 from cog.scope import Scope, entered
 from workers import messages
 from workers.messages import FILE, Message
 from workers.parent import Parent
-from workers.reports import PrintedText, Sink, prediction_in_context, save_output
+from workers.reports import OutputFiles, PrintedText, Sink, prediction_in_context
 
 # What takes seconds to import, with the submodules that the libraries themselves put off.
 HEAVY = (
@@ -84,23 +83,33 @@ class Child:
             self._serve()
 
     def _prepare(self) -> None:
-        for name in ("stdout", "stderr"):
-            raw = PrintedText(self._parent, self._running)
+        for descriptor, name in ((1, "stdout"), (2, "stderr")):
+            raw = PrintedText(self._parent, self._running, descriptor)
             buffered = io.BufferedWriter(raw, 1 << 16)
             setattr(sys, name, io.TextIOWrapper(buffered, "utf-8", "replace", line_buffering=True))
         os.environ.update(self._loading.environment)
         self._work.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = str(self._work)
         os.chdir(self._loading.folder)
-        # The model's own modules may have our names: what we need is imported by now, and the rest
-        # makes way.
-        sys.path[:] = [
-            entry
-            for entry in sys.path
-            if entry not in ("", str(Path(__file__).resolve().parent.parent))
-        ]
+        self._make_way()
+
+    def _make_way(self) -> None:
+        """The model's own modules may have our names: what we need is imported by now, and the rest
+        goes, but for `cog`, which the processes that the model starts may have to find.
+        """
+        root = Path(__file__).resolve().parent.parent
+        alone = self._work / "path"
+        alone.mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (alone / "cog").symlink_to(root / "cog")
+        sys.path[:] = [str(alone), *(each for each in sys.path if each not in ("", str(root)))]
+        os.environ["PYTHONPATH"] = str(alone)
         for name in [name for name in sys.modules if name.partition(".")[0] == "workers"]:
             del sys.modules[name]
+        # What `multiprocessing` spawns would import the main module again.
+        main = sys.modules["__main__"]
+        main.__spec__ = None
+        del main.__file__
 
     def _ready(self, began: float) -> None:
         self._flush()
@@ -131,17 +140,17 @@ class Child:
             prediction_in_context.reset(token)
 
     def _run(self, run: messages.Run) -> None:
-        began = self._begin(run)
+        began, save = self._begin(run), self._saver(run)
         end: Message
         try:
             with entered(self._scope(run)), self._parent.interrupt.running(run.prediction_id):
                 result = self._runner.call(**self._runner.arguments(run.inputs))
                 if self._runner.is_iterator:
                     for value in result:
-                        self._piece(run, value)
+                        self._piece(run, value, save)
                     sent = []
                 else:
-                    sent = [self._output(run, result)]
+                    sent = [self._output(run, result, save)]
             end = messages.Succeeded(run.prediction_id, time.perf_counter() - began)
         except BaseException as error:
             sent, end = (
@@ -186,17 +195,17 @@ class Child:
 
     async def _run_async(self, run: messages.Run) -> None:
         prediction_in_context.set(run.prediction_id)
-        began = self._begin(run)
+        began, save = self._begin(run), self._saver(run)
         end: Message
         try:
             with entered(self._scope(run)):
                 result = self._runner.call(**self._runner.arguments(run.inputs))
                 if self._runner.is_iterator:
                     async for value in result:
-                        self._piece(run, value)
+                        self._piece(run, value, save)
                     sent = []
                 else:
-                    sent = [self._output(run, await result)]
+                    sent = [self._output(run, await result, save)]
             end = messages.Succeeded(run.prediction_id, time.perf_counter() - began)
         except BaseException as error:
             canceled = isinstance(error, asyncio.CancelledError | CancelationException)
@@ -221,16 +230,15 @@ class Child:
     def _scope(self, run: messages.Run) -> Scope:
         return Scope(run.prediction_id, Sink(self._parent, run.prediction_id), run.context)
 
-    def _piece(self, run: messages.Run, value: Any) -> None:
-        self._parent.send(
-            messages.OutputPieces(run.prediction_id, [encode(value, self._saver(run))])
-        )
+    def _piece(self, run: messages.Run, value: Any, save: SaveFile) -> None:
+        self._parent.send(messages.OutputPieces(run.prediction_id, [encode(value, save)]))
 
-    def _output(self, run: messages.Run, value: Any) -> Message:
-        return messages.Output(run.prediction_id, encode(value, self._saver(run)))
+    def _output(self, run: messages.Run, value: Any, save: SaveFile) -> Message:
+        return messages.Output(run.prediction_id, encode(value, save))
 
-    def _saver(self, run: messages.Run) -> Callable[[Any], dict[str, str]]:
-        return lambda file: {FILE: str(save_output(file, Path(run.folder), self._work))}
+    def _saver(self, run: messages.Run) -> SaveFile:
+        files = OutputFiles(Path(run.folder), self._work)
+        return lambda file: {FILE: str(files.save(file))}
 
     def _failure(
         self, run: messages.Run, error: BaseException, began: float, canceled: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import io
 import os
@@ -19,17 +20,26 @@ prediction_in_context: contextvars.ContextVar[str | None] = contextvars.ContextV
 
 class PrintedText(io.RawIOBase):
     """Stands in for stdout and stderr: what is printed goes to the prediction that prints it, or to
-    the set-up's log.
+    the set-up's log. `descriptor` is that of the real one, for the processes that the model starts.
     """
 
-    def __init__(self, parent: Parent, running: set[str]) -> None:
+    def __init__(self, parent: Parent, running: set[str], descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._process = os.getpid()
         self._parent = parent
         self._running = running
+
+    def fileno(self) -> int:
+        return self._descriptor
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
+        if os.getpid() != self._process:
+            # One that the model has forked: two that speak on one socket would break in on each
+            # other.
+            return os.write(self._descriptor, data)
         text = bytes(data).decode("utf-8", "replace")
         prediction_id = prediction_in_context.get()
         if prediction_id is None and len(self._running) == 1:
@@ -59,31 +69,49 @@ class Sink:
         self._parent.send(messages.Preview(self._id, image))
 
 
-def save_output(file: Any, folder: Path, work: Path) -> Path:
-    """Brings an output file into the prediction's folder: moved if the model made it for us, copied
-    if it is the model's own.
+class OutputFiles:
+    """Brings the output files of one prediction into its folder: moved if the model made them for
+    us, copied if they are the model's own.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not isinstance(file, str | os.PathLike):
-        target = _free_name(folder, Path(str(getattr(file, "name", "output"))).name)
-        with target.open("wb") as written:
-            shutil.copyfileobj(file, written)
+
+    def __init__(self, folder: Path, work: Path) -> None:
+        self._folder = folder
+        self._work = work.resolve()
+        self._moved: dict[Path, Path] = {}
+
+    def save(self, file: Any) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if not isinstance(file, str | os.PathLike):
+            return self._written(file)
+        source = Path(file).absolute()
+        if not source.is_file():
+            if source in self._moved:  # the model has named it twice
+                return self._moved[source]
+            what = "is a folder" if source.is_dir() else "does not exist"
+            raise FileNotFoundError(f"The model returned the file {str(file)!r}, which {what}.")
+        target = _free_name(self._folder, source.name)
+        if source.resolve().is_relative_to(self._work) and not source.is_symlink():
+            shutil.move(source, target)
+            self._moved[source] = target
+        else:
+            shutil.copyfile(source, target)
         return target
-    source = Path(file)
-    if not source.is_file():
-        raise FileNotFoundError(
-            f"The model returned the file {str(source)!r}, which does not exist."
-        )
-    target = _free_name(folder, source.name)
-    if source.resolve().is_relative_to(work.resolve()) and not source.is_symlink():
-        shutil.move(source, target)
-    else:
-        shutil.copyfile(source, target)
-    return target
+
+    def _written(self, file: Any) -> Path:
+        """What an opened file holds, from its beginning."""
+        target = _free_name(self._folder, Path(str(getattr(file, "name", "output"))).name)
+        is_text = isinstance(file, io.TextIOBase)
+        with contextlib.suppress(OSError):
+            file.seek(0)
+        with target.open("w" if is_text else "wb", encoding="utf-8" if is_text else None) as opened:
+            shutil.copyfileobj(file, opened)
+        return target
 
 
 def _free_name(folder: Path, name: str) -> Path:
-    name = os.fsencode(name).decode("utf-8", "replace")  # a message carries no half characters
+    # Neither a message nor an address carries half characters and line breaks.
+    name = os.fsencode(name).decode("utf-8", "replace")
+    name = "".join(filter(str.isprintable, name)) or "output"
     target = folder / name
     number = 1
     while target.exists():

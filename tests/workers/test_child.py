@@ -1,0 +1,63 @@
+"""What a model's own subprocesses and forks find in the child that runs it."""
+
+from __future__ import annotations
+
+import pytest
+
+from workers import messages
+
+SQUARES = """
+import multiprocessing
+
+def square(number):
+    print(f"squaring {number}", flush=True)
+    return number * number
+
+class Predictor(BasePredictor):
+    def predict(self, method: str) -> list[int]:
+        with multiprocessing.get_context(method).Pool(2) as processes:
+            return processes.map(square, [1, 2, 3])
+"""
+
+
+async def output(pool, source, **inputs):
+    """What a model gives, and what it has printed."""
+    prediction = pool.run(pool.model(source), **inputs)
+    end = await pool.end(prediction)
+    assert isinstance(end, messages.Succeeded), end
+    return pool.output(prediction), pool.logs(prediction)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+async def test_a_model_may_run_its_functions_in_processes_of_its_own(pool, method):
+    squares, logs = await output(pool, SQUARES, method=method)
+    assert squares == [1, 4, 9]
+    assert sorted(logs.split()) == sorted(["squaring", "1", "squaring", "2", "squaring", "3"])
+
+
+async def test_a_script_that_a_model_starts_finds_cog_and_nothing_else_of_ours(pool):
+    source = """
+        import subprocess, sys
+        SCRIPT = '''
+        import cog, importlib.util
+        ours = ["workers", "settings", "errors", "app", "predictions"]
+        print(hasattr(cog, "BasePredictor"), [n for n in ours if importlib.util.find_spec(n)])
+        '''
+        class Predictor(BasePredictor):
+            def predict(self) -> str:
+                script = "\\n".join(map(str.strip, SCRIPT.splitlines()))
+                return subprocess.check_output([sys.executable, "-c", script], text=True)
+    """
+    assert (await output(pool, source))[0] == "True []\n"
+
+
+async def test_what_a_model_starts_may_print_where_the_model_prints(pool):
+    source = """
+        import subprocess, sys
+        class Predictor(BasePredictor):
+            def predict(self) -> str:
+                command = ["sh", "-c", "echo out; echo err >&2"]
+                subprocess.run(command, stdout=sys.stdout, stderr=sys.stderr, check=True)
+                return "done"
+    """
+    assert await output(pool, source) == ("done", "out\nerr\n")

@@ -1,0 +1,60 @@
+"""Output files of every form, brought into the prediction's folder."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from workers.reports import OutputFiles
+
+
+@pytest.fixture
+def work(tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def files(tmp_path, work):
+    return OutputFiles(tmp_path / "outputs", work)
+
+
+def test_a_file_that_is_named_twice_is_one_file(files, work):
+    (work / "a.txt").write_text("once")
+    first, second = files.save(work / "a.txt"), files.save(str(work / "a.txt"))
+    assert first == second and first.read_text() == "once"
+
+
+def test_a_file_that_is_made_again_under_its_name_is_another(files, work):
+    (work / "frame.txt").write_text("0")
+    first = files.save(work / "frame.txt")
+    (work / "frame.txt").write_text("1")
+    second = files.save(work / "frame.txt")
+    assert [first.read_text(), second.read_text()] == ["0", "1"]
+
+
+def test_an_opened_file_is_written_out_from_its_beginning(files, tmp_path):
+    (tmp_path / "opened.txt").write_text("opened")
+    written = io.BytesIO()
+    written.write(b"bytes")
+    with (tmp_path / "opened.txt").open() as opened:
+        opened.read(3)
+        found = [files.save(each) for each in (written, io.StringIO("tëxt"), opened)]
+    assert [each.read_text(encoding="utf-8") for each in found] == ["bytes", "tëxt", "opened"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a\nb\r\x01.txt", "ab.txt"), ("日本語 #?.txt", "日本語 #?.txt"), ("\n", "output")],
+)
+def test_a_name_loses_what_no_address_can_carry(files, work, name, expected):
+    (work / name).write_text("x")
+    assert files.save(work / name).name == expected
+
+
+@pytest.mark.parametrize(("name", "reason"), [("none.txt", "does not exist"), (".", "is a folder")])
+def test_what_is_no_file_is_refused_with_the_reason(files, work, name, reason):
+    with pytest.raises(FileNotFoundError, match=reason):
+        files.save(work / name)
