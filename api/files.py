@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from api.bodies import answer, bounded
 from api.errors import InvalidBody
@@ -30,6 +31,11 @@ _CHUNK = 1 << 20
 _FORM_MARGIN = 1 << 20
 
 _CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:;[\x20-\x7e]*)?", re.ASCII)
+_RANGES = re.compile(
+    r"bytes=\s*(?:\d{1,18}-\d{0,18}|-\d{1,18})(?:\s*,\s*(?:\d{1,18}-\d{0,18}|-\d{1,18}))*\s*",
+    re.ASCII,
+)
+_FIRST_AND_LAST = re.compile(r"(\d+)-(\d+)", re.ASCII)
 _KEYS = re.compile(r"\[([^\[\]]+)\]")
 
 
@@ -106,7 +112,7 @@ class Files:
             # A model's HTML must not act as this page.
             "Content-Security-Policy": "sandbox",
         }
-        return FileResponse(
+        return _FileResponse(
             path,
             headers=headers,
             media_type=content_type,
@@ -129,6 +135,19 @@ class Files:
             ).parse()
         except MultiPartException as error:
             raise InvalidRequest(f"The form cannot be read: {error.message}") from None
+
+
+class _FileResponse(FileResponse):
+    """Takes a `Range` that cannot be read for none, as HTTP has it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = Headers(scope=scope).get("range", "")
+        if not _RANGES.fullmatch(asked) or any(
+            int(first) > int(last) for first, last in _FIRST_AND_LAST.findall(asked)
+        ):
+            headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+            scope = {**scope, "headers": headers}
+        await super().__call__(scope, receive, send)
 
 
 def _rendered(stored: StoredFile, links: Links) -> dict[str, Any]:

@@ -195,6 +195,13 @@ def test_a_part_of_a_file_can_be_asked_for(http):
     assert fetch(http, file).headers["accept-ranges"] == "bytes"
 
 
+@pytest.mark.parametrize("asked", ["bytes=abc", "bytes=", "items=0-1", "x", "bytes=5-3", "bytes=1"])
+def test_a_range_that_cannot_be_read_is_none(http, asked):
+    file = upload(http, b"0123456789").json()
+    response = fetch(http, file, Range=asked)
+    assert (response.status_code, response.content) == (200, b"0123456789")
+
+
 def test_head_tells_the_length_without_the_bytes(http):
     file = upload(http, b"0123456789").json()
     response = http.head(f"outputs/{file['id']}/hello.txt")
