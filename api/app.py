@@ -71,7 +71,11 @@ def build(
     version_1 = Router(routes, redirect_slashes=False)
     # Python's client 1.x appends /v1 to its base address, the others want it there: with both,
     # one address serves all.
-    application.router.routes += [Mount("/v1/v1", version_1), Mount("/v1", version_1)]
+    application.router.routes += [
+        Mount("/v1/v1", version_1),
+        Mount("/v1", version_1),
+        Route("/v1", version_1),  # nothing is there, and that is ours to say
+    ]
     return application
 
 

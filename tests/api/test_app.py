@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import httpx
 import pytest
+from starlette.responses import PlainTextResponse
 
+import api.app
 from tests.api.conftest import Http, Server
 
 PUBLIC = "https://models.example/atelier/"
@@ -37,6 +40,15 @@ def test_v1_may_be_said_twice_and_links_say_it_once(http, server):
     again = http.get(f"{server.url}/v1/v1/predictions/{prediction['id']}").json()
     assert again == prediction
     assert "/v1/v1" not in http.get(f"{server.url}/v1/v1/predictions").text
+
+
+async def test_v1_alone_is_ours_beside_a_page(server):
+    application = api.app.build(server.service)
+    application.mount("/", PlainTextResponse("the page"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application)) as client:
+        response = await client.get("http://test/v1")
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 def test_links_name_the_host_that_was_asked(http, server):
