@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -35,6 +35,9 @@ _UNICODE_BREAKS = re.compile("\r\n|[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 # Text that begins like this would be taken for a file by clients.
 _FILE_LIKE = ("https:", "data:")
+
+# Letters of frames that are made before a reader has taken those before.
+_AT_A_TIME = 1 << 16
 
 _NEXT_LINE = "\ndata: "
 
@@ -66,9 +69,9 @@ class Streams:
                 yield b": keepalive\n\n"
                 continue
             pieces = _pieces(snapshot.output)
-            if len(pieces) > sent:
-                yield events.outputs(pieces, sent)
-                sent = len(pieces)
+            for frames in events.outputs(pieces, sent):
+                yield frames
+            sent = max(sent, len(pieces))
             if snapshot.status.terminal:
                 yield events.ending(snapshot, len(pieces))
 
@@ -80,22 +83,32 @@ class Events:
         self._links = links
         self._break = breaks.sub
 
-    def outputs(self, pieces: Sequence[Any], start: int) -> bytes:
+    def outputs(self, pieces: Sequence[Any], start: int) -> Iterator[bytes]:
+        """The frames of all pieces from `start` on, no more at a time than a slow reader may hold
+        in memory.
+        """
         now = int(time.time())
-        frames = []
+        frames: list[str] = []
+        size = 0
         for number in range(start, len(pieces)):
-            piece = pieces[number]
-            if not isinstance(piece, str):
-                piece = self._text(piece)
-            elif piece.startswith(_FILE_LIKE):
-                # The first letter carries the id of the piece before: a client that loses the
-                # connection here gets this piece again, whole.
-                frames.append(f"event: output\nid: {now}:{number - 1}\ndata: {piece[0]}\n\n")
-                piece = piece[1:]
-            frames.append(
-                f"event: output\nid: {now}:{number}\ndata: {self._break(_NEXT_LINE, piece)}\n\n"
-            )
-        return "".join(frames).encode()
+            frames.append(self._output(pieces[number], now, number))
+            size += len(frames[-1])
+            if size >= _AT_A_TIME or number == len(pieces) - 1:
+                yield "".join(frames).encode()
+                frames, size = [], 0
+
+    def _output(self, piece: Any, now: int, number: int) -> str:
+        first = ""
+        if not isinstance(piece, str):
+            piece = self._text(piece)
+        elif piece.startswith(_FILE_LIKE):
+            # The first letter carries the id of the piece before: a client that loses the
+            # connection here gets this piece again, whole.
+            first = f"event: output\nid: {now}:{number - 1}\ndata: {piece[0]}\n\n"
+            piece = piece[1:]
+        return (
+            f"{first}event: output\nid: {now}:{number}\ndata: {self._break(_NEXT_LINE, piece)}\n\n"
+        )
 
     def ending(self, prediction: Prediction, number: int) -> bytes:
         identity = f"id: {int(time.time())}:{number}"

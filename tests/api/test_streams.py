@@ -23,10 +23,10 @@ def events(signer):
     return streams.Events(Links("http://here", signer), streams._UNICODE_BREAKS)
 
 
-def decoded(frames: bytes):
+def decoded(*frames: bytes):
     """What the official Python client reads: it splits lines as str.splitlines does."""
     decoder = EventSource.Decoder()
-    found = [decoder.decode(line) for line in frames.decode().splitlines()]
+    found = [decoder.decode(line) for line in b"".join(frames).decode().splitlines()]
     return [(each.event.value, each.id.partition(":")[2], each.data) for each in found if each]
 
 
@@ -47,23 +47,30 @@ def decoded(frames: bytes):
     ],
 )
 def test_a_piece_reaches_the_python_client_whole(events, piece, data):
-    assert decoded(events.outputs([piece], 0)) == [("output", "0", data)]
+    assert decoded(*events.outputs([piece], 0)) == [("output", "0", data)]
 
 
 def test_only_the_python_client_gets_lines_cut_at_unicode_separators(signer):
     events = streams.Events(Links("http://here", signer), streams._BREAKS)
-    assert "data: a\u2028b\n\n" in events.outputs(["a\u2028b"], 0).decode()
+    assert "data: a\u2028b\n\n" in b"".join(events.outputs(["a\u2028b"], 0)).decode()
 
 
 @pytest.mark.parametrize("piece", ["https://a.example", "data:x", "data:"])
 def test_text_that_looks_like_a_file_is_cut_after_its_first_letter(events, piece):
-    first, rest = decoded(events.outputs(["-", piece], 1))
+    first, rest = decoded(*events.outputs(["-", piece], 1))
     assert first == ("output", "0", piece[0]), "an id is only given for what has been sent whole"
     assert rest == ("output", "1", piece[1:])
 
 
+def test_a_long_output_is_written_as_it_is_read(events):
+    pieces = ["x" * 10_000] * 100
+    written = list(events.outputs(pieces, 0))
+    assert max(map(len, written)) < 100_000
+    assert len(decoded(*written)) == 100
+
+
 def test_pieces_are_numbered_from_the_start_of_the_output(events):
-    assert decoded(events.outputs(["a", "b", "c"], 1)) == [
+    assert decoded(*events.outputs(["a", "b", "c"], 1)) == [
         ("output", "1", "b"),
         ("output", "2", "c"),
     ]
