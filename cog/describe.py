@@ -27,6 +27,8 @@ def main(arguments: list[str]) -> int:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     os.chdir(folder)
+    # Many models parse their command line; this one is none of theirs.
+    del sys.argv[1:]
     # The model's imports must not find Atelier's modules in place of its own.
     sys.path[:] = [entry for entry in sys.path if entry not in ("", _ROOT)]
     try:

@@ -62,6 +62,7 @@ class Child:
         self._loading = loading
         self._work = Path(loading.work)
         self._running: set[str] = set()
+        self._process = os.getpid()
         self._runner: LoadedRunner
         self._flush_c = ctypes.CDLL(None).fflush
 
@@ -106,6 +107,8 @@ class Child:
         os.environ["PYTHONPATH"] = str(alone)
         for name in [name for name in sys.modules if name.partition(".")[0] == "workers"]:
             del sys.modules[name]
+        # Many models parse their command line; ours is none of theirs.
+        del sys.argv[1:]
         # What `multiprocessing` spawns would import the main module again.
         main = sys.modules["__main__"]
         main.__spec__ = None
@@ -224,6 +227,9 @@ class Child:
 
     def _end(self, run: messages.Run, *sent: Message) -> None:
         self._flush()
+        if os.getpid() != self._process:
+            # A process that the model has forked has left the model's code, where it belongs.
+            os._exit(0 if isinstance(sent[-1], messages.Succeeded) else 1)
         self._running.discard(run.prediction_id)
         self._parent.send(*sent)
 

@@ -83,6 +83,17 @@ def test_the_model_runs_in_its_own_folder_and_finds_its_own_modules_only(write):
     assert described["folder"]["default"] == "model, alone"
 
 
+def test_a_model_that_parses_its_command_line_finds_it_empty(write):
+    folder = write(
+        predict="""
+        import argparse
+        argparse.ArgumentParser().parse_args()
+        def run(text: str) -> str: return text
+    """
+    )
+    assert describe(folder, "predict.py:run").returncode == 0
+
+
 def test_a_training_is_described_too(write):
     folder = write(
         predict="def run(text: str) -> str: return text",

@@ -61,3 +61,29 @@ async def test_what_a_model_starts_may_print_where_the_model_prints(pool):
                 return "done"
     """
     assert await output(pool, source) == ("done", "out\nerr\n")
+
+
+async def test_a_process_that_a_model_forks_never_speaks_for_the_model(pool):
+    source = """
+        import os, sys
+        class Predictor(BasePredictor):
+            def predict(self) -> str:
+                forked = os.fork()
+                if not forked:
+                    sys.exit()
+                os.waitpid(forked, 0)
+                return "the model"
+    """
+    assert await output(pool, source) == ("the model", "")
+
+
+async def test_a_model_that_parses_its_command_line_finds_it_empty(pool):
+    source = """
+        import argparse
+        class Predictor(BasePredictor):
+            def predict(self) -> str:
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--size", default="default")
+                return parser.parse_args().size
+    """
+    assert (await output(pool, source))[0] == "default"
