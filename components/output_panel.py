@@ -109,7 +109,11 @@ class OutputPanel:
                     changed = {key: face[key] for key in face if shown.get(key) != face[key]}
                     shown.update(changed)
                     if changed:
-                        yield changed
+                        # What a page that is still loading has missed, the next update mends.
+                        yield {
+                            self._run: face[self._run],
+                            self._cancel: face[self._cancel],
+                        } | changed
         except NotFound as error:
             yield {**self.blank(), **self.said(wording.message(error))}
 
