@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import copy
 import re
 from pathlib import Path
@@ -48,11 +50,12 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
         weights=str(weights) if weights else None,
         concurrency=spec.get("concurrency"),
     )
-    version_id = prints.of([path, runner, *([weights] if weights else [])])
-    described_id = prints.of([runner], class_name, str(code.concurrency))
+    files = _with_imported(runner)
+    version_id = prints.of([path, *files, *([weights] if weights else [])])
+    described_id = prints.of(files, class_name, str(code.concurrency))
     document, _ = descriptions.of(described_id, code, spec["name"], None)
     schema = overlay(document, spec.get("inputs", {}), spec["name"], path.name)
-    created_at = max(path.stat().st_mtime, runner.stat().st_mtime)
+    created_at = max(each.stat().st_mtime for each in (path, *files))
     version = Version(
         id=version_id,
         model=spec["name"],
@@ -176,6 +179,27 @@ def _licence(spec: dict[str, Any], path: Path) -> Licence | None:
         return Licence(**spec["licence"]) if "licence" in spec else None
     except TypeError as error:
         raise BrokenModel(spec["name"], f"{path.name}: licence: {error}.") from None
+
+
+def _with_imported(runner: Path) -> list[Path]:
+    """A runner's file and, in a fixed order, those beside it that it imports: its code too."""
+    found = [runner]
+    for file in found:  # grows while it is read: what is imported may import
+        beside = [RUNNERS / f"{name}.py" for name in _imported(file)]
+        found += [path for path in beside if path.is_file() and path not in found]
+    return [runner, *sorted(found[1:])]
+
+
+def _imported(file: Path) -> set[str]:
+    names = set()
+    # What cannot be parsed is reported where the file is described.
+    with contextlib.suppress(SyntaxError):
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module)
+            elif isinstance(node, ast.Import):
+                names |= {each.name for each in node.names}
+    return names
 
 
 def _bytes(spec: dict[str, Any], path: Path) -> int | None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import inspect
 import secrets
 import tempfile
-import time
 from pathlib import Path as FilePath
 from typing import Any
 
-from cog import BasePredictor, Input, Path, current_scope
+from latent_preview import LatentPreview
 
-PREVIEW_SIZE = 256
-PREVIEW_SHARE = 0.03
-"""Of a run's time, at most, after the first preview."""
+from cog import BasePredictor, Input, Path, current_scope
 
 SMALL = 50_000_000
 """Parameters below which more threads gain nothing, and lose much on a busy processor."""
@@ -44,7 +41,7 @@ class TextToImage(BasePredictor):
         if "prompt" not in self.accepted:
             kind = type(self.pipeline).__name__
             raise ValueError(f"{weights} holds a {kind}, which does not take a prompt.")
-        self.preview = _Preview(self.pipeline)
+        self.preview = LatentPreview(self.pipeline)
 
     def predict(
         self,
@@ -157,88 +154,3 @@ class TextToImage(BasePredictor):
 def _parameters(pipeline: Any) -> int:
     parts = [part for part in pipeline.components.values() if hasattr(part, "parameters")]
     return sum(each.numel() for part in parts for each in part.parameters())
-
-
-class _Preview:
-    """Shows the latents as a small picture, in a small share of the run's time.
-
-    A tiny autoencoder decodes them itself. For a full one, the matrix that best maps its latents to
-    colours is fitted once, so that no model needs one of its own written here. Latents of other
-    kinds (of video, say) get no preview.
-    """
-
-    def __init__(self, pipeline: Any) -> None:
-        self._pipeline = pipeline
-        self._vae = pipeline.components.get("vae")
-        kinds = {"AutoencoderTiny": self._decoded, "AutoencoderKL": self._mapped}
-        self._colours = kinds.get(type(self._vae).__name__)
-        self._matrix = self._fitted() if self._colours == self._mapped else None
-        self._cost = 0.0  # seconds that the last preview took
-        self.start()
-
-    def start(self) -> None:
-        """A run begins."""
-        self._started = time.perf_counter()
-        self._spent = 0.0
-
-    def show(self, latents: Any, settings: dict[str, Any]) -> None:
-        """Sends a preview, if one is wanted now and can be afforded."""
-        if self._colours is None or not current_scope().wants_preview():
-            return
-        # Waits for the step that a GPU is still at; what comes after is the preview's own time.
-        latents = self._unpacked(latents, settings)[:1].float().cpu()
-        began = time.perf_counter()
-        if self._spent + self._cost <= PREVIEW_SHARE * (began - self._started) or not self._spent:
-            current_scope().preview(self._picture(latents))
-            self._cost = time.perf_counter() - began
-            self._spent += self._cost
-
-    def _picture(self, latents: Any) -> Any:
-        import torch
-        from PIL import Image
-
-        with torch.no_grad():
-            colours = self._colours(latents)[0].clamp(-1, 1).movedim(0, -1)  # type: ignore[misc]
-        picture = Image.fromarray(((colours + 1) * 127.5).to(torch.uint8).numpy())
-        factor = max(1, PREVIEW_SIZE // max(picture.size))
-        size = (picture.width * factor, picture.height * factor)
-        return picture.resize(size, Image.Resampling.BICUBIC)
-
-    def _decoded(self, latents: Any) -> Any:
-        vae = self._vae
-        latents = (latents / vae.config.scaling_factor).to(vae.device, vae.dtype)
-        return vae.decode(latents).sample.float().cpu()
-
-    def _mapped(self, latents: Any) -> Any:
-        return (_with_one(latents.movedim(1, -1)) @ self._matrix).movedim(-1, 1)
-
-    def _fitted(self) -> Any:
-        """(channels + 1, 3): from a latent's channels and a constant 1 to red, green and blue."""
-        import torch
-        from torch.nn.functional import interpolate
-
-        vae = self._vae
-        mosaic = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-        pictures = interpolate(mosaic, size=128, mode="bicubic").clamp(-1, 1)
-        with torch.no_grad():
-            encoded = vae.encode(pictures.to(vae.device, vae.dtype)).latent_dist
-        latents = encoded.mode().float().cpu()
-        latents = (latents - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
-        colours = interpolate(pictures, size=latents.shape[-2:], mode="area")
-        known, wanted = (each.movedim(1, -1).flatten(0, -2) for each in (latents, colours))
-        return torch.linalg.lstsq(_with_one(known), wanted).solution
-
-    def _unpacked(self, latents: Any, settings: dict[str, Any]) -> Any:
-        """Flux and its kin line patches of the latents up in a row; here they go back in place."""
-        if latents.ndim != 3 or not hasattr(self._pipeline, "_unpack_latents"):
-            return latents
-        factor = self._pipeline.vae_scale_factor
-        own = self._pipeline.default_sample_size * factor
-        size = settings.get("height", own), settings.get("width", own)
-        return self._pipeline._unpack_latents(latents, *size, factor)
-
-
-def _with_one(values: Any) -> Any:
-    import torch
-
-    return torch.cat((values, values.new_ones((*values.shape[:-1], 1))), -1)

@@ -94,6 +94,20 @@ def test_a_version_is_its_spec_its_runner_and_its_weights(read):
     assert read(text).latest.id not in (first, second)
 
 
+def test_what_a_runner_imports_from_beside_it_belongs_to_the_version(read):
+    runners = read.here / "runners"
+    (runners / "family.py").write_text("from shared import SIZE\n" + RUNNER)
+    (runners / "shared.py").write_text("import deeper\nSIZE = 1\n")
+    (runners / "deeper.py").write_text("")
+    (runners / "other.py").write_text("")
+    ids = [read().latest.id]
+    for name in ("shared", "deeper", "other"):
+        with (runners / f"{name}.py").open("a") as file:
+            file.write("OTHER = 2\n")
+        ids.append(read().latest.id)
+    assert len(set(ids)) == 3 and ids[2] == ids[3]
+
+
 def test_an_input_with_another_range_is_checked_by_it(read):
     schema = read(BASE + "inputs: {steps: {default: 4, maximum: 8}}").latest.schema
     with pytest.raises(InvalidInput, match="less than or equal to 8"):
