@@ -19,9 +19,10 @@ from api.errors import InvalidBody
 from api.headers import allowed_seconds, held_seconds
 from api.links import LinkMaker, Links
 from api.pagination import PAGE_SIZE, cursor, page
-from api.rendering import Address, Rendering, as_created, files_in
+from api.rendering import Address, Rendering, as_created
 from errors import InvalidRequest, InvalidVersion, NotFound, Problem
 from predictions.prediction import Prediction
+from predictions.references import references
 from predictions.service import PredictionService
 from predictions.store import Filter
 
@@ -120,10 +121,10 @@ class Predictions:
 
     async def _inlined(self, prediction: Prediction, links: Links) -> Address | None:
         """Output files as `data:` URIs where clients would not see files in our (http) URLs."""
-        references = set(files_in(prediction.output))
-        if not references or links.base.startswith("https:"):
+        found = references(prediction.output)
+        if not found or links.base.startswith("https:"):
             return None
-        files = {reference: await self._service.files.get(reference) for reference in references}
+        files = {reference: await self._service.files.get(reference) for reference in found}
         if sum(file.size for file in files.values()) > MAX_INLINE:
             return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -12,7 +12,7 @@ from api.links import Links
 from errors import AtelierError
 from model_registry.catalog import Catalog
 from predictions.prediction import Prediction, Status
-from workers.messages import FILE
+from predictions.references import replaced
 
 Address = Callable[[str], str]
 """From a file's reference, `<id>/<name>`, to what stands for it in JSON."""
@@ -39,8 +39,8 @@ class Rendering:
             "status": "canceled"
             if prediction.status is Status.ABORTED
             else prediction.status.value,
-            "input": addressed(prediction.input, links.upload),
-            "output": addressed(prediction.output, output_address or links.output),
+            "input": replaced(prediction.input, links.upload),
+            "output": replaced(prediction.output, output_address or links.output),
             "error": prediction.error,
             "logs": prediction.logs,
             "metrics": _metrics(prediction),
@@ -76,32 +76,6 @@ def as_created(prediction: Prediction) -> Prediction:
     Clients take any other status than `starting` for the end, and skip output that is there.
     """
     return replace(prediction, status=Status.STARTING, output=None, started_at=None)
-
-
-def addressed(value: Any, address: Address) -> Any:
-    """`value` with every file in it replaced by its address."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        if FILE in value:
-            return address(value[FILE])
-        return {key: addressed(inner, address) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [addressed(inner, address) for inner in value]
-    return value
-
-
-def files_in(value: Any) -> Iterator[str]:
-    """The references of all files in `value`."""
-    if isinstance(value, dict):
-        if FILE in value:
-            yield value[FILE]
-        else:
-            for inner in value.values():
-                yield from files_in(inner)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from files_in(inner)
 
 
 def timestamp(seconds: float) -> str:

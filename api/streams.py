@@ -13,11 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from api.links import LinkMaker, Links, prediction_of_token
-from api.rendering import addressed
 from errors import NotFound
 from predictions.prediction import Prediction, Status
+from predictions.references import reference_of, replaced
 from predictions.service import PredictionService
-from workers.messages import FILE
 
 HEARTBEAT = 10.0
 """Seconds of silence after which a comment goes out: clients give up after 30."""
@@ -118,9 +117,9 @@ class Events:
         return f"{frame}event: done\n{identity}\ndata: {_ENDINGS[prediction.status]}\n\n".encode()
 
     def _text(self, piece: Any) -> str:
-        if isinstance(piece, dict) and FILE in piece:
-            return self._links.output(piece[FILE])
-        return _json(addressed(piece, self._links.output))
+        if (reference := reference_of(piece)) is not None:
+            return self._links.output(reference)
+        return _json(replaced(piece, self._links.output))
 
 
 def _json(value: Any) -> str:

@@ -21,6 +21,9 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_LEVELS = 100
 """How deep lists and dicts may be nested: whoever reads them must be able to follow."""
 
+FILE = "atelier:file"
+"""The one key of the dictionary that stands for a file in inputs and outputs."""
+
 SaveFile = Callable[[Any], dict[str, str]]
 
 

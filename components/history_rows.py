@@ -10,6 +10,7 @@ from components import facts, output_views, page_files, wording
 from components.output_views import ViewKind
 from components.page_files import ShownFile
 from predictions.prediction import Prediction
+from predictions.references import reference_of, references
 from predictions.store import Totals
 
 
@@ -29,7 +30,7 @@ def row_html(prediction: Prediction, category: str, now: float) -> str:
 
 def _thumbnail(prediction: Prediction, category: str) -> str:
     """The first picture of the output, else a sign of what it is."""
-    for file in map(page_files.named, sorted(page_files.references(prediction.output))):
+    for file in map(page_files.named, sorted(references(prediction.output))):
         if output_views.kind_of(file) is ViewKind.IMAGE:
             return f'<img src="{escape(file.url)}" alt="" loading="lazy">'
     return facts.sign(category)
@@ -53,7 +54,7 @@ def first_words(inputs: Mapping[str, Any], length: int = 120) -> str:
 
 
 def _short(value: Any) -> str:
-    if (reference := page_files.reference_of(value)) is not None:
+    if (reference := reference_of(value)) is not None:
         return page_files.named(reference).name
     return str(value)
 
@@ -84,12 +85,12 @@ def inputs_html(inputs: Mapping[str, Any], files: Mapping[str, ShownFile]) -> st
 
 
 def _input_html(value: Any, files: Mapping[str, ShownFile]) -> str:
-    if (reference := page_files.reference_of(value)) is not None:
+    if (reference := reference_of(value)) is not None:
         file = files.get(reference) or page_files.named(reference)
         if output_views.kind_of(file) is ViewKind.IMAGE:
             address, name = escape(file.url), escape(file.name)
             return f'<a href="{address}"><img src="{address}" alt="{name}"></a>'
         return output_views.files_html((file,))
-    if isinstance(value, (list, tuple)) and page_files.references(value):
+    if isinstance(value, (list, tuple)) and references(value):
         return " ".join(_input_html(each, files) for each in value)
     return escape(value if isinstance(value, str) else output_views.as_json(value))

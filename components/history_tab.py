@@ -13,6 +13,7 @@ from components.house_rules import QUIET, markup
 from components.output_views import View
 from errors import AtelierError
 from predictions.prediction import Prediction, Status
+from predictions.references import references
 from predictions.service import PredictionService
 from predictions.store import Filter, Page
 
@@ -228,7 +229,7 @@ class HistoryTab:
             gr.Warning(wording.message(error))
             return None
         now = time.time()
-        found = page_files.references(prediction.output) | page_files.references(prediction.input)
+        found = references(prediction.output) | references(prediction.input)
         files = {each: await page_files.shown(self._service.files, each) for each in found}
         version = output_panel.version_of(self._service, prediction)
         return Detail(

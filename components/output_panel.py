@@ -19,6 +19,7 @@ from components.page_files import ShownFile
 from errors import AtelierError, NotFound
 from model_registry.spec import Version
 from predictions.prediction import Prediction, Status
+from predictions.references import references
 from predictions.service import PredictionService
 
 Updates = dict[Any, Any]
@@ -195,7 +196,7 @@ class _Watched:
         return self._version
 
     async def files_of(self, output: Any) -> Mapping[str, ShownFile]:
-        for reference in page_files.references(output) - self._files.keys():
+        for reference in references(output) - self._files.keys():
             file = await page_files.shown(self._service.files, reference)
             if file.path:
                 self._files[reference] = file

@@ -14,8 +14,9 @@ import gradio as gr
 
 from components import wording
 from components.house_rules import QUIET, markup
-from components.page_files import ShownFile, named, reference_of, references
+from components.page_files import ShownFile, named
 from model_registry.spec import Version
+from predictions.references import reference_of, references
 
 
 class ViewKind(enum.Enum):

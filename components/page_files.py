@@ -6,7 +6,6 @@ import asyncio
 import mimetypes
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from gradio.utils import get_upload_folder
 
 from errors import NotFound
 from predictions.files import Files
-from workers.messages import FILE
+from predictions.references import reference_of
 
 
 @dataclass(frozen=True)
@@ -60,23 +59,6 @@ async def local(files: Files, value: Any) -> Any:
     return (
         [await local(files, each) for each in value] if isinstance(value, (list, tuple)) else value
     )
-
-
-def reference_of(value: Any) -> str | None:
-    """The reference that `value` is, None if it is not a file."""
-    reference = value.get(FILE) if isinstance(value, Mapping) else None
-    return reference if isinstance(reference, str) else None
-
-
-def references(value: Any) -> set[str]:
-    """Every file that an input or output refers to."""
-    if (reference := reference_of(value)) is not None:
-        return {reference}
-    if isinstance(value, Mapping):
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        return set()
-    return {reference for each in value for reference in references(each)}
 
 
 async def _lend(path: Path, file_id: str) -> Path:

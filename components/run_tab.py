@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from cog.encoding import FILE
 from components import about, facts, form, input_fields, page_files, wording
 from components.house_rules import QUIET, markup
 from components.input_widgets import Upload
@@ -18,7 +19,6 @@ from errors import AtelierError, InvalidInput, Problem
 from model_registry.inputs import check
 from model_registry.spec import Version
 from predictions.service import PredictionService
-from workers.messages import FILE
 
 ALL = "all"
 

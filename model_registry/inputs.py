@@ -16,9 +16,9 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
+from cog.encoding import FILE
 from errors import InvalidInput, Problem
 
-FILE = "atelier:file"
 MAX_LEVELS = 100
 """How deep lists and objects may be nested: what is stored must be readable again."""
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import httpx
 
+from cog.encoding import FILE
 from errors import AtelierError, InvalidInput, NotFound, Problem
 from model_registry import inputs as model_inputs
 from predictions.files import Files
-from workers.messages import FILE
 
 _OURS = re.compile(r"https?://[^/]+/(?:v1/)?v1/(?:files|outputs)/([a-z2-7]{26})(?:/.*)?$")
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)

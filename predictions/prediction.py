@@ -37,7 +37,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one version of a model, at one moment. Times are Unix seconds, durations seconds,
     cost US dollars.
 
-    In `input` and `output` a file is `{messages.FILE: file id}`. For iterator models `output` is a
+    In `input` and `output` a file is `{FILE: "<id>/<name>"}`. For iterator models `output` is a
     tuple that grows. `activity`, `progress` and `preview` are for who watches now and are not
     stored.
     """

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any
 
+from cog.encoding import FILE
 from errors import AtelierError, NotFound
 from model_registry import inputs as model_inputs
 from model_registry.catalog import Catalog
@@ -21,10 +22,11 @@ from predictions.files import Files, Signer
 from predictions.input_files import InputFiles
 from predictions.live import Live
 from predictions.prediction import Prediction, Status, abort, advance
+from predictions.references import replaced
 from predictions.store import EVERYTHING, Filter, Page, Position, Store, Totals, new_id
 from workers import messages
 from workers.instance import Job
-from workers.messages import FILE, Event
+from workers.messages import Event
 from workers.pool import WorkerPool
 
 INTERRUPTED = "Atelier was stopped or killed while this was running. Run it again."
@@ -317,38 +319,19 @@ class PredictionService:
         """The event with its output files recorded: a path from the child becomes a file's id and
         name.
         """
-        match event:
-            case messages.Output(value=value) if _holds_file(value):
-                return messages.Output(event.prediction_id, self._recorded(value, prediction))
-            case messages.OutputPieces(values=values) if _holds_file(values):
-                return messages.OutputPieces(
-                    event.prediction_id, self._recorded(values, prediction)
-                )
-        return event
 
-    def _recorded(self, value: Any, prediction: Prediction) -> Any:
-        match value:
-            case {**entries} if FILE in entries:
-                file = self.files.register_output(
-                    prediction.id, str(entries[FILE]), prediction.owner
-                )
-                return {FILE: f"{file.id}/{file.name}"}
-            case {**entries}:
-                return {name: self._recorded(inner, prediction) for name, inner in entries.items()}
-            case [*items]:
-                return [self._recorded(item, prediction) for item in items]
-        return value
+        def recorded(path: Any) -> dict[str, str]:
+            file = self.files.register_output(prediction.id, str(path), prediction.owner)
+            return {FILE: f"{file.id}/{file.name}"}
+
+        match event:
+            case messages.Output(value=value):
+                return messages.Output(event.prediction_id, replaced(value, recorded))
+            case messages.OutputPieces(values=values):
+                return messages.OutputPieces(event.prediction_id, replaced(values, recorded))
+        return event
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _holds_file(value: Any) -> bool:
-    match value:
-        case {**entries}:
-            return FILE in entries or any(map(_holds_file, entries.values()))
-        case [*items]:
-            return any(map(_holds_file, items))
-    return False

@@ -30,11 +30,11 @@ from pathlib import Path
 from typing import Any
 
 from cog import CancelationException
-from cog.encoding import SaveFile, encode
+from cog.encoding import FILE, SaveFile, encode
 from cog.loading import LoadedRunner, load
 from cog.scope import Scope, entered
 from workers import messages
-from workers.messages import FILE, Message
+from workers.messages import Message
 from workers.parent import Parent
 from workers.reports import OutputFiles, PrintedText, Sink, prediction_in_context
 

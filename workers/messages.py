@@ -11,10 +11,6 @@ from typing import Any
 
 import msgspec
 
-FILE = "atelier:file"
-"""The one key of the dictionary that stands for a file in inputs and outputs: `{FILE: path or id}`.
-"""
-
 
 class Message(msgspec.Struct, frozen=True, tag=True):
     """The base of all messages."""

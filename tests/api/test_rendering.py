@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from api.rendering import addressed, as_created
+from api.rendering import as_created
+from cog.encoding import FILE
 from predictions.prediction import Prediction, Status
-from workers.messages import FILE
+from predictions.references import replaced
 
 
 def test_a_created_prediction_never_shows_that_it_has_begun():
@@ -16,6 +17,6 @@ def test_a_created_prediction_never_shows_that_it_has_begun():
 
 def test_files_are_addressed_wherever_they_are():
     value = {"a": [{FILE: "1/x"}, "text", 5], "b": ({FILE: "2/y"},), "c": {FILE: "3/z"}, "d": None}
-    assert addressed(value, str.upper) == {
+    assert replaced(value, str.upper) == {
         "a": ["1/X", "text", 5], "b": ["2/Y"], "c": "3/Z", "d": None,
     }  # fmt: skip

@@ -8,9 +8,9 @@ from replicate.stream import EventSource
 
 from api import streams
 from api.links import Links, prediction_of_token, stream_token
+from cog.encoding import FILE
 from predictions.files import Signer
 from predictions.prediction import Prediction, Status
-from workers.messages import FILE
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from cog.encoding import FILE
 from components import history_rows
 from predictions.prediction import Prediction, Status
 from predictions.store import Totals
-from workers.messages import FILE
 
 
 def prediction(**known):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
+from cog.encoding import FILE
 from components.output_views import VIEWS, View, ViewKind, draw, files_html, kind_of, views
-from components.page_files import ShownFile, named, references
+from components.page_files import ShownFile, named
 from model_registry.spec import Code, Version
-from workers.messages import FILE
+from predictions.references import references
 
 
 def file(name, content_type, path="/tmp/file"):

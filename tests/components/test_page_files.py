@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cog.encoding import FILE
 from components import page_files
 from predictions.files import Files
 from predictions.store import Store
-from workers.messages import FILE
 
 
 @pytest.fixture

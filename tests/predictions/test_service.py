@@ -11,11 +11,11 @@ import time
 
 import pytest
 
+from cog.encoding import FILE
 from errors import FileTooLarge, InvalidInput, InvalidVersion, NotFound
 from predictions.prediction import Prediction, Status
 from predictions.service import MASKED
 from predictions.store import Filter, new_id
-from workers.messages import FILE
 
 RED_DOT = base64.b64encode(
     bytes.fromhex(

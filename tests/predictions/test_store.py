@@ -7,10 +7,10 @@ import sqlite3
 
 import pytest
 
+from cog.encoding import FILE
 from predictions import tables
 from predictions.prediction import Prediction, Status
 from predictions.store import Filter, Store, new_id
-from workers import messages
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def prediction(number=0, **more):
 async def test_a_prediction_comes_back_as_it_was_saved(store):
     saved = prediction(
         status=Status.SUCCEEDED,
-        output=({messages.FILE: "abc/x.png"}, "text"),
+        output=({FILE: "abc/x.png"}, "text"),
         logs="line\n",
         metrics={"a": {"b": 1}},
         started_at=1001.5,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from cog.encoding import FILE
 from workers import messages
 
 ECHO = """
@@ -360,7 +361,7 @@ async def test_half_characters_in_errors_and_file_names_are_spelled_out(pool):
     assert (await pool.end(pool.run(version, fails=True))).reason == r"cannot read bad-\udcff.txt"
     prediction = pool.run(version, fails=False)
     assert isinstance(await pool.end(prediction), messages.Succeeded)
-    assert Path(pool.output(prediction)[messages.FILE]).name == "bad-\ufffd.txt"
+    assert Path(pool.output(prediction)[FILE]).name == "bad-\ufffd.txt"
 
 
 async def test_whatever_keeps_an_instance_from_starting_fails_those_that_wait(pool):
@@ -463,7 +464,7 @@ async def test_output_files_are_moved_and_a_models_own_files_are_copied(pool):
     """)
     prediction = pool.run(version)
     assert isinstance(await pool.end(prediction), messages.Succeeded)
-    paths = [Path(item[messages.FILE]) for item in pool.output(prediction)]
+    paths = [Path(item[FILE]) for item in pool.output(prediction)]
     assert [p.name for p in paths] == ["out.txt", "own.txt", "out-1.txt"]
     assert [p.read_text() for p in paths] == ["made", "own", "same name"]
     assert (Path(version.code.folder) / "own.txt").exists()
