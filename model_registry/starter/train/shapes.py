@@ -1,22 +1,18 @@
 """Trains `starter/shapes`: a very small Stable Diffusion that draws one shape on a background.
 
-    python model_registry/starter/train/shapes.py --minutes 50 --threads 1 --work build/shapes
-    python model_registry/starter/train/shapes.py --evaluate
+    python -m model_registry.starter.train.shapes
+    python -m model_registry.starter.train.shapes --evaluate
 
-Two stages: an autoencoder (a fifth of the time), whose reconstructions are the ceiling of what the
-model can draw and are measured before the second stage is paid for; then text encoder and denoiser
-together on its latents. Pictures and captions are made as training goes. A run that was stopped
-goes on from the last checkpoint in `--work`. `--minutes` is a budget of wall-clock time. Evaluation
-draws from captions and looks, without any network, at what came out.
+Two stages: an autoencoder, whose reconstructions are the ceiling of what the model can draw and are
+measured before the second stage is paid for; then text encoder and denoiser together on its
+latents. Pictures and captions are made as training goes. The evaluation draws from captions and
+looks, without any network, at what came out.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import random
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +24,15 @@ from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, U
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-SHIPPED = Path(__file__).resolve().parents[1] / "shapes"
+from model_registry.starter.train.training import Run, Stage, cosine, descend, main, set_rate
+
+BARS = {"all right": (0.9, 1.0)}
+"""Shape, colour and background as asked for, in nine pictures of ten."""
+
+AUTOENCODER_STEPS = 2_400
+DENOISER_STEPS = 16_000
+POOL = 12_288
+"""Pictures, encoded once: encoding is dear, and noise makes every look at one a new one."""
 
 # --- the pictures
 
@@ -88,6 +92,9 @@ OUTLINES = {
     "cross": _cross(),
 }
 SHAPES = list(OUTLINES)
+WORDS = [*COLOURS, *SHAPES, "small", "big", "background", "a", "an", "on"]
+"""All that captions are made of: what the model is taught."""
+
 GRID, REACH = (
     128,
     3.0,
@@ -239,10 +246,10 @@ def score(scenes: list[Scene], pictures: list[np.ndarray]) -> dict[str, float]:
             "colour": colour == scene.colour or not scene.says_colour,
             "background": background == scene.background or not scene.says_background,
         }
-        right.update({**hits, "all": all(hits.values())})
+        right.update({**hits, "all right": all(hits.values())})
     return {
         name: round(right[name] / len(scenes), 3)
-        for name in ("shape", "colour", "background", "all")
+        for name in ("shape", "colour", "background", "all right")
     }
 
 
@@ -270,7 +277,7 @@ def make_tokenizer() -> CLIPTokenizer:
     letters = sorted(ByteLevel.alphabet())
     vocabulary = letters + [letter + "</w>" for letter in letters]
     merges: list[tuple[str, str]] = []
-    for word in [*COLOURS, *SHAPES, "small", "big", "background", "a", "an", "on"]:
+    for word in WORDS:
         parts = [*word[:-1], word[-1] + "</w>"]
         for (
             pair
@@ -345,163 +352,92 @@ def make_scheduler() -> DDIMScheduler:
 # --- the recipe
 
 
-class Stage:
-    """One stage's clock and checkpoint: minutes spent so far, and the state to go on from."""
-
-    def __init__(
-        self, path: Path, minutes: float, state: dict[str, torch.nn.Module | torch.optim.Optimizer]
-    ) -> None:
-        self.path, self.minutes, self.state, self.steps, before = path, minutes, state, 0, 0.0
-        if path.exists():
-            saved = torch.load(path)
-            for name, part in state.items():
-                part.load_state_dict(saved[name])
-            self.steps, before = saved["steps"], saved["seconds"]
-        self._started = time.monotonic() - before
-        self._saved = time.monotonic()
-
-    @property
-    def share(self) -> float:
-        """How much of the time is spent, from 0 to 1 and over."""
-        return (time.monotonic() - self._started) / 60 / self.minutes if self.minutes else 1.0
-
-    def stepped(self, line: str) -> None:
-        self.steps += 1
-        if self.steps % 100 == 0:
-            spent = f"{self.steps} steps, {self.share * self.minutes:.1f} min"
-            print(f"{self.path.stem}: {spent}, {line}", flush=True)
-        if time.monotonic() - self._saved > 120:
-            self.save()
-
-    def save(self) -> None:
-        states = {name: part.state_dict() for name, part in self.state.items()}
-        seconds = time.monotonic() - self._started
-        torch.save(
-            {**states, "steps": self.steps, "seconds": seconds}, self.path.with_suffix(".new")
-        )
-        self.path.with_suffix(".new").replace(self.path)
-        self._saved = time.monotonic()
+def train(run: Run) -> None:
+    autoencoder = train_autoencoder(run)
+    pipeline = train_denoiser(run, autoencoder)
+    pipeline.to("cpu", torch.float16).save_pretrained(run.out)
+    (run.out / "taught.txt").write_text(" ".join(WORDS) + "\n")
 
 
-def train_autoencoder(
-    work: Path, minutes: float, seed: int, peak: float = 1.5e-3
-) -> AutoencoderTiny:
-    torch.manual_seed(seed)
-    model = make_autoencoder().to(memory_format=torch.channels_last)
+def train_autoencoder(run: Run, batch: int = 16, peak: float = 1.5e-3) -> AutoencoderTiny:
+    torch.manual_seed(run.seed)
+    model = make_autoencoder().to(run.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=1e-4)
-    stage = Stage(work / "autoencoder.pt", minutes, {"model": model, "optimizer": optimizer})
-    rng = random.Random(seed + stage.steps)
-    frozen = False
-    while (share := stage.share) < 1:
-        if share > 0.75 and not frozen:  # the latents stand; the decoder alone learns on
-            frozen = True
+    stage = Stage(run, "autoencoder", AUTOENCODER_STEPS, {"model": model, "optimizer": optimizer})
+    encode, decode = run.compiled(model.encoder), run.compiled(model.decoder)
+    for step in stage:
+        if step.share > 0.75:  # the latents stand; the decoder alone learns on
             model.encoder.requires_grad_(False)
-        for group in optimizer.param_groups:
-            group["lr"] = peak * min(1, (stage.steps + 1) / 50) * (1 - share) ** 0.8 + 1e-5
-        pictures = render([make_scene(rng) for _ in range(16)]).to(
-            memory_format=torch.channels_last
-        )
+        set_rate(optimizer, peak * min(1, (step.number + 1) / 50) * (1 - step.share) ** 0.8 + 1e-5)
+        pictures = render([make_scene(step.rng) for _ in range(batch)])
+        pictures = pictures.to(run.device, memory_format=torch.channels_last)
         # Edges are few pixels, and all that tells one shape from another.
         spread = F.max_pool2d(pictures, 5, 1, 2) + F.max_pool2d(-pictures, 5, 1, 2)
         weight = 1 + 4 * (spread.amax(1, keepdim=True) > 0.1)
-        with torch.autocast("cpu", torch.bfloat16):
-            latents = model.encode(pictures).latents
-            redrawn = model.decode(latents + 0.05 * torch.randn_like(latents)).sample
+        with torch.autocast(run.device, torch.bfloat16):
+            latents = encode(pictures)
+            redrawn = decode(latents + 0.05 * torch.randn_like(latents))
         error = redrawn.float() - pictures
         loss = (weight * (error.abs() + 2 * error**2)).mean() + 1e-3 * (latents.float() ** 2).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        stage.stepped(f"loss {loss:.4f}, squared error {(error**2).mean():.5f}")
-    stage.save()
+        descend(loss, model.parameters(), optimizer)
+        stage.note(loss=loss, squared_error=(error**2).mean())
     model.eval().requires_grad_(False)
-    scenes = [make_scene(random.Random(seed + 10_000 + i)) for i in range(300)]
-    with torch.no_grad():
-        latents = model.encode(render(scenes)).latents
-        redrawn = model.decode(latents).sample
-    model.register_to_config(scaling_factor=round(1 / latents.std().item(), 4))
-    error = ((redrawn.clamp(-1, 1) - render(scenes)) ** 2).mean().item()
-    print(
-        "ceiling:",
-        score(scenes, as_arrays(redrawn)),
-        f"{10 * math.log10(4 / error):.1f} dB",
-        flush=True,
-    )
+    measure_ceiling(model, run)
     return model
 
 
+@torch.no_grad()
+def measure_ceiling(model: AutoencoderTiny, run: Run) -> None:
+    """Sets the latents' scale, and prints what is right in the autoencoder's reconstructions."""
+    rng = random.Random(f"{run.seed} ceiling")
+    scenes = [make_scene(rng) for _ in range(300)]
+    pictures = render(scenes).to(run.device)
+    latents = model.encode(pictures).latents
+    redrawn = model.decode(latents).sample
+    model.register_to_config(scaling_factor=round(1 / latents.std().item(), 4))
+    error = ((redrawn.clamp(-1, 1) - pictures) ** 2).mean().item()
+    figures = score(scenes, as_arrays(redrawn.cpu()))
+    print("ceiling:", figures, f"{10 * math.log10(4 / error):.1f} dB", flush=True)
+
+
 def train_denoiser(
-    work: Path,
-    autoencoder: AutoencoderTiny,
-    minutes: float,
-    seed: int,
-    batch: int = 32,
-    peak: float = 1.5e-3,
+    run: Run, autoencoder: AutoencoderTiny, batch: int = 32, peak: float = 1.5e-3
 ) -> StableDiffusionPipeline:
-    torch.manual_seed(seed)
+    torch.manual_seed(run.seed)
     tokenizer, scheduler = make_tokenizer(), make_scheduler()
-    text_encoder, denoiser = (
-        make_text_encoder(tokenizer),
-        make_denoiser().to(memory_format=torch.channels_last),
-    )
+    text_encoder = make_text_encoder(tokenizer).to(run.device)
+    denoiser = make_denoiser().to(run.device, memory_format=torch.channels_last)
     both = torch.nn.ModuleList((text_encoder, denoiser))
     # The shipped weights are a running mean: single steps are noisy at this learning rate.
     mean = torch.optim.swa_utils.AveragedModel(
-        both, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
+        both, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
     )
     optimizer = torch.optim.AdamW(both.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.01)
-    stage = Stage(
-        work / "denoiser.pt", minutes, {"both": both, "mean": mean, "optimizer": optimizer}
-    )
-    torch.manual_seed(seed + stage.steps)
-    rng = random.Random(seed + stage.steps)
-    alphas = scheduler.alphas_cumprod
-
-    def words(captions: list[str]) -> torch.Tensor:
-        return tokenizer(
-            captions, padding="max_length", truncation=True, return_tensors="pt"
-        ).input_ids
-
-    @torch.no_grad()
-    def encoded(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        scenes = [make_scene(rng) for _ in range(count)]
-        return autoencoder.encode(
-            render(scenes)
-        ).latents * autoencoder.config.scaling_factor, words([s.caption for s in scenes])
-
-    # Encoding is dear: a pool of latents is renewed by a quarter of a batch each step.
-    parts = [encoded(256) for _ in range(4)] if stage.share < 1 else []
-    pool = [torch.cat(each) for each in zip(*parts, strict=True)]
-    empty = words([""])
-    while (share := stage.share) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = (
-                peak * min(1, (stage.steps + 1) / 100) * 0.5 * (1 + math.cos(math.pi * share))
-                + 1e-5
-            )
-        renewed = torch.randint(0, len(pool[0]), (batch // 4,))
-        pool[0][renewed], pool[1][renewed] = encoded(batch // 4)
+    parts = {"both": both, "mean": mean, "optimizer": optimizer}
+    stage = Stage(run, "denoiser", DENOISER_STEPS, parts)
+    denoise = run.compiled(denoiser)
+    pool = encode_pool(run, autoencoder, tokenizer)
+    empty = _words(tokenizer, [""]).to(run.device)
+    alphas = scheduler.alphas_cumprod.to(run.device)
+    for step in stage:
+        set_rate(optimizer, cosine(step.share, peak))
         chosen = torch.randint(0, len(pool[0]), (batch,))
-        latents, captions = pool[0][chosen].to(memory_format=torch.channels_last), pool[1][chosen]
+        latents, captions = (part[chosen].to(run.device) for part in pool)
+        latents = latents.to(memory_format=torch.channels_last)
         captions[torch.rand(batch) < 0.1] = empty  # what guidance leads away from
-        times, noise = torch.randint(0, len(alphas), (batch,)), torch.randn_like(latents)
+        times = torch.randint(0, len(alphas), (batch,)).to(run.device)
+        noise = torch.randn_like(latents)
         keep, add = (
             part.sqrt()[:, None, None, None] for part in (alphas[times], 1 - alphas[times])
         )
         # So few latents: plain attention is quicker there than the blockwise kernel.
-        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-            predicted = denoiser(
-                keep * latents + add * noise, times, text_encoder(captions)[0]
-            ).sample
+        with torch.autocast(run.device, torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+            noisy = keep * latents + add * noise
+            predicted = denoise(noisy, times, text_encoder(captions)[0]).sample
             loss = F.mse_loss(predicted.float(), keep * noise - add * latents)
-            optimizer.zero_grad()
-            loss.backward()
-        torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
-        optimizer.step()
+            descend(loss, both.parameters(), optimizer)
         mean.update_parameters(both)
-        stage.stepped(f"loss {loss:.4f}")
-    stage.save()
+        stage.note(loss=loss)
     text_encoder, denoiser = mean.module
     return StableDiffusionPipeline(
         vae=autoencoder,
@@ -515,64 +451,54 @@ def train_denoiser(
     )
 
 
+@torch.no_grad()
+def encode_pool(
+    run: Run, autoencoder: AutoencoderTiny, tokenizer: CLIPTokenizer
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The latents of many pictures, and their captions as tokens."""
+    rng = random.Random(f"{run.seed} pool")
+    scenes = [make_scene(rng) for _ in range(max(64, round(POOL * min(1, 10 * run.part))))]
+    latents = []
+    for start in range(0, len(scenes), 64):
+        with torch.autocast(run.device, torch.bfloat16):
+            pictures = render(scenes[start : start + 64])
+            pictures = pictures.to(run.device, memory_format=torch.channels_last)
+            latents.append(autoencoder.encode(pictures).latents.float().cpu())
+    captions = _words(tokenizer, [scene.caption for scene in scenes])
+    return torch.cat(latents) * autoencoder.config.scaling_factor, captions
+
+
+def _words(tokenizer: CLIPTokenizer, captions: list[str]) -> torch.Tensor:
+    padded = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+    return padded.input_ids
+
+
 # --- the evaluation
 
 
-def evaluate(
-    folder: Path, sheet_file: Path, pictures: int, steps: int, guidance: float, seed: int
-) -> dict[str, float]:
-    """Draws from captions and looks at what came out; the first ones make a sheet for people."""
-    from PIL import Image
-
+def draw(
+    folder: Path, scenes: list[Scene], seed: int, steps: int = 20, guidance: float = 3.0
+) -> list[np.ndarray]:
+    """What the model in `folder` draws from the scenes' captions, (h, w, 3) to 255 each."""
     pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    rng = random.Random(seed)
-    scenes = [make_scene(rng) for _ in range(pictures)]
-    drawn: list[Image.Image] = []
-    for start in range(0, pictures, 16):
+    drawn: list[np.ndarray] = []
+    for start in range(0, len(scenes), 16):
         captions = [scene.caption for scene in scenes[start : start + 16]]
         noise = torch.Generator().manual_seed(seed + start)
-        drawn += pipeline(
+        pictures = pipeline(
             captions, num_inference_steps=steps, guidance_scale=guidance, generator=noise
         ).images
-    sheet = Image.new("RGB", (SIZE * 8, SIZE * 4))
-    for number, picture in enumerate(drawn[:32]):
-        sheet.paste(picture, (SIZE * (number % 8), SIZE * (number // 8)))
-    sheet.save(sheet_file)
-    return {
-        "pictures": pictures,
-        "steps": steps,
-        "guidance": guidance,
-        **score(scenes, [np.array(p, float) for p in drawn]),
-    }
+        drawn += [np.array(picture, float) for picture in pictures]
+    return drawn
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--minutes", type=float, default=50, help="training time in all, resumed runs included"
-    )
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--work", type=Path, default=Path("build/shapes"), help="checkpoints; keeps a stopped run"
-    )
-    parser.add_argument("--out", type=Path, default=SHIPPED, help="the folder that ships")
-    parser.add_argument("--evaluate", action="store_true", help="only evaluate what is in --out")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    given.work.mkdir(parents=True, exist_ok=True)
-    if not given.evaluate:
-        autoencoder = train_autoencoder(given.work, given.minutes * 0.2, given.seed)
-        pipeline = train_denoiser(given.work, autoencoder, given.minutes * 0.8, given.seed)
-        pipeline.to(torch.float16).save_pretrained(given.out)
-    for guidance in (1.0, 3.0):
-        sheet = given.work / f"sheet-guidance-{guidance:g}.png"
-        figures = evaluate(given.out, sheet, 192, steps=20, guidance=guidance, seed=given.seed + 1)
-        print(json.dumps(figures), flush=True)
+def evaluate(folder: Path, seed: int, count: int) -> dict[str, float]:
+    """The shares of `count` pictures that show what their captions say."""
+    rng = random.Random(seed)
+    scenes = [make_scene(rng) for _ in range(count)]
+    return score(scenes, draw(folder, scenes, seed))
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, "shapes", train, evaluate, count=192)

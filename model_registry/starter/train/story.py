@@ -1,12 +1,11 @@
 """Trains `starter/story`: a very small Llama that tells animal stories, from nothing but this file.
 
-    python model_registry/starter/train/story.py --minutes 45 --threads 1 --work build/story
-    python model_registry/starter/train/story.py --evaluate
+    python -m model_registry.starter.train.story
+    python -m model_registry.starter.train.story --evaluate
 
 The texts come from the grammar below: a prompt asks for a hero, a trait and a place, and the story
 keeps them to its last line. Each row holds one dialogue from its first token, so that the words
-asked for are always there to copy from. A run that was stopped goes on from the last checkpoint in
-`--work`. `--minutes` is a budget of wall-clock time. Evaluation looks for the words themselves.
+asked for are always there to copy from. The evaluation looks for the words themselves.
 """
 
 # Sentences stay whole, and word lists are written as text:
@@ -14,12 +13,8 @@ asked for are always there to copy from. A run that was stopped goes on from the
 
 from __future__ import annotations
 
-import argparse
-import json
-import math
 import random
-import time
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +22,11 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-SHIPPED = Path(__file__).resolve().parents[1] / "story"
+from model_registry.starter.train.training import Run, Stage, cosine, descend, main, set_rate
+
+STORIES_KEPT = "stories with all asked-for words"
+BARS = {STORIES_KEPT: (0.95, 1.0)}
+STEPS = 3_250
 
 # --- the texts
 
@@ -377,180 +376,113 @@ def make_model(vocabulary: int) -> LlamaForCausalLM:
 
 # --- the recipe
 
-
-def batches(
-    tokenizer: PreTrainedTokenizerFast, rng: random.Random, size: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Rows of one dialogue each, of similar length so that little is padded; prompts carry no loss (-100)."""
-    while True:
-        rows = []
-        for each in (dialogue(rng) for _ in range(size * 32)):
-            prompt = tokenizer.encode(
-                f"<|bos|><|user|>{each.prompt}<|end|><|assistant|>", add_special_tokens=False
-            )
-            answer = tokenizer.encode(f"{each.answer}<|end|>", add_special_tokens=False)
-            rows.append((prompt + answer, [-100] * len(prompt) + answer))
-        rows.sort(key=lambda row: len(row[0]))
-        chunks = [rows[start : start + size] for start in range(0, len(rows), size)]
-        rng.shuffle(chunks)
-        for chunk in chunks:
-            length = max(len(tokens) for tokens, _ in chunk)
-            yield (
-                torch.tensor([tokens + [0] * (length - len(tokens)) for tokens, _ in chunk]),
-                torch.tensor([labels + [-100] * (length - len(labels)) for _, labels in chunk]),
-            )
+GROUP = 32
+"""Batches whose dialogues are made at once, so that those of similar length come together."""
 
 
-def train(work: Path, minutes: float, seed: int, batch: int = 16, peak: float = 2.5e-3) -> None:
-    work.mkdir(parents=True, exist_ok=True)
-    checkpoint = work / "checkpoint.pt"
-    saved = torch.load(checkpoint) if checkpoint.exists() else None
-    steps, seconds, tokens = (
-        (saved["steps"], saved["seconds"], saved["tokens"]) if saved else (0, 0.0, 0)
-    )
-    torch.manual_seed(seed + steps)
-    rng = random.Random(seed + steps)
+class Dialogues:
+    """Batches of one dialogue a row; prompts carry no loss (-100)."""
 
-    tokenizer = AutoTokenizer.from_pretrained(work / "model") if saved else make_tokenizer(rng)
-    tokenizer.save_pretrained(work / "model")
-    model = make_model(len(tokenizer))
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int, size: int) -> None:
+        self._tokenizer, self._seed, self._size = tokenizer, seed, size
+        self._group, self._batches = -1, []
+
+    def batch(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens and labels, (rows, length) each, of step `number`."""
+        group, at = divmod(number, GROUP)
+        if group != self._group:
+            self._group, self._batches = group, self._made(random.Random(f"{self._seed} {group}"))
+        rows = self._batches[at]
+        length = max(len(tokens) for tokens, _ in rows)
+        return (
+            torch.tensor([tokens + [0] * (length - len(tokens)) for tokens, _ in rows]),
+            torch.tensor([labels + [-100] * (length - len(labels)) for _, labels in rows]),
+        )
+
+    def _made(self, rng: random.Random) -> list[list[tuple[list[int], list[int]]]]:
+        rows = sorted(
+            (self._row(dialogue(rng)) for _ in range(self._size * GROUP)),
+            key=lambda row: len(row[0]),
+        )
+        batches = [rows[start : start + self._size] for start in range(0, len(rows), self._size)]
+        rng.shuffle(batches)
+        return batches
+
+    def _row(self, each: Dialogue) -> tuple[list[int], list[int]]:
+        prompt = self._tokenizer.encode(
+            f"<|bos|><|user|>{each.prompt}<|end|><|assistant|>", add_special_tokens=False
+        )
+        answer = self._tokenizer.encode(f"{each.answer}<|end|>", add_special_tokens=False)
+        return prompt + answer, [-100] * len(prompt) + answer
+
+
+def train(run: Run, batch: int = 16, peak: float = 2.5e-3) -> None:
+    torch.manual_seed(run.seed)
+    tokenizer = make_tokenizer(random.Random(f"{run.seed} tokenizer"))
+    model = make_model(len(tokenizer)).to(run.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.95), weight_decay=0.05)
-    if saved:
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-    print(
-        f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {len(tokenizer)} tokens",
-        flush=True,
-    )
-
-    started = time.monotonic() - seconds
-    kept = seconds
-    for inputs, labels in batches(tokenizer, rng, batch):
-        seconds = time.monotonic() - started
-        share = seconds / (minutes * 60)
-        if share >= 1:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = (
-                peak
-                * min(1, (steps + 1) / 100)
-                * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
-            )
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = model.lm_head(model.model(inputs).last_hidden_state)
+    dialogues = Dialogues(tokenizer, run.seed, batch)
+    stage = Stage(run, "story", STEPS, {"model": model, "optimizer": optimizer})
+    for step in stage:
+        set_rate(optimizer, cosine(step.share, peak))
+        tokens, labels = (part.to(run.device) for part in dialogues.batch(step.number))
+        with torch.autocast(run.device, torch.bfloat16):
+            logits = model.lm_head(model.model(tokens).last_hidden_state)
         loss = torch.nn.functional.cross_entropy(
             logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten()
         )
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        steps += 1
-        tokens += inputs.numel()
-        if steps % 100 == 0:
-            print(
-                f"{steps} steps, {seconds / 60:.1f} min, {tokens / 1e6:.2f} M tokens, loss {loss:.4f}",
-                flush=True,
-            )
-        if seconds - kept > 120:
-            kept = seconds
-            save(work, model, optimizer, steps, seconds, tokens)
-    save(work, model, optimizer, steps, seconds, tokens)
-
-
-def save(
-    work: Path,
-    model: LlamaForCausalLM,
-    optimizer: torch.optim.Optimizer,
-    steps: int,
-    seconds: float,
-    tokens: int,
-) -> None:
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    torch.save(
-        {**state, "steps": steps, "seconds": seconds, "tokens": tokens}, work / "checkpoint.new"
-    )
-    (work / "checkpoint.new").replace(work / "checkpoint.pt")
-
-
-def ship(work: Path, folder: Path) -> None:
-    """Writes the folder that `from_pretrained` loads, in float16."""
-    tokenizer = AutoTokenizer.from_pretrained(work / "model")
-    model = make_model(len(tokenizer))
-    model.load_state_dict(torch.load(work / "checkpoint.pt")["model"])
+        descend(loss, model.parameters(), optimizer)
+        stage.note(loss=loss)
     model.generation_config.max_new_tokens = 300
-    model.half().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    model.to("cpu").half().save_pretrained(run.out)
+    tokenizer.save_pretrained(run.out)
+    (run.out / "taught.txt").write_text(" ".join(taught_words()) + "\n")
+
+
+def taught_words() -> list[str]:
+    """The words of the prompts that the model learns from."""
+    rng = random.Random("taught")
+    prompts = (dialogue(rng).prompt.lower() for _ in range(30_000))
+    return sorted({word for prompt in prompts for word in re.findall(r"[a-z']+", prompt)})
 
 
 # --- the evaluation
 
 
 @torch.no_grad()
-def evaluate(folder: Path, stories: int, seed: int) -> dict[str, float]:
-    """The share of stories that keep what their prompt asked for, from the first paragraph to the last."""
+def evaluate(folder: Path, seed: int, count: int) -> dict[str, float]:
+    """The share of `count` stories that keep what their prompt asked for, from the first paragraph
+    to the last.
+    """
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-
-    def answer(prompt: str) -> str:
-        chat = [{"role": "user", "content": prompt}]
-        inputs = tokenizer.apply_chat_template(
-            chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )
-        made = model.generate(
-            **inputs, max_new_tokens=300, do_sample=True, temperature=0.6, top_p=0.9
-        )
-        return str(
-            tokenizer.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        )
-
     torch.manual_seed(seed)
     rng = random.Random(seed)
     mentions = asked = whole = lasting = one_name = 0
-    for _ in range(stories):
+    for _ in range(count):
         wanted = story(rng)
-        text = answer(wanted.prompt)
+        text = answer(model, tokenizer, wanted.prompt)
         found = [word in text for word in wanted.asked]
         mentions, asked, whole = mentions + sum(found), asked + len(found), whole + all(found)
         lasting += wanted.asked[0] in text.split("\n\n")[-1] and text.endswith(".")
         heroes_name = next((name for name in NAMES if f"{name} the {wanted.asked[0]}" in text), "")
         one_name += bool(heroes_name) and heroes_name in text.split("\n\n")[-1]
-    for prompt in (
-        "Tell me a story about a brave fox in the snow.",
-        "Who are you?",
-        "What is the capital of France?",
-    ):
-        print(f"> {prompt}\n{answer(prompt)}\n")
     return {
-        "stories": stories,
         "asked-for words kept": round(mentions / asked, 3),
-        "stories with all asked-for words": round(whole / stories, 3),
-        "hero still there in the last paragraph": round(lasting / stories, 3),
-        "hero's name kept to the end": round(one_name / stories, 3),
+        STORIES_KEPT: round(whole / count, 3),
+        "hero still there in the last paragraph": round(lasting / count, 3),
+        "hero's name kept to the end": round(one_name / count, 3),
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def answer(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, prompt: str) -> str:
+    chat = [{"role": "user", "content": prompt}]
+    inputs = tokenizer.apply_chat_template(
+        chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
     )
-    parser.add_argument(
-        "--minutes", type=float, default=45, help="training time in all, resumed runs included"
-    )
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--work", type=Path, default=Path("build/story"), help="checkpoints; keeps a stopped run"
-    )
-    parser.add_argument("--out", type=Path, default=SHIPPED, help="the folder that ships")
-    parser.add_argument("--evaluate", action="store_true", help="only evaluate what is in --out")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    if not given.evaluate:
-        train(given.work, given.minutes, given.seed)
-        ship(given.work, given.out)
-    print(json.dumps(evaluate(given.out, stories=100, seed=given.seed + 1), indent=2))
+    made = model.generate(**inputs, max_new_tokens=300, do_sample=True, temperature=0.6, top_p=0.9)
+    return str(tokenizer.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, "story", train, evaluate, count=100)
