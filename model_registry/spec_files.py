@@ -27,7 +27,6 @@ _KEYS = {
 _REQUIRED = ("name", "runner")
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _RUNNER = re.compile(r"\w+:\w+")
-_IMPORTED = re.compile(r"^\s*(?:from|import) (\w+)", re.MULTILINE)
 _OVERLAID = {
     "default", "description", "minimum", "maximum", "minLength", "maxLength", "pattern", "enum",
     "deprecated",
@@ -151,17 +150,6 @@ def _load(path: Path) -> dict[str, Any]:
     if not _NAME.fullmatch(spec["name"]) or not _RUNNER.fullmatch(spec["runner"]):
         raise BrokenModel(shown, "name must be owner/name and runner file:Class.")
     return spec
-
-
-def _with_siblings(file: Path) -> set[Path]:
-    """A runner and the files beside it that it imports: they are as much the version's code."""
-    found, unread = {file}, [file]
-    while unread:
-        names = _IMPORTED.findall(unread.pop().read_text())
-        more = {each for name in names if (each := file.with_name(f"{name}.py")).is_file()}
-        unread += more - found
-        found |= more
-    return found
 
 
 def _weights(spec: dict[str, Any], path: Path) -> Path | None:

@@ -186,15 +186,3 @@ def test_a_bad_spec_is_refused_by_file_and_key(read, text, said):
     assert said in str(caught.value)
     assert "something.yaml" in str(caught.value) or "family.py" in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_a_version_is_as_much_the_files_that_its_runner_imports(read):
-    (read.here / "runners" / "shared.py").write_text("import deeper\n")
-    (read.here / "runners" / "deeper.py").write_text("VALUE = 1\n")
-    (read.here / "runners" / "other.py").write_text("VALUE = 1\n")
-    (read.here / "runners" / "family.py").write_text(f"from shared import deeper\n{RUNNER}")
-    before = read().latest.id
-    (read.here / "runners" / "other.py").write_text("VALUE = 2\n")
-    assert read().latest.id == before
-    (read.here / "runners" / "deeper.py").write_text("VALUE = 2\n")
-    assert read().latest.id != before
