@@ -10,6 +10,8 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import Any
 
+from taught import tell_unknown
+
 from cog import BasePredictor, ConcatenateIterator, Input, current_scope
 
 PREFILL = 512
@@ -29,6 +31,7 @@ class TextGeneration(BasePredictor):
         logging.disable_progress_bar()
         logging.set_verbosity_error()
         cuda = torch.cuda.is_available()
+        self.weights = weights
         self.tokenizer = AutoTokenizer.from_pretrained(weights)
         self.model = AutoModelForCausalLM.from_pretrained(
             weights,
@@ -89,6 +92,7 @@ class TextGeneration(BasePredictor):
         seed = secrets.randbits(32) if seed is None else seed
         print(f"Using seed: {seed}")
         asked = self._encode(prompt, system_prompt)
+        tell_unknown(prompt, self.weights)
         sampler = _Sampler(
             seed, self.device, temperature, top_p, top_k, presence_penalty, frequency_penalty
         )

@@ -1,4 +1,4 @@
-"""Pictures from text: any diffusers pipeline folder whose pipeline takes a prompt."""
+"""Pictures from text, or from a picture and text: any diffusers pipeline that takes a prompt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import tempfile
 from pathlib import Path as FilePath
 from typing import Any
 
+import pictures
 from latent_preview import LatentPreview
+from taught import tell_unknown
 
 from cog import BasePredictor, Input, Path, current_scope
 
@@ -41,12 +43,23 @@ class TextToImage(BasePredictor):
         if "prompt" not in self.accepted:
             kind = type(self.pipeline).__name__
             raise ValueError(f"{weights} holds a {kind}, which does not take a prompt.")
+        self.from_picture = _from_picture(self.pipeline)
         self.preview = LatentPreview(self.pipeline)
+        self.weights = weights
 
     def predict(
         self,
         prompt: str = Input(description="What the picture should show."),
         negative_prompt: str = Input(default="", description="What it should not show."),
+        image: Path | None = Input(
+            default=None, description="A picture to start from instead of from noise."
+        ),
+        prompt_strength: float = Input(
+            default=0.8,
+            ge=0,
+            le=1,
+            description="With a picture: how far to leave it behind; 1 keeps nothing of it.",
+        ),
         width: int | None = Input(
             default=None,
             ge=16,
@@ -84,6 +97,15 @@ class TextToImage(BasePredictor):
         current_scope().record_metric("seed", seed)
         settings = self._settings(prompt, negative_prompt, width, height)
         settings |= {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
+        steps = num_inference_steps
+        if image is not None:
+            settings |= self._start(image, prompt_strength, settings)
+            steps = min(int(steps * prompt_strength), steps)
+            if not steps:
+                raise ValueError(
+                    f"prompt_strength is {prompt_strength}: of {num_inference_steps} steps none "
+                    f"would be left to do. Use at least {1 / num_inference_steps:.2f}."
+                )
         self.preview.start()
         folder = FilePath(tempfile.mkdtemp())
         made = []
@@ -91,7 +113,7 @@ class TextToImage(BasePredictor):
             # Noise made on the CPU is the same on every device.
             settings["generator"] = torch.Generator("cpu").manual_seed((seed + number) % 2**63)
             settings["callback_on_step_end"] = self._reporting(
-                number * num_inference_steps, num_outputs * num_inference_steps, settings
+                number * steps, num_outputs * steps, settings
             )
             picture = self._draw(settings)
             path = folder / f"out-{number}.{output_format}"
@@ -121,8 +143,31 @@ class TextToImage(BasePredictor):
         for name, size in (("width", width), ("height", height)):
             if size is not None:
                 settings[name] = self._rounded(name, size)
+        tell_unknown(f"{prompt} {negative_prompt}", self.weights)
         self._warn_of_truncation(prompt)
         return settings
+
+    def _start(self, image: Path, strength: float, settings: dict[str, Any]) -> dict[str, Any]:
+        """What a pipeline that starts from a picture is called with besides: the picture, cut and
+        scaled to the size asked for, else to the model's own.
+        """
+        from PIL import ImageOps
+
+        if self.from_picture is None:
+            raise ValueError("This model cannot start from a picture; leave image empty.")
+        given = pictures.on_white(pictures.opened(image))
+        own = self._own_size()
+        size = settings.get("width", own), settings.get("height", own)
+        if given.size != size:
+            print(f"The image, {given.width} × {given.height}, is taken at {size[0]} × {size[1]}.")
+        fitted = ImageOps.fit(given, size)
+        return {"image": fitted, "strength": strength, "width": size[0], "height": size[1]}
+
+    def _own_size(self) -> int:
+        """The width and height, in pixels, that the model draws when nothing is asked."""
+        pipeline = self.pipeline
+        latents = getattr(pipeline, "default_sample_size", None) or pipeline.unet.config.sample_size
+        return int(latents * pipeline.vae_scale_factor)
 
     def _rounded(self, name: str, size: int) -> int:
         step = max(8, getattr(self.pipeline, "vae_scale_factor", 8))
@@ -147,8 +192,28 @@ class TextToImage(BasePredictor):
             )
 
     def _draw(self, settings: dict[str, Any]) -> Any:
-        accepted = {name: value for name, value in settings.items() if name in self.accepted}
-        return self.pipeline(**accepted).images[0]
+        pipeline = self.from_picture if "image" in settings else self.pipeline
+        takes = inspect.signature(pipeline.__call__).parameters
+        taken = {name: value for name, value in settings.items() if name in takes}
+        return pipeline(**taken).images[0]
+
+
+def _from_picture(pipeline: Any) -> Any:
+    """The pipeline of the same family that starts from a picture, over the same parts; None if
+    there is none. diffusers names it after the one that starts from noise.
+    """
+    import diffusers
+
+    name = type(pipeline).__name__.replace("Pipeline", "Img2ImgPipeline")
+    family = getattr(diffusers, name, None)
+    if family is None:
+        return None
+    # Not `from_pipe`: it refuses parts of another class than the family's usual one.
+    known = {**pipeline.config, **pipeline.components}
+    wanted = inspect.signature(family).parameters
+    made = family(**{part: value for part, value in known.items() if part in wanted})
+    made.set_progress_bar_config(disable=True)
+    return made
 
 
 def _parameters(pipeline: Any) -> int:

@@ -464,8 +464,17 @@ def encode_pool(
             pictures = render(scenes[start : start + 64])
             pictures = pictures.to(run.device, memory_format=torch.channels_last)
             latents.append(autoencoder.encode(pictures).latents.float().cpu())
-    captions = _words(tokenizer, [scene.caption for scene in scenes])
+    captions = _words(tokenizer, [caption_to_learn(scene, rng) for scene in scenes])
     return torch.cat(latents) * autoencoder.config.scaling_factor, captions
+
+
+def caption_to_learn(scene: Scene, rng: random.Random) -> str:
+    """Now and then a single word of what is there: what negative prompts are made of."""
+    if rng.random() > 0.1:
+        return scene.caption
+    colours = list(COLOURS)
+    ground = f"{colours[scene.background]} background"
+    return rng.choice((colours[scene.colour], SHAPES[scene.shape], ground))
 
 
 def _words(tokenizer: CLIPTokenizer, captions: list[str]) -> torch.Tensor:

@@ -123,3 +123,8 @@ def test_penalties_keep_a_text_from_repeating_itself(plain_llama):
     plain = "".join(plain_llama.run(**settings))
     varied = "".join(plain_llama.run(**settings, frequency_penalty=2, presence_penalty=2))
     assert len(set(varied)) > len(set(plain))
+
+
+def test_words_that_a_toy_was_never_taught_are_told(story, capsys):
+    story.run(prompt="A story about a brave walrus", max_tokens=2)
+    assert "never taught: walrus." in capsys.readouterr().out

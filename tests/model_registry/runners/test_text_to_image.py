@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 PROMPT = "a red circle on a blue background"
 
@@ -95,6 +95,72 @@ def test_a_prompt_too_long_to_be_read_is_drawn_and_said(shapes, capsys):
 def test_unknown_words_still_give_a_picture(shapes, prompt):
     (path,) = shapes.run(prompt=prompt, seed=1, num_inference_steps=1)
     assert opened(path).size == (64, 64)
+
+
+def test_words_that_a_toy_was_never_taught_are_told(shapes, capsys):
+    shapes.run(prompt="a red elephant", num_inference_steps=1)
+    assert "never taught: elephant." in capsys.readouterr().out
+
+
+@pytest.fixture
+def blue_picture(tmp_path):
+    """Writes a red disc on blue of a given size."""
+
+    def write(size=(96, 80), mode="RGB"):
+        picture = Image.new(mode, size, (44, 88, 214))
+        box = [size[0] * 0.3, size[1] * 0.3, size[0] * 0.7, size[1] * 0.7]
+        ImageDraw.Draw(picture).ellipse(box, fill=(222, 44, 44))
+        path = tmp_path / "given.png"
+        picture.save(path)
+        return str(path)
+
+    return write
+
+
+def test_a_picture_to_start_from_shows_through(shapes, blue_picture):
+    settings = {"image": blue_picture(), "num_inference_steps": 10, "output_format": "png"}
+    (path,) = shapes.run(prompt="a red circle", seed=1, prompt_strength=0.5, **settings)
+    middle, border = colours(path)
+    assert middle.argmax() == 0 and border.argmax() == 2
+    assert shapes.told.steps == [(step, 5, "step") for step in range(1, 6)]
+
+
+def test_a_picture_is_as_much_part_of_the_result_as_the_seed(shapes, blue_picture):
+    settings = {"prompt": PROMPT, "seed": 3, "num_inference_steps": 4}
+    (once,) = shapes.run(image=blue_picture(), **settings)
+    (again,) = shapes.run(image=blue_picture(), **settings)
+    (without,) = shapes.run(**settings)
+    assert once.read_bytes() == again.read_bytes() != without.read_bytes()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5000, 4000), (300, 3)])
+def test_a_picture_of_any_size_can_be_started_from(shapes, blue_picture, size, capsys):
+    (path,) = shapes.run(prompt=PROMPT, image=blue_picture(size), num_inference_steps=2)
+    assert opened(path).size == (64, 64)
+    assert "is taken at 64 × 64" in capsys.readouterr().out
+
+
+def test_a_file_that_is_no_picture_is_refused_by_the_inputs_name(shapes, tmp_path):
+    (tmp_path / "given.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="image is no picture that can be read"):
+        shapes.run(prompt=PROMPT, image=str(tmp_path / "given.png"))
+
+
+def test_a_strength_that_leaves_no_step_is_refused(shapes, blue_picture):
+    with pytest.raises(ValueError, match=r"Use at least 0\.25"):
+        shapes.run(prompt=PROMPT, image=blue_picture(), prompt_strength=0.2, num_inference_steps=4)
+
+
+def test_another_family_starts_from_a_picture_as_well(tiny_sdxl, blue_picture):
+    (path,) = tiny_sdxl.run(
+        prompt=PROMPT,
+        image=blue_picture(mode="RGBA"),
+        prompt_strength=0.5,
+        num_inference_steps=4,
+        width=64,
+        height=48,
+    )
+    assert opened(path).size == (64, 48)
 
 
 def test_another_family_of_pipelines_runs_the_same_way(tiny_sdxl):

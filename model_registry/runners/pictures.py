@@ -1,0 +1,47 @@
+"""Pictures that a person gives, opened: any runner that takes one reads it here."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+MOST_PIXELS = 64_000_000
+
+
+def opened(path: Path, name: str = "image") -> Any:
+    """The first frame of a picture file as a PIL image, loaded, turned as its EXIF data says.
+
+    Raises `ValueError`, naming the input, for what is no picture, is cut off, or has more than
+    `MOST_PIXELS`.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(path)
+        if picture.width * picture.height > MOST_PIXELS:
+            raise ValueError(
+                f"{name} has {picture.width} × {picture.height} pixels; allowed are "
+                f"{MOST_PIXELS // 1_000_000} million. Make it smaller."
+            )
+        return ImageOps.exif_transpose(picture)
+    except Image.DecompressionBombError:
+        raise ValueError(
+            f"{name} has far too many pixels; allowed are {MOST_PIXELS // 1_000_000} million."
+        ) from None
+    except (OSError, SyntaxError, EOFError) as error:
+        reason = str(error).replace(str(path), "the file")
+        raise ValueError(f"{name} is no picture that can be read: {reason}.") from None
+
+
+def on_white(picture: Any) -> Any:
+    """The picture in red, green and blue; what is transparent shows white."""
+    from PIL import Image
+
+    if "A" not in picture.getbands() and "transparency" not in picture.info:
+        return picture.convert("RGB")
+    layered = picture.convert("RGBA")
+    ground = Image.new("RGBA", layered.size, "white")
+    return Image.alpha_composite(ground, layered).convert("RGB")
