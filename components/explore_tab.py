@@ -44,12 +44,11 @@ class ExploreTab:
 
 
 def cards_html(models: Sequence[Model]) -> str:
-    """Sections of cards: starters, then every category by its name."""
+    """Sections of cards, in the catalog's order: starters, then every category."""
     sections: dict[str, list[Model]] = {}
-    for model in sorted(models, key=lambda each: (not each.toy, each.category, each.id)):
-        sections.setdefault("Starters" if model.toy else model.category.capitalize(), []).append(
-            model
-        )
+    for model in models:
+        section = "Starters" if model.toy else model.category.capitalize()
+        sections.setdefault(section, []).append(model)
     if not sections:
         return '<p class="placeholder">No model answers to that.</p>'
     return "".join(

@@ -30,7 +30,9 @@ def sign(category: str) -> str:
 
 
 def badges(model: Model) -> list[tuple[str, str]]:
-    """At most three, as (tone, words): the licence first, then what it stands in for and is."""
+    """At most three, as (tone, words): that a starter is one, else the licence and what the model
+    stands in for.
+    """
     licence = model.licence
     found: list[tuple[str, str]] = []
     if licence is not None and (licence.gated or licence.non_commercial or licence.territory):
@@ -46,9 +48,8 @@ def badges(model: Model) -> list[tuple[str, str]]:
         found.append(("plain", licence.name))
     if model.stand_in_for:
         found.append(("trouble", f"stands in for {model.stand_in_for}"))
-    if model.toy:
-        found.append(("toy", "toy"))
-        found.append(("ready", "offline"))
+    if model.toy:  # its weights ship; what its licence asks, its page says
+        found = [("ready", "ready"), ("ready", "offline"), ("toy", "toy")]
     return found[:3]
 
 
@@ -62,6 +63,8 @@ def badges_html(model: Model) -> str:
 def model_html(model: Model, version: Version, warm: bool = False) -> str:
     """Above the form: what this is, what it needs, what to know before running it."""
     needs = [model.category, f"version {version.id[:8]}"]
+    if model.toy and model.licence:
+        needs.insert(1, model.licence.name)
     if version.memory:
         needs.append(f"about {wording.size(version.memory)} of memory")
     if version.gpu:

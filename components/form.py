@@ -18,8 +18,7 @@ from errors import Problem
 ALL_SHOWN = 6
 FIRST_SHOWN = 5
 """Up to `ALL_SHOWN` inputs are all shown. Of more than that, only what is required and what is
-among
-the first `FIRST_SHOWN`.
+among the first `FIRST_SHOWN`.
 """
 
 MEDIA = (InputKind.IMAGE, InputKind.AUDIO, InputKind.VIDEO)
@@ -61,7 +60,9 @@ def groups(fields: Sequence[Field]) -> tuple[list[Field], list[Field], list[Fiel
     deprecated = [field for field in fields if field.deprecated]
     if len(current) <= ALL_SHOWN:
         return current, [], deprecated
-    first = [field for at, field in enumerate(current) if field.required or at < FIRST_SHOWN]
+    # A place to drop a file is large: one that can stay empty waits behind "more".
+    small = [field for field in current if field.kind not in MEDIA][:FIRST_SHOWN]
+    first = [field for field in current if field.required or field in small]
     return first, [field for field in current if field not in first], deprecated
 
 

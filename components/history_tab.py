@@ -260,14 +260,13 @@ class HistoryTab:
         first = self._run.first_model()
         if first is None:
             return {}
-        model = self._service.catalog.find(first)
-        inputs = dict(model.examples[0].input) if model.examples else {}
+        inputs = dict(first.examples[0].input) if first.examples else {}
         try:
-            prediction = await self._service.create(first, inputs, source="web")
+            prediction = await self._service.create(first.id, inputs, source="web")
         except AtelierError:
             # Without an example the form has to be filled by hand: show it.
-            return await self._run.open(first, inputs)
-        return await self._run.open(first, inputs, prediction.id)
+            return await self._run.open(first.id, inputs)
+        return await self._run.open(first.id, inputs, prediction.id)
 
     @property
     def again(self) -> gr.Button:

@@ -23,6 +23,10 @@ SCRIPT = HERE / "atelier.js"
 CACHE_CHECK, CACHE_AGE = 3600, 86400
 
 
+OTHERS = ("explore", "history")
+"""The tabs that a link can open besides Run."""
+
+
 def build(service: PredictionService) -> gr.Blocks:
     """The page over `service`, ready to be mounted."""
     page = gr.Blocks(
@@ -35,7 +39,7 @@ def build(service: PredictionService) -> gr.Blocks:
         with gr.Row(elem_id="header"):
             markup('<a class="brand" href="/">Atelier</a>')
             dark = gr.Button("◐", elem_id="dark", variant="secondary", size="sm")
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id="tabs", selected="run") as tabs:
             with gr.Tab("Explore", id="explore") as explore_tab:
                 explore = ExploreTab(service)
             with gr.Tab("Run", id="run") as run_tab:
@@ -44,6 +48,10 @@ def build(service: PredictionService) -> gr.Blocks:
                 history = HistoryTab(service, run)
         dark.click(None, None, None, js="() => atelier.toggleDark()")
         _wire(page, tabs, explore, run, history)
+        # Each tab has an address, so that going back and loading again lead to it.
+        explore_tab.select(None, None, js="() => atelier.go('/?tab=explore')")
+        history_tab.select(None, None, js="() => atelier.go('/?tab=history')")
+        run_tab.select(None, run.link, js="(link) => atelier.go(link)")
         for tab in (explore_tab, run_tab):
             tab.select(lambda: gr.update(active=False), None, history.timer, **QUIET)
         history_tab.select(lambda: gr.update(active=True), None, history.timer, **QUIET)
@@ -60,10 +68,11 @@ def _wire(
     async def follow_link(request: gr.Request) -> dict[Any, Any]:
         prediction_id = request.query_params.get("prediction")
         model = request.query_params.get("model")
+        tab = request.query_params.get("tab")
         updates = await run.open_link(prediction_id, model)
         if prediction_id or model:
             return {**updates, tabs: gr.update(selected="run")}
-        return {**updates, run.link: ""}
+        return {**updates, run.link: "", tabs: gr.update(selected=tab if tab in OTHERS else "run")}
 
     async def open_card(event: gr.EventData) -> dict[Any, Any]:
         return {**await run.open(event.model), tabs: gr.update(selected="run")}

@@ -17,7 +17,7 @@ from components.input_widgets import Upload
 from components.output_panel import OutputPanel, Updates, problem_html
 from errors import AtelierError, InvalidInput, Problem
 from model_registry.inputs import check
-from model_registry.spec import Version
+from model_registry.spec import Model, Version
 from predictions.service import PredictionService
 
 ALL = "all"
@@ -232,22 +232,27 @@ class RunTab:
             except AtelierError as error:
                 return await self._open_instead(error)
             return await self.open(model)
-        first = self.first_model()
-        return await self.open(first) if first else self._panel.said(NO_MODELS)
+        return await self._open_first() or self._panel.said(NO_MODELS)
 
     async def _open_instead(self, error: AtelierError) -> Updates:
         """What was asked for is not there: say so, above a form that works."""
-        first = self.first_model()
-        updates = await self.open(first) if first else {}
-        return {**updates, **self._panel.said(wording.message(error))}
+        return {**await self._open_first(), **self._panel.said(wording.message(error))}
 
-    def first_model(self) -> str | None:
-        """A starter with examples if there is one: it runs at once, anywhere."""
+    async def _open_first(self) -> Updates:
+        """The first model's form, filled with its first example: Run is all that is left to do."""
+        first = self.first_model()
+        if first is None:
+            return {}
+        return await self.open(first.id, first.examples[0].input if first.examples else {})
+
+    def first_model(self) -> Model | None:
+        """What a person is shown who has chosen nothing: the featured model, else any with
+        examples, else any.
+        """
         ordered = sorted(
-            self._service.catalog.models(),
-            key=lambda each: (not each.toy, not each.examples, each.category != "language"),
+            self._service.catalog.models(), key=lambda each: (not each.featured, not each.examples)
         )
-        return ordered[0].id if ordered else None
+        return ordered[0] if ordered else None
 
     async def _open_chosen(self, chosen: str | None) -> Updates:
         return await self.open(chosen) if chosen else {}

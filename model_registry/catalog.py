@@ -97,8 +97,12 @@ class Catalog:
         return tuple(self._broken.values())
 
     def models(self) -> tuple[Model, ...]:
-        """All models: starters first, then by category and name."""
-        return tuple(sorted(self._models.values(), key=lambda m: (not m.toy, m.category, m.id)))
+        """All models: the featured first, then starters, then by category and name."""
+        return tuple(
+            sorted(
+                self._models.values(), key=lambda m: (not m.featured, not m.toy, m.category, m.id)
+            )
+        )
 
     def categories(self) -> tuple[str, ...]:
         """The categories in the order of their first model."""

@@ -98,6 +98,8 @@ class Model:
     readme: str | None = None
     toy: bool = False
     """A starter: tiny weights that prove the pipes. Shown as what it is."""
+    featured: bool = False
+    """Shown first to who has chosen nothing yet."""
     stand_in_for: str | None = None
     """Set when the named weights are closed and others answer to the name; always shown."""
     warnings: tuple[str, ...] = ()

@@ -21,8 +21,9 @@ RUNNERS = HERE / "runners"
 
 _KEYS = {
     "name": str, "description": str, "runner": str, "weights": dict, "licence": dict,
-    "inputs": dict, "examples": list, "toy": bool, "memory": str, "gpu": bool, "heavy": bool,
-    "stand_in_for": str, "readme": str, "concurrency": int, "environment": dict,
+    "inputs": dict, "examples": list, "toy": bool, "featured": bool, "memory": str,
+    "gpu": bool, "heavy": bool, "stand_in_for": str, "readme": str, "concurrency": int,
+    "environment": dict,
 }  # fmt: skip
 _REQUIRED = ("name", "runner")
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -76,6 +77,7 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
         examples=read_examples(spec.get("examples"), spec["name"], path.name),
         readme=_readme(spec, path),
         toy=spec.get("toy", False),
+        featured=spec.get("featured", False),
         stand_in_for=spec.get("stand_in_for"),
     )
 

@@ -35,6 +35,17 @@ def test_what_is_required_is_never_behind_more():
     assert [each.name for each in deprecated] == ["old"]
 
 
+def test_a_place_for_a_file_that_can_stay_empty_waits_behind_more():
+    picture = {"type": "string", "format": "uri", "nullable": True}
+    given = {"prompt": {"type": "string"}, "image": picture}
+    given |= {f"option_{n}": {"type": "integer", "nullable": True} for n in range(7)}
+    first, more, _ = form.groups(schema(given))
+    assert [each.name for each in first] == [
+        "prompt", "option_0", "option_1", "option_2", "option_3",
+    ]  # fmt: skip
+    assert more[0].name == "image"
+
+
 def test_a_few_inputs_are_all_shown():
     few = schema({name: {"type": "string"} for name in "abcdef"})
     assert form.groups(few) == (list(few), [], [])

@@ -64,6 +64,25 @@ def test_an_empty_history_says_so_and_offers_one_button_that_runs_an_example(pag
     assert prediction_id(page)
 
 
+def test_the_page_opens_on_a_model_that_draws_when_run_is_pressed(page):
+    page.goto("/")
+    expect(page.locator("#model input")).to_have_value("starter / shapes")
+    expect(page.get_by_label("prompt").first).to_have_value("a red circle on a blue background")
+    settle(page)
+    run(page)
+    # Its code loads first, and a busy machine takes its time over that.
+    expect(page.locator("#status [data-state=succeeded]")).to_be_visible(timeout=100_000)
+    expect(page.locator("#output img").first).to_be_visible()
+
+
+def test_explore_shows_starters_first_and_says_that_they_are_ready_offline_toys(page):
+    home(page)
+    expect(page.locator("#cards section").first.locator("h2")).to_have_text("Starters")
+    first = page.locator("#cards .card").first
+    expect(first).to_have_attribute("data-model", "starter/shapes")
+    expect(first.locator(".badge")).to_have_text(["ready", "offline", "toy"])
+
+
 def test_explore_leads_to_the_form_of_a_model(page):
     home(page)
     page.locator("#find textarea").fill("echo")
@@ -242,6 +261,21 @@ def test_back_leads_to_where_the_person_came_from(page):
     expect(page).to_have_url(re.compile(r"\?model=local/echo$"))
     page.go_back()
     expect(page.locator("#cards .card").first).to_be_visible()
+    settle(page)
+    page.locator("[data-model='local/counts']").click()
+    expect(page).to_have_url(re.compile(r"\?model=local/counts$"))
+    page.go_back()
+    expect(page.locator("#cards .card").first).to_be_visible()
+
+
+def test_a_tab_is_still_open_after_the_page_is_loaded_again(page):
+    home(page)
+    page.get_by_role("tab", name="History").click()
+    expect(page).to_have_url(re.compile(r"\?tab=history$"))
+    page.reload()
+    expect(page.get_by_role("tab", name="History", selected=True)).to_be_visible()
+    page.get_by_role("tab", name="Run").click()
+    expect(page).to_have_url(re.compile(r"/$"))
 
 
 def test_the_link_to_a_run_is_one_click(page, context):

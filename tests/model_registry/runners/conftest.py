@@ -216,3 +216,96 @@ def tiny_flux(tmp_path_factory):
         scheduler=FlowMatchEulerDiscreteScheduler(),
     ).save_pretrained(folder)
     return Model("text_to_image.py:TextToImage", folder)
+
+
+@pytest.fixture(scope="module")
+def motion():
+    return Model("text_to_video.py:TextToVideo", REGISTRY / "starter" / "motion")
+
+
+def t5_parts():
+    """A tokenizer, and a random text encoder for it, as pipelines of video have."""
+    from transformers import T5Config, T5EncoderModel
+
+    tokenizer, _ = clip_parts()
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=37, num_layers=1, num_heads=4
+    )
+    return {"tokenizer": tokenizer, "text_encoder": T5EncoderModel(config)}
+
+
+@pytest.fixture(scope="module")
+def tiny_wan(tmp_path_factory):
+    """A random pipeline of Wan's classes: a transformer, and an autoencoder of videos."""
+    import torch
+    from diffusers import (
+        AutoencoderKLWan,
+        FlowMatchEulerDiscreteScheduler,
+        WanPipeline,
+        WanTransformer3DModel,
+    )
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tiny-wan")
+    WanPipeline(
+        vae=AutoencoderKLWan(
+            base_dim=3,
+            z_dim=16,
+            dim_mult=[1, 1, 1, 1],
+            num_res_blocks=1,
+            temperal_downsample=[False, True, True],
+        ),
+        transformer=WanTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=12,
+            text_dim=32,
+            ffn_dim=32,
+            num_layers=1,
+            rope_max_seq_len=32,
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0),
+        **t5_parts(),
+    ).save_pretrained(folder)
+    return Model("text_to_video.py:TextToVideo", folder)
+
+
+@pytest.fixture(scope="module")
+def tiny_ltx(tmp_path_factory):
+    """A random pipeline of LTX's classes, whose latents are packed in a row."""
+    import torch
+    from diffusers import (
+        AutoencoderKLLTXVideo,
+        FlowMatchEulerDiscreteScheduler,
+        LTXPipeline,
+        LTXVideoTransformer3DModel,
+    )
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tiny-ltx")
+    LTXPipeline(
+        vae=AutoencoderKLLTXVideo(
+            latent_channels=8,
+            block_out_channels=(8, 8, 8, 8),
+            decoder_block_out_channels=(8, 8, 8, 8),
+            layers_per_block=(1, 1, 1, 1, 1),
+            decoder_layers_per_block=(1, 1, 1, 1, 1),
+            spatio_temporal_scaling=(True, True, False, False),
+            decoder_spatio_temporal_scaling=(True, True, False, False),
+            decoder_inject_noise=(False,) * 5,
+            upsample_residual=(False,) * 4,
+            upsample_factor=(1,) * 4,
+            patch_size=1,
+        ),
+        transformer=LTXVideoTransformer3DModel(
+            in_channels=8,
+            out_channels=8,
+            num_attention_heads=4,
+            attention_head_dim=8,
+            cross_attention_dim=32,
+            num_layers=1,
+            caption_channels=32,
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        **t5_parts(),
+    ).save_pretrained(folder)
+    return Model("text_to_video.py:TextToVideo", folder)
