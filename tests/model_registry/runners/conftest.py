@@ -70,6 +70,11 @@ def speak():
 
 
 @pytest.fixture(scope="module")
+def listen():
+    return Model("speech_to_text.py:SpeechToText", REGISTRY / "starter" / "listen")
+
+
+@pytest.fixture(scope="module")
 def plain_llama(tmp_path_factory):
     """A random Llama whose tokens are single bytes, without a chat template."""
     import torch
