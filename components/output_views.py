@@ -104,7 +104,8 @@ def _list_views(
     if len(found) == len(value):
         return _file_views(tuple(found), files, label)
     if all(isinstance(each, Mapping) and {"start", "end", "text"} <= each.keys() for each in value):
-        return (View(ViewKind.TEXT, "\n\n".join(_transcript_line(each) for each in value), label),)
+        lines = View(ViewKind.TEXT, "\n\n".join(_transcript_line(each) for each in value), label)
+        return (lines, *_file_views(tuple(sorted(references(value))), files, label))
     if references(value):
         return tuple(
             view

@@ -98,6 +98,11 @@ def test_a_transcript_is_lines_with_times():
     assert views(None, segments, {})[0].value == "`0:00.0` Hello\n\n`1:02.5` you"
 
 
+def test_a_transcript_is_followed_by_its_files():
+    segments = [{"start": 0, "end": 2, "text": "Hello", "subtitles": ref("i/d.zip")}]
+    assert shown(segments) == [(ViewKind.TEXT, ""), (ViewKind.FILES, "")]
+
+
 def test_references_are_found_wherever_they_are():
     value = {"a": [ref("1/x"), {"b": ref("2/y")}], "c": "3/z", "d": (ref("1/x"),)}
     assert references(value) == {"1/x", "2/y"}
