@@ -6,8 +6,11 @@ import ctypes
 import tempfile
 import wave
 from array import array
+from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any
+
+from sentences import groups
 
 from cog import BasePredictor, Input, Path, current_scope
 
@@ -39,7 +42,7 @@ _CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
 )
 CHUNK = 1000
-"""Milliseconds of sound that espeak-ng hands over at once: how often progress is told."""
+"""Milliseconds of sound that espeak-ng hands over at once: how soon a cancel is heard."""
 LONGEST_PATH = 140
 """espeak-ng copies the path of its data into 160 bytes and appends to it there."""
 SILENCE = 64
@@ -69,8 +72,13 @@ class TextToSpeech(BasePredictor):
         voice: str = Input(default="plain", choices=list(VOICES), description="Who says it."),
         speed: int = Input(default=160, ge=80, le=450, description="Words per minute."),
         pitch: int = Input(default=50, ge=0, le=99, description="From deep to high."),
-    ) -> Path:
-        """The text as speech: a WAV file with one channel."""
+        join: bool = Input(
+            default=False,
+            description="One file of the whole text, at the end, instead of one for every few "
+            "sentences as soon as they are spoken.",
+        ),
+    ) -> Iterator[Path]:
+        """The text as speech: WAV files with one channel, to be played one after another."""
         if not text.strip():
             raise ValueError("The text is empty. Write what should be said.")
         name = LANGUAGES[language] + VOICES[voice]
@@ -78,19 +86,33 @@ class TextToSpeech(BasePredictor):
             raise RuntimeError(f"espeak-ng has no voice {name!r}.")
         self.espeak.espeak_SetParameter(_RATE, speed, 0)
         self.espeak.espeak_SetParameter(_PITCH, pitch, 0)
-        samples = self._speak(text.replace("\0", " "))
-        if max(map(abs, samples), default=0) < SILENCE:
+        parts = groups(text.replace("\0", " "))
+        whole: array[int] = array("h")
+        spoken = 0
+        for number, samples in enumerate(self._parts(parts), 1):
+            if join:
+                whole += samples
+                if number < len(parts):
+                    continue
+                samples = whole
+            if max(map(abs, samples), default=0) < SILENCE:
+                continue
+            spoken += len(samples)
+            current_scope().record_metric("audio_seconds", round(spoken / self.sample_rate, 3))
+            yield self._written(samples, f"-{number:02}" if len(parts) > 1 and not join else "")
+        if not spoken:
             raise ValueError(f"Nothing in the text can be spoken in {language}. Write some words.")
-        path = FilePath(tempfile.mkdtemp()) / "speech.wav"
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(samples.itemsize)
-            file.setframerate(self.sample_rate)
-            file.writeframes(samples.tobytes())
-        current_scope().record_metric("audio_seconds", round(len(samples) / self.sample_rate, 3))
-        return Path(path)
 
-    def _speak(self, text: str) -> array[int]:
+    def _parts(self, parts: list[list[str]]) -> Iterator[array[int]]:
+        """The sound of each group of sentences; tells how many are done."""
+        done, total = 0, sum(map(len, parts))
+        for sentences in parts:
+            yield self._speak("".join(sentences), done, total)
+            done += len(sentences)
+            current_scope().progress(done, total, unit="sentence")
+
+    def _speak(self, text: str, done: int, total: int) -> array[int]:
+        """The sound of a text, before which `done` of `total` sentences were spoken."""
         samples: array[int] = array("h")
         raised: list[BaseException] = []
 
@@ -99,7 +121,7 @@ class TextToSpeech(BasePredictor):
             try:
                 if count:
                     samples.frombytes(ctypes.string_at(wave, count * samples.itemsize))
-                    current_scope().progress(len(samples) / self.sample_rate, unit="second")
+                    current_scope().progress(done, total, unit="sentence")
             except BaseException as error:
                 raised.append(error)
             return 1 if raised else 0
@@ -111,6 +133,15 @@ class TextToSpeech(BasePredictor):
         if raised:
             raise raised[0]
         return samples
+
+    def _written(self, samples: array[int], number: str) -> Path:
+        path = FilePath(tempfile.mkdtemp()) / f"speech{number}.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(samples.itemsize)
+            file.setframerate(self.sample_rate)
+            file.writeframes(samples.tobytes())
+        return Path(path)
 
 
 def _short_path(data: FilePath) -> FilePath:
