@@ -124,6 +124,12 @@ class Opaque:
     """`Annotated[T, Opaque]`: any JSON object, whatever T looks like."""
 
 
+class InvalidInput(ValueError):
+    """Atelier's own: what a model raises about an input that no schema could rule out. The person
+    reads its sentence; no traceback is kept, because nothing broke.
+    """
+
+
 class CancelationException(BaseException):
     """Raised inside a running `predict` when the prediction is canceled. Must not be swallowed."""
 

@@ -29,7 +29,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from cog import CancelationException
+from cog import CancelationException, InvalidInput
 from cog.encoding import FILE, SaveFile, encode
 from cog.loading import LoadedRunner, load
 from cog.scope import Scope, entered
@@ -264,13 +264,17 @@ class Child:
 def _reason(error: BaseException) -> str:
     """The error in one sentence: its text, led by its type where the text alone would puzzle."""
     text = _sendable(str(error)).strip()
-    if type(error) in (ValueError, RuntimeError, Exception) and text:
+    if type(error) in (ValueError, InvalidInput, RuntimeError, Exception) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _traceback(error: BaseException) -> str:
-    """The traceback from the model's first frame on: ours above it would only be in the way."""
+    """The traceback from the model's first frame on: ours above it would only be in the way. None
+    of an input that the model refuses: its sentence says all.
+    """
+    if isinstance(error, InvalidInput):
+        return ""
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN_FOLDERS):
         frames = frames.tb_next

@@ -6,13 +6,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from cog import InvalidInput
+
 MOST_PIXELS = 64_000_000
 
 
 def opened(path: Path, name: str = "image") -> Any:
     """The first frame of a picture file as a PIL image, loaded, turned as its EXIF data says.
 
-    Raises `ValueError`, naming the input, for what is no picture, is cut off, or has more than
+    Raises `InvalidInput`, naming the input, for what is no picture, is cut off, or has more than
     `MOST_PIXELS`.
     """
     from PIL import Image, ImageOps
@@ -22,18 +24,18 @@ def opened(path: Path, name: str = "image") -> Any:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(path)
         if picture.width * picture.height > MOST_PIXELS:
-            raise ValueError(
+            raise InvalidInput(
                 f"{name} has {picture.width} × {picture.height} pixels; allowed are "
                 f"{MOST_PIXELS // 1_000_000} million. Make it smaller."
             )
         return ImageOps.exif_transpose(picture)
     except Image.DecompressionBombError:
-        raise ValueError(
+        raise InvalidInput(
             f"{name} has far too many pixels; allowed are {MOST_PIXELS // 1_000_000} million."
         ) from None
     except (OSError, SyntaxError, EOFError) as error:
         reason = str(error).replace(str(path), "the file")
-        raise ValueError(f"{name} is no picture that can be read: {reason}.") from None
+        raise InvalidInput(f"{name} is no picture that can be read: {reason}.") from None
 
 
 def on_white(picture: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from taught import tell_unknown
 
-from cog import BasePredictor, ConcatenateIterator, Input, current_scope
+from cog import BasePredictor, ConcatenateIterator, Input, InvalidInput, current_scope
 
 PREFILL = 512
 """Tokens of the prompt that are read at once: bounds the memory, and how long a cancel waits."""
@@ -88,7 +88,9 @@ class TextGeneration(BasePredictor):
     ) -> ConcatenateIterator[str]:
         """Writes on from the prompt, and yields the text as it comes."""
         if min_tokens > max_tokens:
-            raise ValueError(f"min_tokens is {min_tokens}, over max_tokens, which is {max_tokens}.")
+            raise InvalidInput(
+                f"min_tokens is {min_tokens}, over max_tokens, which is {max_tokens}."
+            )
         seed = secrets.randbits(32) if seed is None else seed
         print(f"Using seed: {seed}")
         asked = self._encode(prompt, system_prompt)
@@ -143,7 +145,7 @@ class TextGeneration(BasePredictor):
 
     def _encode(self, prompt: str, system_prompt: str) -> list[int]:
         if not prompt.strip():
-            raise ValueError("The prompt is empty. Write what the model should answer.")
+            raise InvalidInput("The prompt is empty. Write what the model should answer.")
         if self.tokenizer.chat_template:
             chat = [{"role": "system", "content": system_prompt}] if system_prompt else []
             chat.append({"role": "user", "content": prompt})
@@ -155,7 +157,7 @@ class TextGeneration(BasePredictor):
             text, add_special_tokens=not self.tokenizer.chat_template
         )
         if len(tokens) >= self.context:
-            raise ValueError(
+            raise InvalidInput(
                 f"The prompt has {len(tokens)} tokens; this model holds {self.context} in all, "
                 "its answer included. Shorten the prompt."
             )
@@ -169,7 +171,7 @@ class TextGeneration(BasePredictor):
                 self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
             )
         except TemplateError as error:
-            raise ValueError(f"The model's chat template refuses this prompt: {error}") from error
+            raise InvalidInput(f"The model's chat template refuses this prompt: {error}") from error
 
     def _read(self, tokens: list[int], cache: Any) -> Any:
         """Adds the tokens to the cache; gives the logits of the one that follows them."""

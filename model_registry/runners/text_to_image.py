@@ -12,7 +12,7 @@ import pictures
 from latent_preview import LatentPreview
 from taught import tell_unknown
 
-from cog import BasePredictor, Input, Path, current_scope
+from cog import BasePredictor, Input, InvalidInput, Path, current_scope
 
 SMALL = 50_000_000
 """Parameters below which more threads gain nothing, and lose much on a busy processor."""
@@ -102,7 +102,7 @@ class TextToImage(BasePredictor):
             settings |= self._start(image, prompt_strength, settings)
             steps = min(int(steps * prompt_strength), steps)
             if not steps:
-                raise ValueError(
+                raise InvalidInput(
                     f"prompt_strength is {prompt_strength}: of {num_inference_steps} steps none "
                     f"would be left to do. Use at least {1 / num_inference_steps:.2f}."
                 )
@@ -138,7 +138,7 @@ class TextToImage(BasePredictor):
         settings: dict[str, Any] = {"prompt": prompt}
         if negative_prompt:
             if "negative_prompt" not in self.accepted:
-                raise ValueError("This model takes no negative prompt; leave it empty.")
+                raise InvalidInput("This model takes no negative prompt; leave it empty.")
             settings["negative_prompt"] = negative_prompt
         for name, size in (("width", width), ("height", height)):
             if size is not None:
@@ -154,7 +154,7 @@ class TextToImage(BasePredictor):
         from PIL import ImageOps
 
         if self.from_picture is None:
-            raise ValueError("This model cannot start from a picture; leave image empty.")
+            raise InvalidInput("This model cannot start from a picture; leave image empty.")
         given = pictures.on_white(pictures.opened(image))
         own = self._own_size()
         size = settings.get("width", own), settings.get("height", own)

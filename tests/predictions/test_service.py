@@ -74,6 +74,13 @@ async def test_a_failure_keeps_output_logs_and_reason(app):
     assert ended.logs.startswith("so far so good\n") and "Traceback" in ended.logs
 
 
+async def test_an_input_that_the_model_refuses_fails_with_its_sentence_and_no_traceback(app):
+    ended = await app.run("local/refuses", {"text": " "})
+    assert ended.status is Status.FAILED
+    assert ended.error == "text is ' ', which says nothing. Write some words."
+    assert ended.logs == "reading\n"
+
+
 @pytest.mark.parametrize(
     ("model", "inputs", "error"),
     [
