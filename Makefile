@@ -5,7 +5,7 @@ BIN := .venv/bin
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SOURCES := app.py settings.py errors.py api cog components model_registry predictions workers bench tests
 
-.PHONY: run test check fix types browser bench clean
+.PHONY: run test check fix types browser bench starters evaluate clean
 
 run: .venv/ready
 	$(BIN)/python app.py $(ARGS)
@@ -28,7 +28,20 @@ fix: .venv/tested
 	$(BIN)/ruff format $(SOURCES)
 
 bench: .venv/tested
-	for each in overhead stream start describe; do $(BIN)/python -m bench.$$each || exit 1; done
+	for each in overhead stream start describe starters; do $(BIN)/python -m bench.$$each || exit 1; done
+
+# From nothing, one thread each: `make -j4 starters` trains four at once. A stopped run goes on.
+STARTERS := shapes story listen enlarge cutout caption melody solid
+
+starters: $(addprefix train-,$(STARTERS)) train-motion
+
+train-%: .venv/ready
+	$(BIN)/python -m model_registry.starter.train.$*
+
+train-motion: train-shapes
+
+evaluate: .venv/ready
+	$(BIN)/python -m model_registry.starter.train.table
 
 .venv/ready: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Atelier needs Python 3.10 or newer; set PYTHON=/path/to/python3.11")'
