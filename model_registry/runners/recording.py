@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cog import InvalidInput
+
 
 class Recording:
     """An audio file, or the sound of a video, as samples. `seconds` is None if it does not say."""
 
     def __init__(self, path: Path, rate: int, stretch: int) -> None:
-        """`rate` in samples a second, `stretch` in seconds. Raises `ValueError`."""
+        """`rate` in samples a second, `stretch` in seconds. Raises `InvalidInput`."""
         import av
 
         self._rate = rate
@@ -79,8 +81,8 @@ class Recording:
                 raise self._unreadable() from error
         yield None
 
-    def _unreadable(self) -> ValueError:
-        return ValueError(
+    def _unreadable(self) -> InvalidInput:
+        return InvalidInput(
             "audio holds no sound that can be read. Give a recording, for example WAV, MP3, FLAC, "
             "OGG, M4A or WebM."
         )

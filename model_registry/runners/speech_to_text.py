@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 from recording import Recording
 
-from cog import BasePredictor, Input, Path, current_scope
+from cog import BasePredictor, Input, InvalidInput, Path, current_scope
 
 LANGUAGES = (
     "af", "am", "ar", "as", "az", "ba", "be", "bg", "bn", "bo", "br", "bs", "ca", "cs", "cy",
@@ -183,12 +183,15 @@ class SpeechToText(BasePredictor):
     def _language(self, asked: str, translate: bool) -> str | None:
         known = self.whisper.supported_languages
         if len(known) == 1 and (asked not in ("auto", known[0]) or translate):
-            raise ValueError(
+            raise InvalidInput(
                 f"This model understands English only. Leave language at auto or {known[0]}, and "
                 "translate off."
             )
         if asked not in ("auto", *known):
-            raise ValueError(f"This model does not understand {asked!r}, only {', '.join(known)}.")
+            raise InvalidInput(
+                f"This model does not understand {asked!r}. Choose auto or one of "
+                f"{', '.join(known)}."
+            )
         return None if asked == "auto" else asked
 
 
@@ -319,7 +322,7 @@ def _numbers(text: str) -> list[int]:
     try:
         return [int(each) for each in text.split(",") if each.strip()]
     except ValueError:
-        raise ValueError(
+        raise InvalidInput(
             f"suppress_tokens is {text!r}. Write whole numbers with commas between them, or -1."
         ) from None
 
