@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import mimetypes
+import re
 from datetime import datetime, timezone
 from html import escape
 from typing import Any
@@ -44,20 +46,21 @@ def snippets_html(model: Model, version: Version) -> str:
         "# REPLICATE_API_TOKEN may be anything, unless this app has tokens\n"
         "import replicate\n\n"
         f'client = replicate.Client(base_url="{_ORIGIN}")\n'
-        f'output = client.run("{model.id}", input={_python(called)})'
+        f'output = client.run("{model.id}", input={_FILE.sub(_OPENED, _python(called))})'
     )
     if version.concatenates:
         python += '\nprint("".join(output))'
     javascript = (
         "// npm install replicate\n"
-        'import Replicate from "replicate";\n\n'
+        f'{_READ if _FILE.search(called) else ""}import Replicate from "replicate";\n\n'
         f'const replicate = new Replicate({{ baseUrl: "{_ORIGIN}/v1" }});\n'
-        f'const output = await replicate.run("{model.id}", {{ input: {called} }});'
+        f'const output = await replicate.run("{model.id}", '
+        f"{{ input: {_FILE.sub(_LOADED, called)} }});"
     )
     shell = (
         f"curl {_ORIGIN}/v1/models/{model.id}/predictions \\\n"
         "  -H 'Content-Type: application/json' -H 'Prefer: wait' \\\n"
-        f"  -d '{body}'"
+        f"  -d '{_FILE.sub(_ENCODED, body)}'"
     )
     return "".join(
         f'<h3>{name}</h3><div class="snippet"><button class="copy" type="button">copy</button>'
@@ -69,7 +72,7 @@ def snippets_html(model: Model, version: Version) -> str:
 def example_inputs(model: Model, version: Version) -> dict[str, Any]:
     """Inputs that show the call: the first example's, else a word for each required input."""
     if model.examples:
-        return dict(model.examples[0].input)
+        return {name: _as_file(value) for name, value in model.examples[0].input.items()}
     properties = version.input_schema.get("properties", {})
     return {
         name: _PLACEHOLDERS.get(properties[name].get("type", "string"), "…")
@@ -96,6 +99,22 @@ _PLACEHOLDERS: dict[str, Any] = {
     "array": [],
     "object": {},
 }
+
+
+_FILE = re.compile(r'"<(input\.\w+) ([\w/.+-]+)>"')
+_OPENED = r'open("\1", "rb")'
+_READ = 'import { readFile } from "node:fs/promises";\n'
+_LOADED = r'await readFile("\1")'
+_ENCODED = r'''"data:\2;base64,'$(base64 < \1 | tr -d "\\n")'"'''
+"""How each language hands over a file that an example brings as a `data:` URI."""
+
+
+def _as_file(value: Any) -> Any:
+    """A `data:` URI as the name of a file, which each language opens in its own way."""
+    if not isinstance(value, str) or not value.startswith("data:"):
+        return value
+    kind = value[len("data:") :].partition(";")[0]
+    return f"<input{mimetypes.guess_extension(kind) or '.bin'} {kind}>"
 
 
 def _python(called: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import mimetypes
 import os
 import shutil
@@ -15,6 +16,7 @@ from gradio.utils import get_upload_folder
 
 from errors import NotFound
 from predictions.files import Files
+from predictions.input_files import decode_data_uri
 from predictions.references import reference_of
 
 
@@ -52,13 +54,26 @@ async def shown(files: Files, reference: str) -> ShownFile:
 
 
 async def local(files: Files, value: Any) -> Any:
-    """An input with our files as `Path`s that widgets can show; a file that is gone is left out."""
+    """A file input as a `Path` that widgets can show: one of our files, or a `data:` URI. None for
+    a file that is gone; other addresses stay as they are.
+    """
     if (reference := reference_of(value)) is not None:
         path = (await shown(files, reference)).path
         return Path(path) if path else None
-    return (
-        [await local(files, each) for each in value] if isinstance(value, (list, tuple)) else value
-    )
+    if isinstance(value, str) and value.startswith("data:"):
+        return await asyncio.to_thread(_written, value)
+    return value
+
+
+def _written(uri: str) -> Path:
+    """The content of a `data:` URI in gradio's folder, under a name that follows from it."""
+    content, content_type = decode_data_uri(uri)
+    folder = Path(get_upload_folder()) / hashlib.sha256(content).hexdigest()[:32]
+    path = folder / f"example{mimetypes.guess_extension(content_type) or ''}"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return path
 
 
 async def _lend(path: Path, file_id: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from components.house_rules import QUIET, markup
 from components.input_widgets import Upload
 from components.output_panel import OutputPanel, Updates, problem_html
 from errors import AtelierError, InvalidInput, Problem
-from model_registry.inputs import check
-from model_registry.spec import Model, Version
+from model_registry.inputs import check, file_positions, map_files
+from model_registry.spec import Example, Model, Version
 from predictions.service import PredictionService
 
 ALL = "all"
@@ -112,7 +113,7 @@ class RunTab:
             elem_classes=["facts"],
         )
         fields = input_fields.fields(version.schema)
-        self._draw_examples(opened, model.examples)
+        self._draw_examples(opened["reference"], version, model.examples)
         drawn = form.draw(fields, opened["values"])
         self._wire_run(version, drawn)
 
@@ -123,15 +124,15 @@ class RunTab:
                 version = self._service.catalog.resolve(opened["reference"])
                 about.draw(self._service.catalog.find(version.model), version)
 
-    def _draw_examples(self, opened: dict[str, Any], examples: Sequence[Any]) -> None:
+    def _draw_examples(self, reference: str, version: Version, examples: Sequence[Example]) -> None:
         if not examples:
             return
         with gr.Row(elem_classes=["examples"]):
             gr.Markdown("try", elem_classes=["caption"])
             for example in examples:
                 button = gr.Button(example.title, size="sm", elem_classes=["example"])
-                filled = fill(opened["reference"], example.input)
-                button.click(lambda filled=filled: filled, None, self.opened, **QUIET)
+                shown = partial(self._filled, reference, version, example.input)
+                button.click(shown, None, self.opened, **QUIET)
 
     # --- events
 
@@ -201,13 +202,9 @@ class RunTab:
                 **self._panel.said(wording.message(error)),
                 self.current: None,
             }
-        filled = {
-            name: await page_files.local(self._service.files, value)
-            for name, value in (values or {}).items()
-        }
         return {
             **self._panel.blank(),
-            self.opened: fill(reference, filled),
+            self.opened: await self._filled(reference, version, values or {}),
             self.current: prediction_id,
             self._category: ALL,
             self._model: gr.update(choices=self._choices(ALL), value=version.model),
@@ -215,6 +212,17 @@ class RunTab:
             if prediction_id
             else f"/?model={version.model}",
         }
+
+    async def _filled(
+        self, reference: str, version: Version, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """A form to open, with the files among the values where widgets can show them."""
+        files = {
+            field: await page_files.local(self._service.files, value)
+            for field, value in file_positions(version.schema, values)
+        }
+        shown = map_files(version.schema, values, lambda field, value: files[field])
+        return fill(reference, shown)
 
     async def open_link(self, prediction_id: str | None, model: str | None) -> Updates:
         """What a link names; without one, the model that is shown first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 import re
 import sys
 from pathlib import Path
@@ -182,19 +184,37 @@ def _warnings(config: dict[str, Any]) -> list[str]:
 
 def _examples(folder: Path, model: str) -> tuple[Example, ...]:
     path = folder / "examples.yaml"
-    return read_examples(read_yaml(path, model), model, path.name) if path.is_file() else ()
+    if not path.is_file():
+        return ()
+    return read_examples(read_yaml(path, model), model, path.name, folder)
 
 
-def read_examples(given: Any, model: str, place: str) -> tuple[Example, ...]:
-    """A list of `{title, input}`. Raises `BrokenModel`."""
+def read_examples(given: Any, model: str, place: str, folder: Path) -> tuple[Example, ...]:
+    """A list of `{title, input}`. An input that is `{file: name}` is that file of the folder, and
+    becomes a `data:` URI. Raises `BrokenModel`.
+    """
     examples = []
     if not isinstance(given, list | None):
         raise BrokenModel(model, f"{place}: examples must be a list, not {given!r}.")
     for entry in given or []:
         if not isinstance(entry, dict) or not isinstance(entry.get("input"), dict):
             raise BrokenModel(model, f"{place}: an example must have a title and an input.")
-        examples.append(Example(str(entry.get("title", "")), entry["input"]))
+        try:
+            inputs = {name: _with_file(value, folder) for name, value in entry["input"].items()}
+        except (OSError, ValueError) as error:
+            raise BrokenModel(model, f"{place}: an example's file: {error}") from None
+        examples.append(Example(str(entry.get("title", "")), inputs))
     return tuple(examples)
+
+
+def _with_file(value: Any, folder: Path) -> Any:
+    if not isinstance(value, dict) or value.keys() != {"file"}:
+        return value
+    path = (folder / str(value["file"])).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ValueError(f"{value['file']} lies outside the model's folder.")
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _first_line(readme: Path) -> str:

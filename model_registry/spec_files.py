@@ -74,7 +74,7 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
         description=spec.get("description", ""),
         category=path.parent.name,
         licence=_licence(spec, path),
-        examples=read_examples(spec.get("examples"), spec["name"], path.name),
+        examples=read_examples(spec.get("examples"), spec["name"], path.name, HERE),
         readme=_readme(spec, path),
         toy=spec.get("toy", False),
         featured=spec.get("featured", False),

@@ -6,8 +6,10 @@ import ast
 import html
 import json
 import re
+from dataclasses import replace
 
 from components import about
+from model_registry.spec import Example
 
 
 def snippets(model):
@@ -39,3 +41,13 @@ def test_json_words_become_python_words_but_texts_stay():
 def test_each_version_is_listed_with_the_reference_that_pins_it(catalog):
     model = catalog.find("local/echo")
     assert f"local/echo:{model.latest.id}" in about.versions_html(model, model.latest)
+
+
+def test_a_file_in_an_example_is_opened_as_each_language_does(catalog):
+    example = Example("One", {"image": "data:image/png;base64,iVBORw=="})
+    model = replace(catalog.find("local/image-in-out"), examples=(example,))
+    python, node, shell = snippets(model)
+    assert 'open("input.png", "rb")' in python
+    assert 'await readFile("input.png")' in node
+    assert """"data:image/png;base64,'$(base64 < input.png | tr -d "\\n")'\"""" in shell
+    assert "iVBORw" not in python + node + shell

@@ -37,6 +37,11 @@ async def test_inputs_get_paths_for_files_and_keep_the_rest(files):
     stored = await files.save(b"bytes", name="a.txt")
     ours = {FILE: f"{stored.id}/a.txt"}
     assert (await page_files.local(files, ours)).name == "a.txt"
-    listed = await page_files.local(files, [ours, {FILE: "nowhere/b"}, "text"])
-    assert [listed[0].name, *listed[1:]] == ["a.txt", None, "text"]
-    assert await page_files.local(files, {"plain": 1}) == {"plain": 1}
+    assert await page_files.local(files, {FILE: "nowhere/b"}) is None
+    assert await page_files.local(files, "https://example.com/a.png") == "https://example.com/a.png"
+
+
+async def test_a_file_that_comes_as_a_data_uri_gets_a_path(files):
+    path = await page_files.local(files, "data:image/png;base64,iVBORw==")
+    assert (path.suffix, path.read_bytes()) == (".png", b"\x89PNG")
+    assert await page_files.local(files, "data:image/png;base64,iVBORw==") == path

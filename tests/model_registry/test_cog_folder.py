@@ -164,3 +164,17 @@ def test_any_readme_is_survived(write, prints, descriptions):
     (folder / "README.md").write_bytes(b"# \xff\n\n![x](y)\nFirst words.")
     model = cog_folder.read(folder, "local", "one", prints, descriptions)
     assert model.description == "First words."
+
+
+def test_an_example_may_hold_a_file_of_the_folder(write, read):
+    (write() / "one.png").write_bytes(b"\x89PNG")
+    examples = "- title: One\n  input: {text: hi, image: {file: one.png}}\n"
+    (example,) = read(**{"examples.yaml": examples}).examples
+    assert example.input == {"text": "hi", "image": "data:image/png;base64,iVBORw=="}
+
+
+@pytest.mark.parametrize("name", ["nowhere.png", "../../secret", "/etc/passwd"])
+def test_an_examples_file_must_be_in_the_folder(read, name):
+    examples = f"- title: One\n  input: {{image: {{file: {name}}}}}\n"
+    with pytest.raises(BrokenModel, match="examples.yaml: an example's file"):
+        read(**{"examples.yaml": examples})
