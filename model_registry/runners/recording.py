@@ -57,13 +57,15 @@ class Recording:
 
     def _pieces(self) -> Iterator[Any]:
         import av
+        import numpy as np
 
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=self._rate)
+        # Whole numbers, as FFmpeg then keeps two channels together from being louder than one.
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=self._rate)
         for frame in self._frames():
             if frame is not None:
                 frame.pts = None
             for each in resampler.resample(frame):
-                yield each.to_ndarray().reshape(-1)
+                yield each.to_ndarray().reshape(-1).astype(np.float32) / 32768
 
     def _frames(self) -> Iterator[Any]:
         """Those that can be decoded, and None at the end."""
