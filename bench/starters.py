@@ -1,0 +1,125 @@
+"""Each starter through the whole app against the bare call of its library, same seed and steps: the
+same bytes, in about the same time. And what all of them hold together.
+
+python -m bench.starters
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+import httpx
+import psutil
+
+from bench.bare_starters import BARE
+from bench.serving import ROOT, atelier
+from model_registry.catalog import Catalog
+from model_registry.spec import Model
+
+ROUNDS = 5
+SETTINGS: dict[str, dict[str, Any]] = {"story": {"temperature": 0}}
+"""Where a library draws its random numbers in another order than ours, nothing is drawn."""
+UNEQUAL = {"speak": "espeak-ng breathes a little noise"}
+"""Whose bytes differ from run to run, and why."""
+
+
+def main() -> None:
+    missed = 0
+    with atelier("--offline") as (address, pid):
+        app = psutil.Process(pid)
+        with httpx.Client(base_url=f"http://{address}", timeout=120) as client:
+            models = starters(client)
+            before = app.memory_full_info().uss
+            for model in models:
+                missed += compare(client, model)
+            grown = app.memory_full_info().uss - before
+            children = [each for each in app.children(recursive=True) if each.is_running()]
+            loaded = sum(each.memory_full_info().pss for each in children)
+    print(f"parent's memory: {grown / 1e6:+.0f} MB after all runs (goal: unchanged)")
+    print(f"all {len(models)} starters loaded at once: {loaded / 1e9:.2f} GB (goal: under 3)")
+    if missed:
+        sys.exit(f"{missed} of {len(models)} missed their goal")
+
+
+def starters(client: httpx.Client) -> list[Model]:
+    """The toys, from a catalog read as the app reads it."""
+    found = client.get("/v1/models").raise_for_status().json()["results"]
+    names = {f"{each['owner']}/{each['name']}" for each in found}
+    catalog = Catalog.load([], ROOT / "build" / "described")
+    return [each for each in catalog.models() if each.toy and each.id in names]
+
+
+def compare(client: httpx.Client, model: Model) -> bool:
+    """Prints both times; gives whether the app is too slow, or made something else."""
+    given = inputs(model)
+    through = [predict(client, model, given) for _ in range(ROUNDS + 1)][1:]
+    alone = bare(model.name, given)
+    ours = statistics.median(seconds for seconds, _ in through)
+    base = statistics.median(alone["seconds"])
+    same = all(digest == alone["digest"] for _, digest in through)
+    allowed = base + max(0.03 * base, 0.1)
+    said = "same bytes" if same else UNEQUAL.get(model.name, "OTHER BYTES")
+    against = "library" if model.name in BARE else "bare runner"
+    print(
+        f"{model.name}: {ours * 1000:.0f} ms through the app, {against} {base * 1000:.0f} ms, "
+        f"ratio {ours / base:.2f}, {(ours - base) * 1000:+.0f} ms (allowed "
+        f"{(allowed - base) * 1000:.0f}), {said}",
+        flush=True,
+    )
+    return ours > allowed or not (same or model.name in UNEQUAL)
+
+
+def inputs(model: Model) -> dict[str, Any]:
+    """The first example's, with all defaults written out, so that both sides get the same."""
+    defaults = {
+        name: each["default"]
+        for name, each in model.latest.input_schema["properties"].items()
+        if each.get("default") is not None
+    }
+    fixed = SETTINGS.get(model.name, {})
+    known = model.latest.input_schema["properties"]
+    seed = {"seed": 1} if "seed" in known else {}
+    return {**defaults, **seed, **model.examples[0].input, **fixed}
+
+
+def predict(client: httpx.Client, model: Model, given: dict[str, Any]) -> tuple[float, str]:
+    """Seconds from the request to the whole answer, and the hash of what came out."""
+    began = time.perf_counter()
+    answer = client.post(
+        f"/v1/models/{model.id}/predictions", json={"input": given}, headers={"Prefer": "wait=60"}
+    )
+    taken = time.perf_counter() - began
+    prediction = answer.raise_for_status().json()
+    assert prediction["status"] == "succeeded", prediction
+    return taken, hashlib.sha256(content(prediction["output"])).hexdigest()
+
+
+def content(output: Any) -> bytes:
+    """The bytes of an output: files, texts and segments of speech, one after another."""
+    if isinstance(output, str):
+        is_file = output.startswith("data:")
+        return base64.b64decode(output.partition(",")[2]) if is_file else output.encode()
+    if isinstance(output, dict):
+        return str(output["text"]).strip().encode()
+    texts = any(isinstance(each, dict) for each in output)
+    return (b" " if texts else b"").join(content(each) for each in output)
+
+
+def bare(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.bare_starters", name, str(ROUNDS), json.dumps(given)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{name} alone cannot be run:\n{done.stderr}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+if __name__ == "__main__":
+    main()
