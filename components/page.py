@@ -72,7 +72,9 @@ def _wire(
         updates = await run.open_link(prediction_id, model)
         if prediction_id or model:
             return {**updates, tabs: gr.update(selected="run")}
-        return {**updates, run.link: "", tabs: gr.update(selected=tab if tab in OTHERS else "run")}
+        # Run is open already; whoever has clicked on another tab meanwhile stays there.
+        opened = {tabs: gr.update(selected=tab)} if tab in OTHERS else {}
+        return {**updates, run.link: "", **opened}
 
     async def open_card(event: gr.EventData) -> dict[Any, Any]:
         return {**await run.open(event.model), tabs: gr.update(selected="run")}

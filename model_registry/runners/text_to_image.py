@@ -51,15 +51,6 @@ class TextToImage(BasePredictor):
         self,
         prompt: str = Input(description="What the picture should show."),
         negative_prompt: str = Input(default="", description="What it should not show."),
-        image: Path | None = Input(
-            default=None, description="A picture to start from instead of from noise."
-        ),
-        prompt_strength: float = Input(
-            default=0.8,
-            ge=0,
-            le=1,
-            description="With a picture: how far to leave it behind; 1 keeps nothing of it.",
-        ),
         width: int | None = Input(
             default=None,
             ge=16,
@@ -78,6 +69,15 @@ class TextToImage(BasePredictor):
         ),
         guidance_scale: float = Input(
             default=5.0, ge=0, le=50, description="How strictly to follow the prompt."
+        ),
+        image: Path | None = Input(
+            default=None, description="A picture to start from instead of from noise."
+        ),
+        prompt_strength: float = Input(
+            default=0.8,
+            ge=0,
+            le=1,
+            description="With a picture: how far to leave it behind; 1 keeps nothing of it.",
         ),
         seed: int | None = Input(
             default=None, description="The same seed gives the same picture; unset, a random one."
