@@ -35,7 +35,7 @@ STARTERS := shapes story listen enlarge cutout caption melody solid
 
 starters: $(addprefix train-,$(STARTERS)) train-motion
 
-train-%: .venv/ready
+train-%: .venv/tested
 	$(BIN)/python -m model_registry.starter.train.$*
 
 train-motion: train-shapes
