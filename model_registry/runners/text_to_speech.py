@@ -12,7 +12,7 @@ from typing import Any
 
 from sentences import groups
 
-from cog import BasePredictor, Input, Path, current_scope
+from cog import BasePredictor, Input, InvalidInput, Path, current_scope
 
 LANGUAGES = {
     "Afrikaans": "af", "Arabic": "ar", "Bengali": "bn", "Bulgarian": "bg", "Catalan": "ca",
@@ -80,7 +80,7 @@ class TextToSpeech(BasePredictor):
     ) -> Iterator[Path]:
         """The text as speech: WAV files with one channel, to be played one after another."""
         if not text.strip():
-            raise ValueError("The text is empty. Write what should be said.")
+            raise InvalidInput("The text is empty. Write what should be said.")
         name = LANGUAGES[language] + VOICES[voice]
         if self.espeak.espeak_SetVoiceByName(name.encode()) != 0:
             raise RuntimeError(f"espeak-ng has no voice {name!r}.")
@@ -101,7 +101,9 @@ class TextToSpeech(BasePredictor):
             current_scope().record_metric("audio_seconds", round(spoken / self.sample_rate, 3))
             yield self._written(samples, f"-{number:02}" if len(parts) > 1 and not join else "")
         if not spoken:
-            raise ValueError(f"Nothing in the text can be spoken in {language}. Write some words.")
+            raise InvalidInput(
+                f"Nothing in the text can be spoken in {language}. Write some words."
+            )
 
     def _parts(self, parts: list[list[str]]) -> Iterator[array[int]]:
         """The sound of each group of sentences; tells how many are done."""
