@@ -22,13 +22,17 @@ def opened(path: Path, name: str = "image") -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(path)
-        if picture.width * picture.height > MOST_PIXELS:
-            raise InvalidInput(
-                f"{name} has {picture.width} × {picture.height} pixels; allowed are "
-                f"{MOST_PIXELS // 1_000_000} million. Make it smaller."
-            )
-        return ImageOps.exif_transpose(picture)
+            file = Image.open(path)
+        with file:
+            if file.width * file.height > MOST_PIXELS:
+                raise InvalidInput(
+                    f"{name} has {file.width} × {file.height} pixels; allowed are "
+                    f"{MOST_PIXELS // 1_000_000} million. Make it smaller."
+                )
+            if getattr(file, "is_animated", False):
+                print(f"{name} holds several pictures; the first is taken.")
+            picture = ImageOps.exif_transpose(file)
+        return _of_8_bits(picture) if picture.mode.startswith("I;16") else picture
     except Image.DecompressionBombError:
         raise InvalidInput(
             f"{name} has far too many pixels; allowed are {MOST_PIXELS // 1_000_000} million."
@@ -38,11 +42,19 @@ def opened(path: Path, name: str = "image") -> Any:
         raise InvalidInput(f"{name} is no picture that can be read: {reason}.") from None
 
 
+def _of_8_bits(picture: Any) -> Any:
+    """Shades of grey of 16 bits, which PIL would not scale but cut off at 255."""
+    import numpy
+    from PIL import Image
+
+    return Image.fromarray((numpy.asarray(picture) >> 8).astype(numpy.uint8))
+
+
 def on_white(picture: Any) -> Any:
     """The picture in red, green and blue; what is transparent shows white."""
     from PIL import Image
 
-    if "A" not in picture.getbands() and "transparency" not in picture.info:
+    if not picture.has_transparency_data:
         return picture.convert("RGB")
     layered = picture.convert("RGBA")
     ground = Image.new("RGBA", layered.size, "white")
