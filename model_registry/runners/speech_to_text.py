@@ -6,13 +6,11 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from html import escape
-from itertools import pairwise
 from pathlib import Path as FilePath
-from typing import Any, TypedDict
 
-from recording import Recording
+from listening import Listener, Segment
 
-from cog import BasePredictor, Input, InvalidInput, Path, current_scope
+from cog import BasePredictor, Input, InvalidInput, Path
 
 LANGUAGES = (
     "af", "am", "ar", "as", "az", "ba", "be", "bg", "bn", "bo", "br", "bs", "ca", "cs", "cy",
@@ -23,47 +21,15 @@ LANGUAGES = (
     "sk", "sl", "sn", "so", "sq", "sr", "su", "sv", "sw", "ta", "te", "tg", "th", "tk", "tl",
     "tr", "tt", "uk", "ur", "uz", "vi", "yi", "yo", "yue", "zh",
 )  # fmt: skip
-RATE = 16_000
-"""Samples a second, of what Whisper hears."""
-STRETCH = 120
-"""Seconds of sound that are held at once: bounds the memory, however long the file is."""
-PAUSE = 160
-"""Milliseconds of silence at which speech may be cut."""
-EDGE = 1
-"""Seconds before the end of a stretch in which what is said may not have ended."""
 SMALL = 200_000_000
 """Bytes of weights below which the processor computes in full precision, on one thread."""
-
-
-class Word(TypedDict):
-    """One word, and when it is said, in seconds."""
-
-    start: float
-    end: float
-    word: str
-
-
-class _Said(TypedDict):
-    start: float
-    end: float
-    text: str
-
-
-class Segment(_Said, total=False):
-    """A few words that belong together, and when they are said, in seconds.
-
-    It has `words` if they were asked for; the last one brings the `subtitles`, if they were.
-    """
-
-    words: list[Word]
-    subtitles: Path
 
 
 class SpeechToText(BasePredictor):
     def setup(self, weights: str) -> None:
         """`weights` is a folder (or a repository's id) with a converted Whisper."""
         import ctranslate2
-        from faster_whisper import WhisperModel
+        from faster_whisper import BatchedInferencePipeline, WhisperModel
 
         cuda = ctranslate2.get_cuda_device_count() > 0
         model = FilePath(weights) / "model.bin"
@@ -74,6 +40,7 @@ class SpeechToText(BasePredictor):
             compute_type="float16" if cuda else "float32" if small else "int8",
             cpu_threads=1 if small else 0,
         )
+        self.batched = BatchedInferencePipeline(self.whisper)
 
     def predict(
         self,
@@ -96,6 +63,12 @@ class SpeechToText(BasePredictor):
         ),
         vad_filter: bool = Input(
             default=True, description="Skip what is no speech: silence, noise, music."
+        ),
+        cut_at: str = Input(
+            default="timestamps",
+            choices=["timestamps", "pauses"],
+            description="Where a segment ends: where the model says, or at each pause. What is "
+            "between two pauses is understood by itself, on a GPU several at a time.",
         ),
         initial_prompt: str | None = Input(
             default=None, description="Text that might come before: names and a style to follow."
@@ -145,12 +118,16 @@ class SpeechToText(BasePredictor):
         """What is said in a recording, segment by segment, as it is understood."""
         import ctranslate2
 
+        at_pauses = cut_at == "pauses"
+        if at_pauses and not vad_filter:
+            raise InvalidInput("To cut at pauses, they must be looked for: turn vad_filter on.")
         seed = secrets.randbits(31) if seed is None else seed % 2**31
         print(f"Using seed: {seed}")
         ctranslate2.set_random_seed(seed)
-        listener = _Listener(
-            self.whisper,
+        listener = Listener(
+            self.batched,
             vad_filter,
+            at_pauses,
             chunk_length,
             condition_on_previous_text,
             language=self._language(language, translate),
@@ -193,123 +170,6 @@ class SpeechToText(BasePredictor):
                 f"{', '.join(known)}."
             )
         return None if asked == "auto" else asked
-
-
-class _Listener:
-    """Listens to a recording stretch by stretch, with one set of `options` for faster-whisper."""
-
-    def __init__(
-        self, whisper: Any, skip: bool, longest: int, remember: bool, **options: Any
-    ) -> None:
-        self._whisper = whisper
-        self._skip = skip
-        self._longest = longest
-        self._remember = remember
-        self._options = options
-        self._language: str | None = options.pop("language")
-
-    def segments(self, path: FilePath) -> Iterator[Segment]:
-        import numpy as np
-
-        scope = current_scope()
-        waiting = np.zeros(0, np.float32)
-        begun = 0  # of what is waiting, in samples
-        with Recording(path, RATE, STRETCH) as recording:
-            for part, ended in recording.parts():
-                waiting = np.concatenate([waiting, part])
-                clips, used = self._clips(waiting, ended)
-                for segment in self._heard(waiting[:used], clips, begun / RATE):
-                    scope.progress(round(segment["end"], 2), recording.seconds, "second")
-                    yield segment
-                begun, waiting = begun + used, waiting[used:]
-                scope.progress(round(begun / RATE, 2), recording.seconds, "second")
-        scope.record_metric("audio_seconds", round(begun / RATE, 3))
-
-    def _clips(self, sound: Any, ended: bool) -> tuple[list[tuple[float, float]], int]:
-        """What to listen to at once, each from and to a second; how many samples that uses up.
-
-        Unless the recording has `ended`, speech that may go on is left for the next time.
-        """
-        if not self._skip:
-            used = len(sound) if ended else _quietest(sound, len(sound) - 5 * RATE, len(sound))
-            return self._windows(sound, used), used
-        clips = self._spoken(sound)
-        if ended or not clips or clips[-1][1] < len(sound) / RATE - EDGE:
-            return clips, len(sound)
-        going_on = round(clips[-1][0] * RATE)
-        return (clips[:-1], going_on) if going_on else (clips, len(sound))
-
-    def _windows(self, sound: Any, used: int) -> list[tuple[float, float]]:
-        """All of it: as a whole where Whisper may go on by its own timestamps, else in pieces."""
-        ends = [0]
-        while self._longest < 30 and used - ends[-1] > self._longest * RATE:
-            furthest = ends[-1] + self._longest * RATE
-            ends.append(_quietest(sound, furthest - self._longest * RATE // 4, furthest))
-        ends.append(used)
-        return [(a / RATE, b / RATE) for a, b in pairwise(ends) if b > a]
-
-    def _spoken(self, sound: Any) -> list[tuple[float, float]]:
-        """Where somebody speaks; what is near enough to fit is listened to together."""
-        from faster_whisper.vad import VadOptions, get_speech_timestamps
-
-        options = VadOptions(max_speech_duration_s=self._longest, min_silence_duration_ms=PAUSE)
-        clips: list[tuple[float, float]] = []
-        for found in get_speech_timestamps(sound, options, RATE):
-            begin, end = found["start"] / RATE, found["end"] / RATE
-            if clips and end - clips[-1][0] <= self._longest:
-                clips[-1] = (clips[-1][0], end)
-            else:
-                clips.append((begin, end))
-        return clips
-
-    def _heard(
-        self, sound: Any, clips: list[tuple[float, float]], offset: float
-    ) -> Iterator[Segment]:
-        if not clips:
-            return
-        heard, about = self._whisper.transcribe(
-            sound,
-            language=self._language,
-            clip_timestamps=[second for clip in clips for second in clip],
-            condition_on_previous_text=self._remember,
-            **self._options,
-        )
-        if self._language is None:
-            self._language = about.language
-            print(f"Language: {about.language} ({about.language_probability:.0%} sure)")
-            current_scope().record_metric("language", about.language)
-        tokens: list[int] = []
-        for each in heard:
-            tokens += each.tokens
-            yield _segment(each, offset)
-        if self._remember and tokens:
-            # Of the tokens, those that are text come first; the end of the text comes after them.
-            end = self._whisper.hf_tokenizer.token_to_id("<|endoftext|>")
-            self._options["initial_prompt"] = [token for token in tokens if token < end]
-
-
-def _quietest(sound: Any, first: int, last: int) -> int:
-    """Where to cut between two samples, so that a word is rarely cut in two."""
-    import numpy as np
-
-    size = RATE // 20
-    moments = [float(np.square(sound[at : at + size]).sum()) for at in range(first, last, size)]
-    return first + size * moments.index(min(moments)) + size // 2
-
-
-def _segment(heard: Any, offset: float) -> Segment:
-    start, end = round(offset + heard.start, 3), round(offset + heard.end, 3)
-    segment: Segment = {"start": start, "end": end, "text": heard.text.strip()}
-    if heard.words is not None:
-        segment["words"] = [
-            {
-                "start": round(offset + each.start, 3),
-                "end": round(offset + each.end, 3),
-                "word": each.word,
-            }
-            for each in heard.words
-        ]
-    return segment
 
 
 def _temperatures(first: float, step: float) -> list[float]:

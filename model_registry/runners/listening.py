@@ -1,0 +1,250 @@
+"""Whisper over a recording of any length: stretch by stretch, where somebody speaks.
+
+Around faster-whisper: it knows neither form nor files of subtitles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise, zip_longest
+from pathlib import Path as FilePath
+from typing import Any, TypedDict
+
+from recording import Recording
+
+from cog import Path, current_scope
+
+RATE = 16_000
+"""Samples a second, of what Whisper hears."""
+STRETCH = 120
+"""Seconds of sound that are held at once: bounds the memory, however long the file is."""
+PAUSE = 160
+"""Milliseconds of silence at which speech may be cut."""
+MARGIN = 100
+"""Milliseconds before and after speech that are taken for it."""
+AROUND = 0.2
+"""Seconds around speech that are listened to as well."""
+EDGE = 1
+"""Seconds before the end of a stretch in which what is said may not have ended."""
+AT_ONCE = 8
+"""Pieces between pauses that a GPU understands together."""
+
+Span = tuple[float, float]
+"""From and to, in seconds."""
+
+
+class Word(TypedDict):
+    """One word, and when it is said, in seconds."""
+
+    start: float
+    end: float
+    word: str
+
+
+class _Said(TypedDict):
+    start: float
+    end: float
+    text: str
+
+
+class Segment(_Said, total=False):
+    """A few words that belong together, and when they are said, in seconds.
+
+    It has `words` if they were asked for; the last one brings the `subtitles`, if they were.
+    """
+
+    words: list[Word]
+    subtitles: Path
+
+
+class Listener:
+    """Listens to a recording stretch by stretch, with one set of `options` for faster-whisper."""
+
+    def __init__(
+        self,
+        batched: Any,
+        skip: bool,
+        at_pauses: bool,
+        longest: int,
+        remember: bool,
+        **options: Any,
+    ) -> None:
+        """`batched` is faster-whisper's pipeline. `skip`: what is no speech. `longest`: seconds to
+        listen to at once. `remember`: what was written before.
+        """
+        self._whisper = batched.model
+        self._batched = batched
+        self._skip = skip
+        self._at_pauses = at_pauses
+        self._longest = longest
+        self._remember = remember
+        self._options = options
+        self._language: str | None = options.pop("language")
+
+    def segments(self, path: FilePath) -> Iterator[Segment]:
+        import numpy as np
+
+        scope = current_scope()
+        waiting = np.zeros(0, np.float32)
+        begun = 0  # of what is waiting, in samples
+        with Recording(path, RATE, STRETCH) as recording:
+            for part, ended in recording.parts():
+                waiting = np.concatenate([waiting, part])
+                speech, used = self._speech(waiting, ended)
+                sound = waiting[:used]
+                clips = (
+                    self._windows(sound)
+                    if speech is None
+                    else self._clips(speech, len(sound) / RATE)
+                )
+                for segment in self._heard(sound, clips, begun / RATE):
+                    _fit(segment, speech, begun / RATE)
+                    scope.progress(segment["end"], recording.seconds, "second")
+                    yield segment
+                begun, waiting = begun + used, waiting[used:]
+                scope.progress(round(begun / RATE, 2), recording.seconds, "second")
+        scope.record_metric("audio_seconds", round(begun / RATE, 3))
+
+    def _speech(self, sound: Any, ended: bool) -> tuple[list[Span] | None, int]:
+        """When somebody speaks (None: nobody looked), and how many samples that uses up.
+
+        Unless the recording has `ended`, speech that may go on is left for the next time.
+        """
+        if not self._skip:
+            last = len(sound)
+            return None, last if ended else _quietest(sound, last - 5 * RATE, last)
+        from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+        options = VadOptions(
+            max_speech_duration_s=self._longest - 2 * AROUND,
+            min_silence_duration_ms=PAUSE,
+            speech_pad_ms=MARGIN,
+        )
+        found = get_speech_timestamps(sound, options, RATE)
+        speech = [(each["start"] / RATE, each["end"] / RATE) for each in found]
+        if ended or not speech or speech[-1][1] < len(sound) / RATE - EDGE:
+            return speech, len(sound)
+        going_on = round(max(0, speech[-1][0] - AROUND) * RATE)
+        return (speech[:-1], going_on) if going_on else (speech, len(sound))
+
+    def _clips(self, speech: list[Span], length: float) -> list[Span]:
+        """What to listen to at once: speech that is near enough to fit, and a little around it."""
+        clips: list[Span] = []
+        silent = 0.0
+        for (begin, end), following in zip_longest(speech, [begin for begin, _ in speech[1:]]):
+            begin = max(silent, begin - AROUND)
+            silent = length if following is None else (end + following) / 2
+            end = min(silent, end + AROUND)
+            if clips and not self._at_pauses and end - clips[-1][0] <= self._longest:
+                clips[-1] = (clips[-1][0], end)
+            else:
+                clips.append((begin, end))
+        return clips
+
+    def _windows(self, sound: Any) -> list[Span]:
+        """All of it: as a whole where Whisper may go on by its own timestamps, else in pieces."""
+        ends = [0]
+        while self._longest < 30 and len(sound) - ends[-1] > self._longest * RATE:
+            furthest = ends[-1] + self._longest * RATE
+            ends.append(_quietest(sound, furthest - self._longest * RATE // 4, furthest))
+        ends.append(len(sound))
+        return [(a / RATE, b / RATE) for a, b in pairwise(ends) if b > a]
+
+    def _heard(self, sound: Any, clips: list[Span], offset: float) -> Iterator[Segment]:
+        if not clips:
+            return
+        hear = self._heard_apart if self._at_pauses else self._heard_in_turn
+        heard, about = hear(sound, clips)
+        if self._language is None:
+            self._language = about.language
+            print(f"Language: {about.language} ({about.language_probability:.0%} sure)")
+            current_scope().record_metric("language", about.language)
+        tokens: list[int] = []
+        for each in heard:
+            tokens += each.tokens
+            yield _segment(each, offset)
+        if self._remember and tokens and not self._at_pauses:
+            # Of the tokens, those that are text come first; the end of the text comes after them.
+            end = self._whisper.hf_tokenizer.token_to_id("<|endoftext|>")
+            self._options["initial_prompt"] = [token for token in tokens if token < end]
+
+    def _heard_in_turn(self, sound: Any, clips: list[Span]) -> tuple[Iterator[Any], Any]:
+        heard, about = self._whisper.transcribe(
+            sound,
+            language=self._language,
+            clip_timestamps=[second for clip in clips for second in clip],
+            condition_on_previous_text=self._remember,
+            **self._options,
+        )
+        return heard, about
+
+    def _heard_apart(self, sound: Any, clips: list[Span]) -> tuple[Iterator[Any], Any]:
+        self._batched.last_speech_timestamp = 0.0  # as it stays where a run was canceled
+        heard, about = self._batched.transcribe(
+            sound,
+            language=self._language,
+            clip_timestamps=[{"start": begin, "end": end} for begin, end in clips],
+            batch_size=AT_ONCE if self._whisper.model.device == "cuda" else 1,
+            **self._options,
+        )
+        return filter(self._is_speech, heard), about
+
+    def _is_speech(self, heard: Any) -> bool:
+        """faster-whisper asks this only where it listens in turn."""
+        unlikely = heard.avg_logprob < self._options["log_prob_threshold"]
+        silent = heard.no_speech_prob > self._options["no_speech_threshold"]
+        return bool(heard.text.strip()) and not (silent and unlikely)
+
+
+def _quietest(sound: Any, first: int, last: int) -> int:
+    """Where to cut between two samples, so that a word is rarely cut in two."""
+    import numpy as np
+
+    size = RATE // 20
+    moments = [float(np.square(sound[at : at + size]).sum()) for at in range(first, last, size)]
+    return first + size * moments.index(min(moments)) + size // 2
+
+
+def _fit(segment: Segment, speech: list[Span] | None, offset: float) -> None:
+    """Takes the pauses around words out of their times: Whisper gives them to one or the other."""
+    if not speech:
+        return
+    words = segment.get("words") or []
+    for each in (segment, *words):
+        each["start"], each["end"] = _without_pauses(each["start"], each["end"], speech, offset)
+    if words:
+        segment["start"], segment["end"] = words[0]["start"], words[-1]["end"]
+
+
+def _without_pauses(
+    start: float, end: float, speech: list[Span], offset: float
+) -> tuple[float, float]:
+    begins = [_rounded(begin + offset) for begin, _ in speech]
+    ends = [_rounded(end + offset) for _, end in speech]
+    following = next((at for at, each in enumerate(ends) if each > start), None)
+    if following is not None and start < begins[following] < end:
+        start = begins[following]
+    previous = next((at for at in reversed(range(len(begins))) if begins[at] < end), None)
+    if previous is not None and start < ends[previous] < end:
+        end = ends[previous]
+    return start, end
+
+
+def _rounded(seconds: float) -> float:
+    """To a thousandth, and no longer one of numpy's."""
+    return round(float(seconds), 3)
+
+
+def _segment(heard: Any, offset: float) -> Segment:
+    start, end = _rounded(offset + heard.start), _rounded(offset + heard.end)
+    segment: Segment = {"start": start, "end": end, "text": heard.text.strip()}
+    if heard.words is not None:
+        segment["words"] = [
+            {
+                "start": _rounded(offset + each.start),
+                "end": _rounded(offset + each.end),
+                "word": each.word,
+            }
+            for each in heard.words
+        ]
+    return segment
