@@ -157,7 +157,8 @@ class Listener:
         heard, about = hear(sound, clips)
         if self._language is None:
             self._language = about.language
-            print(f"Language: {about.language} ({about.language_probability:.0%} sure)")
+            if self._whisper.model.is_multilingual:
+                print(f"Language: {about.language} ({about.language_probability:.0%} sure)")
             current_scope().record_metric("language", about.language)
         tokens: list[int] = []
         for each in heard:
