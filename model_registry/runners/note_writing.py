@@ -21,8 +21,9 @@ LONGEST_BAR = 96
 """Tokens after which a bar is ended."""
 LOUD = (0.42, 0.58, 0.75, 0.92)
 ACCENTS = {0: 1.0, 4: 0.95, 8: 0.95, 12: 0.95}
-"""How loud a note is on a beat of its bar; between the beats it is softer."""
-OFF_BEAT = 0.54
+"""How loud a note is on a beat of its bar."""
+OFF_BEAT = {"melody": 0.6, "bass": 0.5}
+"""Between the beats; 0.4 for what only accompanies."""
 
 
 @dataclass(frozen=True)
@@ -227,5 +228,5 @@ def _placed(given: Note, notes: list[Note], first: int) -> Note:
         given,
         at=first + given.at,
         length=min([given.length, 16 - given.at, *(at - given.at for at in following)]),
-        loud=given.loud * ACCENTS.get(given.at, OFF_BEAT),
+        loud=given.loud * ACCENTS.get(given.at, OFF_BEAT.get(given.voice, 0.4)),
     )
