@@ -224,8 +224,30 @@ def tiny_flux(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def motion():
-    return Model("text_to_video.py:TextToVideo", REGISTRY / "starter" / "motion")
+def moving_shapes(tmp_path_factory):
+    """The starter of pictures with untrained layers along time: an AnimateDiff of 8 frames."""
+    import shutil
+
+    import torch
+    from diffusers import AnimateDiffPipeline, MotionAdapter, StableDiffusionPipeline
+
+    start = REGISTRY / "starter" / "shapes"
+    parts = StableDiffusionPipeline.from_pretrained(start, dtype=torch.float32).components
+    torch.manual_seed(0)
+    adapter = MotionAdapter(
+        block_out_channels=tuple(parts["unet"].config.block_out_channels),
+        motion_layers_per_block=1,
+        motion_num_attention_heads=2,
+        motion_norm_num_groups=16,
+        motion_max_seq_length=8,
+    )
+    folder = tmp_path_factory.mktemp("moving-shapes")
+    AnimateDiffPipeline(
+        **{name: parts[name] for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")},
+        motion_adapter=adapter,
+    ).save_pretrained(folder)
+    shutil.copy(start / "taught.txt", folder)
+    return Model("text_to_video.py:TextToVideo", folder)
 
 
 def t5_parts():
