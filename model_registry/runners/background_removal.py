@@ -1,0 +1,162 @@
+"""Things cut out of their background by ONNX networks: any that takes a picture of one size, its
+colours shifted and scaled, and gives a mask (U²-Net, IS-Net, BiRefNet and their kin).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path as FilePath
+from typing import Any
+
+from pictures import on_white, opened
+
+from cog import BasePredictor, Input, InvalidInput, Path, current_scope
+
+NORMAL = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
+"""What U²-Net expects; a `preprocessor_config.json` beside the network says otherwise."""
+
+USUAL_SIDE = 320
+SMALL = 20_000_000
+"""Bytes of a network below which more than two threads gain nothing."""
+
+NOTHING = 0.002
+"""The share of a picture below which what was found is nothing."""
+
+
+class BackgroundRemoval(BasePredictor):
+    def setup(self, weights: str) -> None:
+        """`weights` is a folder with one ONNX file, in it or in a folder `onnx`."""
+        import onnxruntime
+
+        path = _network_in(FilePath(weights))
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if path.stat().st_size < SMALL:
+            options.intra_op_num_threads = min(2, os.cpu_count() or 1)
+        there = onnxruntime.get_available_providers()
+        wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+        self.session = onnxruntime.InferenceSession(
+            str(path), options, providers=[each for each in wanted if each in there]
+        )
+        (given, *_) = self.session.get_inputs()
+        self.input_name, self.is_half = given.name, given.type == "tensor(float16)"
+        settings = path.parent / "preprocessor_config.json"
+        if not settings.is_file():
+            settings = FilePath(weights) / "preprocessor_config.json"
+        said = json.loads(settings.read_text()) if settings.is_file() else {}
+        self.normal = {key: said.get(key, usual) for key, usual in NORMAL.items()}
+        self.size = _size(given.shape, said.get("size"))
+
+    def predict(
+        self,
+        image: Path = Input(description="The picture to cut from.", accept="image/*"),
+        threshold: float = Input(
+            default=0,
+            ge=0,
+            le=1,
+            description="0 keeps soft edges; above it, what is at least this surely the thing "
+            "stays whole, and all else goes.",
+        ),
+        background_color: str = Input(
+            default="",
+            max_length=64,
+            description="A name or #rrggbb to put behind the thing; empty leaves it transparent.",
+        ),
+        only_mask: bool = Input(
+            default=False, description="Give the mask instead: white where the thing is."
+        ),
+    ) -> Path:
+        """A PNG as large as the picture, with the picture's own pixels where the thing is."""
+        ground = _colour(background_color)
+        picture = opened(image)
+        mask = self.mask(picture)
+        if threshold > 0:
+            level = max(1, round(threshold * 255))
+            mask = mask.point([0] * level + [255] * (256 - level))
+        _tell(mask)
+        path = FilePath(tempfile.mkdtemp()) / "out.png"
+        made = mask if only_mask else _cut(picture, mask, ground)
+        made.save(path)
+        return Path(path)
+
+    def mask(self, picture: Any) -> Any:
+        """Where the thing is in a PIL image: an image in shades of grey, as large as it."""
+        import numpy
+        from PIL import Image
+
+        seen = on_white(picture).resize(self.size, Image.Resampling.BILINEAR)
+        shift, scale = (numpy.array(each) for each in self.normal.values())
+        pixels = (numpy.asarray(seen) / 255.0 - shift) / scale
+        kind = numpy.float16 if self.is_half else numpy.float32
+        given = pixels.transpose(2, 0, 1)[None].astype(kind)
+        (made, *_) = self.session.run(None, {self.input_name: given})
+        sure = numpy.squeeze(made).astype(numpy.float32)
+        if sure.ndim != 2:
+            sure = sure.reshape(-1, *sure.shape[-2:])[0]
+        if sure.min() < 0 or sure.max() > 1:  # some end before the sigmoid
+            sure = 1 / (1 + numpy.exp(-sure.clip(-30, 30)))
+        if sure.max() > 0.5:  # what was found is opaque where the network is most sure of it
+            sure = sure / sure.max()
+        small = Image.fromarray((sure * 255 + 0.5).astype(numpy.uint8))
+        return small.resize(picture.size, Image.Resampling.BICUBIC)
+
+
+def _network_in(folder: FilePath) -> FilePath:
+    """The folder's network; of several, the one that is called model.onnx."""
+    found = sorted([*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")])
+    named = [path for path in found if path.name == "model.onnx"] or found
+    if len(named) != 1:
+        there = ", ".join(path.name for path in found) or "none"
+        raise ValueError(
+            f"{folder} must hold one ONNX file, or one named model.onnx; it has: {there}."
+        )
+    return named[0]
+
+
+def _size(shape: list[Any], said: Any) -> tuple[int, int]:
+    """The width and height of what the network takes: what its input says, else its settings."""
+    height, width = shape[2:]
+    if isinstance(height, int) and isinstance(width, int):
+        return width, height
+    if isinstance(said, dict) and {"width", "height"} <= said.keys():
+        return int(said["width"]), int(said["height"])
+    return USUAL_SIDE, USUAL_SIDE
+
+
+def _colour(text: str) -> tuple[int, ...] | None:
+    from PIL import ImageColor
+
+    if not text.strip():
+        return None
+    try:
+        return ImageColor.getcolor(text.strip(), "RGBA")  # type: ignore[return-value]
+    except ValueError:
+        raise InvalidInput(
+            f"background_color is {text!r}; write a name such as white, or #rrggbb."
+        ) from None
+
+
+def _cut(picture: Any, mask: Any, ground: tuple[int, ...] | None) -> Any:
+    """The picture where the mask is; what was transparent before stays so."""
+    from PIL import Image, ImageChops
+
+    layered = picture.convert("RGBA")
+    layered.putalpha(ImageChops.multiply(layered.getchannel("A"), mask))
+    if ground is None:
+        return layered
+    behind = Image.new("RGBA", layered.size, ground)
+    made = Image.alpha_composite(behind, layered)
+    return made.convert("RGB") if ground[3] == 255 else made
+
+
+def _tell(mask: Any) -> None:
+    """Records how much was found, and says so where it is nothing or everything."""
+    counts = mask.histogram()
+    share = sum(level * count for level, count in enumerate(counts)) / 255 / sum(counts)
+    current_scope().record_metric("share_kept", round(share, 4))
+    if share < NOTHING:
+        print("Found nothing to cut out: no part of the picture stands out from the rest.")
+    elif share > 1 - NOTHING:
+        print("The whole picture seems to be the thing: nothing was taken away.")
