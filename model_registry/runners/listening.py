@@ -98,7 +98,7 @@ class Listener:
                     else self._clips(speech, len(sound) / RATE)
                 )
                 for segment in self._heard(sound, clips, begun / RATE):
-                    _fit(segment, speech, begun / RATE)
+                    _fit(segment, speech, begun / RATE, self._at_pauses)
                     scope.progress(segment["end"], recording.seconds, "second")
                     yield segment
                 begun, waiting = begun + used, waiting[used:]
@@ -206,13 +206,20 @@ def _quietest(sound: Any, first: int, last: int) -> int:
     return first + size * moments.index(min(moments)) + size // 2
 
 
-def _fit(segment: Segment, speech: list[Span] | None, offset: float) -> None:
-    """Takes the pauses around words out of their times: Whisper gives them to one or the other."""
+def _fit(segment: Segment, speech: list[Span] | None, offset: float, at_pauses: bool) -> None:
+    """Takes the pauses around words out of their times: Whisper gives them to one or the other.
+
+    A segment that was cut `at_pauses` lasts until its pause, and so does its last word.
+    """
     if not speech:
         return
     words = segment.get("words") or []
     for each in (segment, *words):
         each["start"], each["end"] = _without_pauses(each["start"], each["end"], speech, offset)
+    if words and at_pauses:
+        last = words[-1]
+        pauses = (_rounded(end + offset - MARGIN / 1000) for _, end in speech)
+        last["end"] = max(last["end"], next((at for at in pauses if at > last["start"]), 0.0))
     if words:
         segment["start"], segment["end"] = words[0]["start"], words[-1]["end"]
 
