@@ -48,7 +48,7 @@ BARS = {"direction": (0.8, 1.0)}
 
 START = STARTERS / "shapes"
 STEPS = 4_000
-"""So far a run was stopped after 770: backgrounds and most colours were right and the shape left the
+"""So far a run was stopped after 770: backgrounds and most colours were right, the shape left the
 middle, but not yet towards where the caption said. No weights ship until they pass the bar.
 """
 POOL = 3_072
