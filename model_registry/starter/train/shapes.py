@@ -415,7 +415,6 @@ def train_denoiser(
     optimizer = torch.optim.AdamW(both.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.01)
     parts = {"both": both, "mean": mean, "optimizer": optimizer}
     stage = Stage(run, "denoiser", DENOISER_STEPS, parts)
-    denoise = run.compiled(denoiser)
     pool = encode_pool(run, autoencoder, tokenizer)
     empty = _words(tokenizer, [""]).to(run.device)
     alphas = scheduler.alphas_cumprod.to(run.device)
@@ -430,10 +429,11 @@ def train_denoiser(
         keep, add = (
             part.sqrt()[:, None, None, None] for part in (alphas[times], 1 - alphas[times])
         )
-        # So few latents: plain attention is quicker there than the blockwise kernel.
+        # So few latents: plain attention is quicker there than the blockwise kernel. And never
+        # compiled: on the CPU no gradient came back from there to the words.
         with torch.autocast(run.device, torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             noisy = keep * latents + add * noise
-            predicted = denoise(noisy, times, text_encoder(captions)[0]).sample
+            predicted = denoiser(noisy, times, text_encoder(captions)[0]).sample
             loss = F.mse_loss(predicted.float(), keep * noise - add * latents)
             descend(loss, both.parameters(), optimizer)
         mean.update_parameters(both)
