@@ -53,7 +53,7 @@ def rows(names: list[str], seed: int) -> Iterator[tuple[str, str, float, str, bo
 
 
 def _in_words(lowest: float, highest: float) -> str:
-    return f"at least {lowest:g}" if highest in (1.0, float("inf")) else f"at most {highest:g}"
+    return f"at least {lowest:g}" if lowest else f"at most {highest:g}"
 
 
 def _is_number(text: str) -> bool:
