@@ -1,7 +1,7 @@
 """The starters without the app: each as a bare call of its library, which `bench.starters` holds
 the app against. Runs in a process of its own:
 
-    python -m bench.bare_starters shapes 5 '{"prompt": "a red circle", "seed": 1, …}'
+    echo '{"prompt": "a red circle", "seed": 1, …}' | python -m bench.bare_starters shapes 5
 
 prints the seconds of each of 5 warm runs, and a hash of what came out, as JSON. A starter that no
 library runs (its whole code is its runner) is called through its runner, still without the app.
@@ -196,7 +196,7 @@ def _written(uri: str) -> str:
 
 
 def main() -> None:
-    name, rounds, given = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+    name, rounds, given = sys.argv[1], int(sys.argv[2]), json.load(sys.stdin)
     folder = REGISTRY / "starter" / name
     run = BARE[name](folder, given) if name in BARE else by_runner(name, folder, given)
     made = run()
