@@ -24,7 +24,9 @@ def test_the_python_call_is_python_for_every_model(catalog):
         call = ast.parse(python)
         assert f'"{model.id}"' in python and call.body
         body = re.search(r"-d '(.*)'$", shell, re.DOTALL)[1].replace("'\\''", "'")
-        assert json.loads(body)["input"] == about.example_inputs(model, model.latest)
+        # A file is read by the shell, between two quoted parts.
+        given = json.loads(re.sub(r"'\$\(.*?\)'", "", body))["input"]
+        assert given.keys() == about.example_inputs(model, model.latest).keys()
 
 
 def test_a_call_without_an_example_names_each_required_input(catalog):

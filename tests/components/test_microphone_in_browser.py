@@ -1,4 +1,4 @@
-"""Speech from the microphone: recorded in a real browser, written down by the starter that listens."""
+"""Speech from the microphone, recorded in a real browser and written down by a starter."""
 
 from __future__ import annotations
 
