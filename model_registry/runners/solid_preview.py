@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 SIZE = 256
+RAYS = 64
+"""Along each side: the picture is shown while the solid is made, and must not hold that up."""
 LIGHT = (-0.45, 0.75, 0.5)
 VIEW = 1.0
 """How far from the middle the picture's edge is."""
@@ -25,7 +27,7 @@ def pictured(distances: Any, colours: Any) -> Any:
     right, up, ahead = _camera()
     cells = distances.shape[0] - 1
     steps = np.linspace(-1.75, 1.75, 3 * cells)
-    side = (np.arange(SIZE // 2) + 0.5) / (SIZE // 4) - 1
+    side = (np.arange(RAYS) + 0.5) / (RAYS / 2) - 1
     across, above = np.meshgrid(side * VIEW, -side * VIEW)
     rays = across[..., None] * right + above[..., None] * up
 

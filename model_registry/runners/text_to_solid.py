@@ -20,12 +20,20 @@ COARSE = 32
 AT_ONCE = 1 << 15
 """Points that are asked at once: bounds the memory, and how long a cancel waits."""
 
+SMALL = 100_000_000
+"""Bytes of weights below which more threads gain little, and lose much on a busy processor."""
+
 
 class TextToSolid(BasePredictor):
     def setup(self, weights: str) -> None:
         """`weights` is a folder with `tokenizer`, `text_encoder` and `field`."""
+        import torch
+
         self.weights = weights
         self.maker = Maker(weights)
+        size = sum(each.stat().st_size for each in FilePath(weights).rglob("*.safetensors"))
+        if self.maker.device == "cpu" and size < SMALL:
+            torch.set_num_threads(1)
 
     def predict(
         self,
