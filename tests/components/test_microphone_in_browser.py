@@ -10,8 +10,16 @@ from playwright.sync_api import expect, sync_playwright
 
 from model_registry.starter.train.training import STARTERS
 from tests.components.conftest import FLAGS
+from tests.test_app import running
 
 RECORDING = STARTERS / "listen" / "lights.wav"
+
+
+@pytest.fixture
+def address(tmp_path):
+    """An app of its own: what is run here is in nobody else's history."""
+    with running(tmp_path, "--offline") as (_, address):
+        yield address
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ SQUARES = """
 import multiprocessing
 
 def square(number):
-    print(f"squaring {number}", flush=True)
+    # In one piece: `print` writes the end of the line by itself, and two processes write at once.
+    print(f"squaring {number}\\n", end="", flush=True)
     return number * number
 
 class Predictor(BasePredictor):
