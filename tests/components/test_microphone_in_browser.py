@@ -10,6 +10,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from model_registry.starter.train.training import STARTERS
 from tests.components.conftest import FLAGS
+from tests.components.test_page_in_browser import settle
 from tests.test_app import running
 
 RECORDING = STARTERS / "listen" / "lights.wav"
@@ -49,7 +50,9 @@ def test_what_the_microphone_hears_is_written_down(speaking):
     page.get_by_label("Record audio").click()
     page.get_by_role("button", name="Record", exact=True).click()
     page.wait_for_timeout(4000)
-    page.get_by_role("button", name="Stop", exact=True).click()
+    with page.expect_response(lambda each: "/upload" in each.url):
+        page.get_by_role("button", name="Stop", exact=True).click()
+    settle(page)
     page.locator("#run").click()
     done = page.locator("#status [data-state=succeeded]")
     expect(done).to_be_visible(timeout=100_000)
