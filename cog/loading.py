@@ -9,7 +9,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -65,18 +65,27 @@ class LoadedRunner:
         """The OpenAPI document. Raises `SignatureError`."""
         return document(self._function, self._train)
 
-    def setup(self, weights: str | None = None) -> Any:
+    def setup(
+        self,
+        weights: str | None = None,
+        precision: str = "",
+        options: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Sets the runner up; gives a coroutine to await where `setup` is asynchronous.
 
         `weights` reaches a `setup` that asks for it; None there means the variable COG_WEIGHTS, if
-        set.
+        set. `precision` too reaches only who asks; `options` are passed on as they are.
         """
         setup = getattr(self._owner, "setup", None)
         if setup is None:
             return None
-        if "weights" in inspect.signature(setup).parameters:
-            return setup(weights=weights or os.environ.get("COG_WEIGHTS"))
-        return setup()
+        asked = inspect.signature(setup).parameters
+        given = dict(options or {})
+        if "weights" in asked:
+            given["weights"] = weights or os.environ.get("COG_WEIGHTS")
+        if precision and "precision" in asked:
+            given["precision"] = precision
+        return setup(**given)
 
     def arguments(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a call for JSON inputs: files as `Path`s, secrets as `Secret`s, missing

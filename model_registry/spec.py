@@ -12,9 +12,11 @@ class Code:
     """What a child process needs to load a runner; everything in it is text or a number.
 
     `folder` becomes the working directory and is importable. `target` is Cog's `file.py:Name`.
-    `python` is the interpreter, None for the app's own. `weights` reaches `setup(weights)`.
-    `concurrency` is what `cog.yaml` declares and wins over the decorator; None leaves it to the
-    code.
+    `python` is the interpreter, None for the app's own. `weights` reaches `setup(weights)`, and
+    `options` reach it as further keyword arguments. `concurrency` is what `cog.yaml` declares and
+    wins over the decorator; None leaves it to the code. `packages` are what pip is to install into
+    an environment of the model's own. `arguments` says by which name the code takes an input that
+    the schema calls otherwise.
     """
 
     folder: str
@@ -23,6 +25,40 @@ class Code:
     environment: Mapping[str, str] = field(default_factory=dict)
     weights: str | None = None
     concurrency: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A repository of the Hub that a version needs. `role` is "" for the main one, else the name
+    by which `setup(parts={role: folder})` gets its folder. Without a `revision` the first download
+    on a machine pins one. `files` are patterns, none for the usual choice; `size` is in bytes, as the
+    spec tells it.
+
+    Until the folder is known, `place` stands for it in the version's code.
+    """
+
+    role: str
+    repo: str
+    revision: str | None = None
+    files: tuple[str, ...] = ()
+    size: int | None = None
+
+    @property
+    def place(self) -> str:
+        return f"hub:{self.role}"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of a precision ladder: what an instance holds on a GPU, in bytes, when it loads its
+    weights at this precision (`bf16`, `fp8`, `int8`, `4bit`, `offload`, …).
+    """
+
+    precision: str
+    memory: int
 
 
 @dataclass(frozen=True)
@@ -30,9 +66,9 @@ class Version:
     """One immutable version of a model. `id` is 64 hex digits, a hash over code, weights and spec.
 
     `schema` is the OpenAPI document in Replicate's dialect (`components.schemas.Input` and
-    `.Output`). `memory` is the estimate in bytes of what one instance holds, None if nobody said.
-    `heavy` says that the code imports torch, so that a spare child with it already imported is of
-    use.
+    `.Output`). `memory` is the estimate in bytes of what one instance holds, None if nobody said;
+    on a GPU the `ladder` says it, best precision first, where there is one. `heavy`
+    says that the code imports torch, so that a spare child with it already imported is of use.
     """
 
     id: str
@@ -43,6 +79,9 @@ class Version:
     memory: int | None = None
     gpu: bool = False
     heavy: bool = False
+    ladder: tuple[Rung, ...] = ()
+    weights: tuple[Weights, ...] = ()
+    """What has to be downloaded before it can run; empty where all is on disk from the start."""
 
     @property
     def input_schema(self) -> Mapping[str, Any]:
@@ -102,6 +141,10 @@ class Model:
     """Shown first to who has chosen nothing yet."""
     stand_in_for: str | None = None
     """Set when the named weights are closed and others answer to the name; always shown."""
+    verified: str | None = None
+    """On what our code for it has been run: `tiny` checkpoints of the same classes, those at their
+    true size on a `gpu`, the real `weights`. None where the weights ship or the code is a user's.
+    """
     warnings: tuple[str, ...] = ()
     """What this machine cannot give the model (system packages, build steps), one line each."""
     cover: str | None = None

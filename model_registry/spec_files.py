@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from errors import BrokenModel
 from model_registry.cog_folder import read_examples, read_yaml
 from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints
-from model_registry.spec import Code, Licence, Model, Version
+from model_registry.overlay import arguments_of, overlay
+from model_registry.spec import Code, Licence, Model, Rung, Version, Weights
 
 HERE = Path(__file__).resolve().parent
 SPECS = HERE / "specs"
@@ -23,15 +23,15 @@ _KEYS = {
     "name": str, "description": str, "runner": str, "weights": dict, "licence": dict,
     "inputs": dict, "examples": list, "toy": bool, "featured": bool, "memory": str,
     "gpu": bool, "heavy": bool, "stand_in_for": str, "readme": str, "concurrency": int,
-    "environment": dict,
+    "environment": dict, "parts": dict, "setup": dict, "precisions": dict, "packages": list,
+    "verified": str,
 }  # fmt: skip
 _REQUIRED = ("name", "runner")
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _RUNNER = re.compile(r"\w+:\w+")
-_OVERLAID = {
-    "default", "description", "minimum", "maximum", "minLength", "maxLength", "pattern", "enum",
-    "deprecated",
-}  # fmt: skip
+_VERIFIED = ("tiny", "gpu", "weights")
+_REPO = re.compile(r"[\w.-]+/[\w.-]+")
+_REVISION = re.compile(r"[0-9a-f]{40}")
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
@@ -43,16 +43,22 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
     runner = RUNNERS / f"{file}.py"
     if not runner.is_file():
         raise BrokenModel(spec["name"], f"{path.name}: there is no runner {file!r}.")
-    weights = _weights(spec, path)
+    shipped = _shipped(spec, path)
+    downloaded = _downloaded(spec, path)
+    options = dict(spec.get("setup", {}))
+    parts = {each.role: each.place for each in downloaded if each.role}
     code = Code(
         folder=str(RUNNERS),
         target=f"{runner.name}:{class_name}",
         environment={key: str(value) for key, value in spec.get("environment", {}).items()},
-        weights=str(weights) if weights else None,
+        weights=str(shipped) if shipped else downloaded[0].place if downloaded else None,
         concurrency=spec.get("concurrency"),
+        options={**options, "parts": parts} if parts else options,
+        packages=tuple(map(str, spec.get("packages", ()))),
+        arguments=arguments_of(spec.get("inputs", {})),
     )
     files = _with_imported(runner)
-    version_id = prints.of([path, *files, *([weights] if weights else [])])
+    version_id = prints.of([path, *files, *([shipped] if shipped else [])])
     described_id = prints.of(files, class_name, str(code.concurrency))
     document, _ = descriptions.of(described_id, code, spec["name"], None)
     schema = overlay(document, spec.get("inputs", {}), spec["name"], path.name)
@@ -63,9 +69,14 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
         created_at=created_at,
         schema=schema,
         code=code,
-        memory=_bytes(spec, path),
+        memory=_bytes(spec["memory"], "memory", spec, path) if "memory" in spec else None,
         gpu=spec.get("gpu", False),
         heavy=spec.get("heavy", False),
+        ladder=tuple(
+            Rung(str(name), _bytes(memory, f"precisions: {name}", spec, path))
+            for name, memory in spec.get("precisions", {}).items()
+        ),
+        weights=downloaded,
     )
     return Model(
         owner=owner,
@@ -79,60 +90,8 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
         toy=spec.get("toy", False),
         featured=spec.get("featured", False),
         stand_in_for=spec.get("stand_in_for"),
+        verified=spec.get("verified"),
     )
-
-
-def overlay(
-    document: Any, inputs: dict[str, Any], model: str, place: str = "inputs"
-) -> dict[str, Any]:
-    """The runner's document with what a spec says of single inputs; None takes an input away.
-
-    An input with a default is no longer required. Raises `BrokenModel` for an input that is not
-    there, for a word that means nothing here, and where the runner would miss what is taken away.
-    """
-    document = copy.deepcopy(document)
-    schemas = document["components"]["schemas"]
-    described = schemas["Input"]
-    properties, required = described["properties"], described.get("required", [])
-    for name, changes in inputs.items():
-        if name not in properties:
-            reason = f"{place}: inputs: the runner has no {name!r}, only {', '.join(properties)}."
-            raise BrokenModel(model, reason)
-        if changes is None and name in required:
-            reason = f"{place}: inputs: {name} cannot be taken away: the runner needs it."
-            raise BrokenModel(model, reason)
-        if changes is None:
-            del properties[name]
-            continue
-        if not isinstance(changes, dict) or not changes.keys() <= _OVERLAID:
-            allowed = ", ".join(sorted(_OVERLAID))
-            reason = f"{place}: inputs: {name} is {changes!r}; allowed are {allowed}."
-            raise BrokenModel(model, reason)
-        properties[name] = _changed(name, properties[name], changes, schemas)
-        if name in required and "default" in changes:
-            required.remove(name)
-    if not required:
-        described.pop("required", None)
-    return document  # type: ignore[no-any-return]
-
-
-def _changed(
-    name: str, described: dict[str, Any], changes: dict[str, Any], schemas: dict[str, Any]
-) -> dict[str, Any]:
-    """One input's schema with the changes; choices go to a component of their own, as Cog's do."""
-    changed = {**described, **changes}
-    if "enum" in changes:
-        kind = described.get("type") or schemas[name]["type"]
-        schemas[name] = {
-            "title": name,
-            "description": "An enumeration.",
-            "type": kind,
-            "enum": changed.pop("enum"),
-        }
-        changed.pop("type", None)
-        changed.pop("title", None)
-        changed["allOf"] = [{"$ref": f"#/components/schemas/{name}"}]
-    return changed
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -149,21 +108,53 @@ def _load(path: Path) -> dict[str, Any]:
     missing = [key for key in _REQUIRED if key not in spec]
     if missing:
         raise BrokenModel(shown, f"{missing[0]} is missing.")
+    if spec.get("verified", "tiny") not in _VERIFIED:
+        reason = f"verified is {spec['verified']!r}; allowed are {', '.join(_VERIFIED)}."
+        raise BrokenModel(shown, reason)
     if not _NAME.fullmatch(spec["name"]) or not _RUNNER.fullmatch(spec["runner"]):
         raise BrokenModel(shown, "name must be owner/name and runner file:Class.")
     return spec
 
 
-def _weights(spec: dict[str, Any], path: Path) -> Path | None:
-    if "weights" not in spec:
+def _shipped(spec: dict[str, Any], path: Path) -> Path | None:
+    """The folder of weights that ship with the app."""
+    weights = spec.get("weights", {})
+    if "path" not in weights:
         return None
-    if spec["weights"].keys() != {"path"}:
-        reason = f"{path.name}: weights is {spec['weights']!r}; write {{path: starter/name}}."
-        raise BrokenModel(spec["name"], reason)
-    given = str(spec["weights"]["path"])
+    if weights.keys() != {"path"}:
+        reason = f"{path.name}: weights has a path, and {', '.join(sorted({*weights} - {'path'}))}."
+        raise BrokenModel(spec["name"], f"{reason} Give the path alone, or a repo.")
+    given = str(weights["path"])
     if not (HERE / given).is_dir():
         raise BrokenModel(spec["name"], f"{path.name}: the weights folder {given} does not exist.")
     return HERE / given
+
+
+def _downloaded(spec: dict[str, Any], path: Path) -> tuple[Weights, ...]:
+    """What comes from the Hub: the main weights first, then the parts."""
+    main = spec.get("weights", {})
+    given = {} if "path" in main or not main else {"": main}
+    return tuple(
+        _of_hub(str(role), each, spec, path)
+        for role, each in {**given, **spec.get("parts", {})}.items()
+    )
+
+
+def _of_hub(role: str, given: Any, spec: dict[str, Any], path: Path) -> Weights:
+    place = f"{path.name}: {f'parts: {role}' if role else 'weights'}"
+    if not isinstance(given, dict) or not given.keys() <= {"repo", "revision", "files", "size"}:
+        reason = f"{place} is {given!r}; allowed are repo, revision, files and size, or a path."
+        raise BrokenModel(spec["name"], reason)
+    repo, revision, files = (given.get(key) for key in ("repo", "revision", "files"))
+    if not _REPO.fullmatch(str(repo)):
+        raise BrokenModel(spec["name"], f"{place}: repo is {repo!r}; write it owner/name.")
+    if revision is not None and not _REVISION.fullmatch(str(revision)):
+        reason = f"{place}: revision is {revision!r}; it must be a commit, 40 hex digits."
+        raise BrokenModel(spec["name"], reason)
+    if not isinstance(files or [], list):
+        raise BrokenModel(spec["name"], f"{place}: files is {files!r}; it must be a list.")
+    size = _bytes(given["size"], "size", spec, path) if "size" in given else None
+    return Weights(role, str(repo), revision, tuple(map(str, files or ())), size)
 
 
 def _readme(spec: dict[str, Any], path: Path) -> str | None:
@@ -204,12 +195,9 @@ def _imported(file: Path) -> set[str]:
     return names
 
 
-def _bytes(spec: dict[str, Any], path: Path) -> int | None:
-    given = spec.get("memory")
-    if given is None:
-        return None
+def _bytes(given: Any, key: str, spec: dict[str, Any], path: Path) -> int:
     for unit, size in _UNITS.items():
-        number = given.removesuffix(unit).strip()
-        if given.endswith(unit) and number.replace(".", "", 1).isdigit():
+        number = str(given).removesuffix(unit).strip()
+        if str(given).endswith(unit) and number.replace(".", "", 1).isdigit():
             return int(float(number) * size)
-    raise BrokenModel(spec["name"], f"{path.name}: memory is {given!r}; write it like 700MB.")
+    raise BrokenModel(spec["name"], f"{path.name}: {key} is {given!r}; write it like 700MB.")

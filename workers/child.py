@@ -73,7 +73,7 @@ class Child:
         try:
             self._runner = load(loading.folder, loading.target, loading.concurrency)
             if not self._runner.is_async:
-                self._runner.setup(loading.weights)
+                self._runner.setup(loading.weights, loading.precision, loading.options)
         except BaseException as error:
             self._setup_failed(error)
             return
@@ -168,7 +168,8 @@ class Child:
         loop = asyncio.get_running_loop()
         tasks: dict[str, asyncio.Task[None]] = {}
         try:
-            setting_up = self._runner.setup(self._loading.weights)
+            loading = self._loading
+            setting_up = self._runner.setup(loading.weights, loading.precision, loading.options)
             if inspect.isawaitable(setting_up):
                 await setting_up
         except BaseException as error:

@@ -153,7 +153,9 @@ class Instance:
         job.attempts += 1
         self.used = time.monotonic()
         self.running[job.prediction_id] = Running(job)
-        self._child.send(messages.Run(job.prediction_id, job.inputs, str(job.folder), job.context))
+        names = self.version.code.arguments
+        inputs = {names.get(name, name): value for name, value in job.inputs.items()}
+        self._child.send(messages.Run(job.prediction_id, inputs, str(job.folder), job.context))
 
     def stop_prediction(self, prediction_id: str) -> None:
         """Asks the code to stop; kills the process if it has not after the grace. Its end must be

@@ -29,6 +29,10 @@ class Load(Message, frozen=True):
     concurrency: int | None = None
     work: str = ""
     """A folder of the instance's own: temporary files and outputs go there."""
+    options: dict[str, Any] = {}
+    """Further keyword arguments of `setup`."""
+    precision: str = ""
+    """The rung of the version's ladder to load at; reaches a `setup` that asks for it."""
 
 
 class Run(Message, frozen=True):

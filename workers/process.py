@@ -195,7 +195,7 @@ def _reason(code: int | None) -> str:
         return f"was ended by signal {-code}"
 
 
-def load_message(code: Code, device: Device, work: Path) -> Load:
+def load_message(code: Code, device: Device, work: Path, precision: str = "") -> Load:
     """What a child has to be told to load `code` on `device`. A spare learns here which devices it
     may see.
     """
@@ -206,4 +206,6 @@ def load_message(code: Code, device: Device, work: Path) -> Load:
         weights=code.weights,
         concurrency=code.concurrency,
         work=str(work),
+        options=dict(code.options),
+        precision=precision,
     )

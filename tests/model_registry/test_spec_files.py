@@ -10,6 +10,8 @@ from cog import Input
 from cog.schema import document
 from errors import BrokenModel, InvalidInput
 from model_registry import inputs, spec_files
+from model_registry.overlay import overlay
+from model_registry.spec import Rung, Weights
 
 RUNNER = """
 from cog import Input
@@ -144,7 +146,7 @@ def test_the_runners_own_document_stays_as_it_was():
 
     before = document(run)
     after = document(run)
-    spec_files.overlay(after, {"size": {"enum": ["s"], "default": "s"}}, "somebody/something")
+    overlay(after, {"size": {"enum": ["s"], "default": "s"}}, "somebody/something")
     assert after == before
 
 
@@ -186,3 +188,68 @@ def test_a_bad_spec_is_refused_by_file_and_key(read, text, said):
     assert said in str(caught.value)
     assert "something.yaml" in str(caught.value) or "family.py" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_weights_of_the_hub_leave_a_place_in_the_code_until_their_folder_is_known(read):
+    model = read(
+        BASE
+        + """
+weights: {repo: somebody/base, revision: 0123456789abcdef0123456789abcdef01234567, size: 7GB}
+parts:
+  refiner: {repo: somebody/refiner, files: ["*.safetensors"]}
+setup: {scheduler: euler}
+precisions: {bf16: 8GB, 4bit: 3GB}
+packages: [somepackage==1.0]
+verified: tiny
+"""
+    )
+    version = model.latest
+    assert version.weights == (
+        Weights("", "somebody/base", "0123456789abcdef0123456789abcdef01234567", (), 7_000_000_000),
+        Weights("refiner", "somebody/refiner", None, ("*.safetensors",)),
+    )
+    assert version.code.weights == "hub:"
+    assert version.code.options == {"scheduler": "euler", "parts": {"refiner": "hub:refiner"}}
+    assert version.code.packages == ("somepackage==1.0",)
+    assert version.ladder == (Rung("bf16", 8_000_000_000), Rung("4bit", 3_000_000_000))
+    assert model.verified == "tiny"
+
+
+@pytest.mark.parametrize(
+    "lines, reason",
+    [
+        ("weights: {repo: nobody}", "repo is 'nobody'; write it owner/name"),
+        ("weights: {repo: a/b, revision: main}", "must be a commit, 40 hex digits"),
+        ("weights: {repo: a/b, branch: main}", "allowed are repo, revision, files and size"),
+        ("parts: {refiner: a/b}", "parts: refiner is 'a/b'"),
+        ("precisions: {bf16: much}", "precisions: bf16 is 'much'; write it like 700MB"),
+        ("verified: yes please", "allowed are tiny, gpu, weights"),
+    ],
+)
+def test_what_makes_no_sense_about_weights_is_refused(read, lines, reason):
+    with pytest.raises(BrokenModel, match=reason):
+        read(BASE + lines)
+
+
+def test_an_input_can_have_another_name_than_the_runners(read):
+    model = read(BASE + "inputs: {prompt: {name: text}, size: {name: format, enum: [s, m]}}")
+    described = model.latest.input_schema
+    assert list(described["properties"]) == ["text", "steps", "format", "seed"]
+    assert described["required"] == ["text"]
+    assert described["properties"]["text"]["title"] == "Text"
+    assert model.latest.schema["components"]["schemas"]["format"]["enum"] == ["s", "m"]
+    assert model.latest.code.arguments == {"text": "prompt", "format": "size"}
+    assert inputs.check(model.latest.schema, {"text": "a", "format": "m"})["format"] == "m"
+
+
+def test_two_inputs_of_one_name_are_refused(read):
+    with pytest.raises(BrokenModel, match="two would be called 'steps'"):
+        read(BASE + "inputs: {prompt: {name: steps}}")
+
+
+def test_an_input_can_be_moved_and_a_bound_taken_away(read):
+    model = read(BASE + "inputs: {seed: {order: 0}, steps: {maximum: null}}")
+    properties = model.latest.input_schema["properties"]
+    assert list(properties) == ["seed", "prompt", "steps", "size"]
+    assert [each["x-order"] for each in properties.values()] == [0, 1, 2, 3]
+    assert "maximum" not in properties["steps"] and properties["steps"]["minimum"] == 1
