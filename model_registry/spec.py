@@ -34,8 +34,8 @@ class Code:
 class Weights:
     """A repository of the Hub that a version needs. `role` is "" for the main one, else the name
     by which `setup(parts={role: folder})` gets its folder. Without a `revision` the first download
-    on a machine pins one. `files` are patterns, none for the usual choice; `size` is in bytes, as the
-    spec tells it.
+    on a machine pins one. `files` are patterns, none for the usual choice; `size` is in bytes, as
+    the spec tells it.
 
     Until the folder is known, `place` stands for it in the version's code.
     """
@@ -67,8 +67,8 @@ class Version:
 
     `schema` is the OpenAPI document in Replicate's dialect (`components.schemas.Input` and
     `.Output`). `memory` is the estimate in bytes of what one instance holds, None if nobody said;
-    on a GPU the `ladder` says it, best precision first, where there is one. `heavy`
-    says that the code imports torch, so that a spare child with it already imported is of use.
+    on a GPU the `ladder` says it, best precision first, where there is one. `heavy` says that
+    the code imports torch, so that a spare child with it already imported is of use.
     """
 
     id: str
