@@ -7,43 +7,31 @@ from __future__ import annotations
 import inspect
 import math
 import secrets
-import threading
 from collections.abc import Generator
 from contextlib import closing
 from typing import Any
 
+from picture_reading import fit
 from pictures import on_white, opened
+from pretrained import on_device, pretrained, trusting
+from writing import Writing
 
 from cog import BasePredictor, ConcatenateIterator, Input, InvalidInput, Path, current_scope
-
-SMALL = 50_000_000
-"""Parameters below which more threads gain nothing, and lose much on a busy processor."""
 
 CUT_THEIR_PROMPTS = {"blip"}
 """Kinds of model whose `generate` itself takes off the token that ends a prompt."""
 
 
 class ImageToText(BasePredictor):
-    def setup(self, weights: str) -> None:
-        """`weights` is a folder (or a repository's id) with a model and its processor.
+    def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
+        """`weights` is a folder with a model and its processor. `trust_code`: run the code that
+        the folder brings.
 
         Where its configuration has a number `doubtful_below`, captions whose words have a smaller
         mean probability are told to be guesses.
         """
-        import torch
-        from transformers import AutoModelForImageTextToText
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
-        cuda = torch.cuda.is_available()
-        halves = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
-        precision = torch.float32 if not cuda else torch.bfloat16 if halves else torch.float16
-        self.model = AutoModelForImageTextToText.from_pretrained(weights, dtype=precision).eval()
-        self.model.to("cuda" if cuda else "cpu")
-        if not cuda and self.model.num_parameters() < SMALL:
-            torch.set_num_threads(1)
-        self.processor, self.tokenizer = _processors(weights)
+        self.model = pretrained("AutoModelForImageTextToText", weights, precision, trust_code)
+        self.processor, self.tokenizer = _processors(weights, **trusting(trust_code))
         self.accepted = frozenset(inspect.signature(self.model.forward).parameters)
         text = self.model.config.get_text_config(decoder=True)
         self.room = int(getattr(text, "max_position_embeddings", None) or 512)
@@ -78,7 +66,7 @@ class ImageToText(BasePredictor):
         ),
     ) -> ConcatenateIterator[str]:
         """Yields the caption as it comes."""
-        inputs = self._read(on_white(opened(image)), prompt)
+        inputs = self._read(fit(on_white(opened(image))), prompt)
         asked = inputs["input_ids"].shape[1] if "input_ids" in inputs else 1
         if asked >= self.room:
             raise InvalidInput(
@@ -94,25 +82,21 @@ class ImageToText(BasePredictor):
             seed = secrets.randbits(32) if seed is None else seed
             print(f"Using seed: {seed}")
             current_scope().record_metric("seed", seed)
-            settings |= {"temperature": temperature, "top_k": 0, "seed": seed}
+            settings |= {"temperature": temperature, "top_k": 0, "seed": seed % 2**63}
         with closing(self._written(inputs, settings)) as pieces:
             yield from pieces
 
     def _read(self, picture: Any, prompt: str) -> dict[str, Any]:
         """The picture and the prompt as the model takes them."""
-        import torch
-
         if prompt.strip() and "input_ids" not in self.accepted:
             raise InvalidInput("This model takes no prompt; leave it empty.")
         words = {"text": prompt.strip()} if prompt.strip() else {}
         inputs = dict(self.processor(images=picture, **words, return_tensors="pt"))
         if words:
             inputs = self._unended(inputs)
-        return {
-            name: each.to(self.model.device, self.model.dtype if each.is_floating_point() else None)
-            for name, each in inputs.items()
-            if isinstance(each, torch.Tensor) and name in self.accepted
-        }
+        known = {name: each for name, each in inputs.items() if name in self.accepted}
+        given: dict[str, Any] = on_device(known, self.model)
+        return given
 
     def _unended(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """A prompt without the token that says the text is over: the caption goes on from it."""
@@ -127,24 +111,18 @@ class ImageToText(BasePredictor):
         self, inputs: dict[str, Any], settings: dict[str, Any]
     ) -> Generator[str, None, None]:
         """The caption's pieces. Writing goes on in a thread; it ends when this generator does."""
-        from transformers import TextIteratorStreamer
-
-        streamer = TextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True)
-        writing = _Writing(self.model, inputs, settings, streamer)
+        one = settings["num_beams"] == 1
+        writing = Writing(self.model, self.tokenizer, inputs, output_logits=one, **settings)
         try:
-            if settings["num_beams"] == 1:
-                yield from filter(None, streamer)
-            output = writing.result()
-            if settings["num_beams"] > 1:
-                yield self.tokenizer.decode(output.sequences[0], skip_special_tokens=True).strip()
-            self._tell(output)
+            yield from writing
+            self._tell(writing.result())
         finally:
             writing.stop()
+            writing.tell()
 
     def _tell(self, output: Any) -> None:
-        """How many tokens were written, and how sure the model was of them."""
-        count, confidence = _confidence(output)
-        current_scope().record_metric("output_token_count", count)
+        """How sure the model was of what it wrote."""
+        confidence = _confidence(output)
         current_scope().record_metric("confidence", round(confidence, 4))
         if confidence < self.doubtful_below:
             print(
@@ -153,78 +131,29 @@ class ImageToText(BasePredictor):
             )
 
 
-class _Writing:
-    """`generate` in a thread, so that its text can be read while it comes."""
-
-    def __init__(
-        self, model: Any, inputs: dict[str, Any], settings: dict[str, Any], streamer: Any
-    ) -> None:
-        self._stopped = threading.Event()
-        self._streamer = streamer
-        self._output: Any = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(model, inputs, settings))
-        self._thread.start()
-
-    def _run(self, model: Any, inputs: dict[str, Any], settings: dict[str, Any]) -> None:
-        import torch
-        from transformers import StoppingCriteriaList
-
-        def is_over(tokens: Any, scores: Any, **rest: Any) -> Any:
-            return torch.full((len(tokens),), self._stopped.is_set(), device=tokens.device)
-
-        settings = dict(settings)
-        torch.manual_seed(settings.pop("seed", 0))
-        one = settings["num_beams"] == 1
-        try:
-            self._output = model.generate(
-                **inputs,
-                **settings,
-                streamer=self._streamer if one else None,
-                stopping_criteria=StoppingCriteriaList([is_over]),
-                return_dict_in_generate=True,
-                output_logits=one,
-                output_scores=not one,
-            )
-        except BaseException as error:  # raised again by `result`, where it can be seen
-            self._error = error
-        finally:
-            self._streamer.end()
-
-    def result(self) -> Any:
-        self._thread.join()
-        if self._error:
-            raise self._error
-        return self._output
-
-    def stop(self) -> None:
-        """Ends the writing at its next token, and waits for that."""
-        self._stopped.set()
-        self._thread.join()
-
-
-def _confidence(output: Any) -> tuple[int, float]:
-    """How many tokens were written, and the geometric mean of their probabilities."""
+def _confidence(output: Any) -> float:
+    """The geometric mean of the probabilities of the tokens that were written."""
     if output.get("logits") is None:
-        return int((output.beam_indices[0] >= 0).sum()), math.exp(float(output.sequences_scores[0]))
+        return math.exp(float(output.sequences_scores[0]))
     written = output.sequences[0, -len(output.logits) :]
     total = sum(
         float(logits[0].float().log_softmax(-1)[token])
         for logits, token in zip(output.logits, written, strict=True)
     )
-    return len(written), math.exp(total / len(written))
+    return math.exp(total / len(written))
 
 
-def _processors(weights: str) -> tuple[Any, Any]:
+def _processors(weights: str, **trust: Any) -> tuple[Any, Any]:
     """What turns pictures (and prompts) into a model's inputs, and its tokenizer. Older folders
     have the two apart.
     """
     from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer, ProcessorMixin
 
     try:
-        processor = AutoProcessor.from_pretrained(weights)
+        processor = AutoProcessor.from_pretrained(weights, **trust)
     except (OSError, ValueError):
         processor = None
     if isinstance(processor, ProcessorMixin):
         return processor, processor.tokenizer
-    return AutoImageProcessor.from_pretrained(weights), AutoTokenizer.from_pretrained(weights)
+    pictures = AutoImageProcessor.from_pretrained(weights, **trust)
+    return pictures, AutoTokenizer.from_pretrained(weights, **trust)

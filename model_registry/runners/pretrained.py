@@ -1,0 +1,52 @@
+"""Models of transformers from a folder that may be anybody's. No runner: those of the smaller
+tasks import it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from precision import language_model
+
+
+def quiet() -> None:
+    """Keeps the library's bars and hints out of the logs of predictions."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+def pretrained(kind: str, weights: str, precision: str = "", trust_code: bool = False) -> Any:
+    """The model in the folder `weights`, on its device, for use and not for training.
+
+    `kind` is one of transformers' automatic classes, or a class itself. `trust_code` runs the code
+    that the folder brings: only where a person has agreed to that.
+    """
+    import transformers
+
+    quiet()
+    settings = language_model(precision, weights)
+    # The library takes it where a class can; asked for by name, it refuses a class that cannot.
+    settings.pop("attn_implementation", None)
+    return (
+        getattr(transformers, kind)
+        .from_pretrained(weights, **settings, **trusting(trust_code))
+        .eval()
+    )
+
+
+def trusting(trust_code: bool) -> dict[str, Any]:
+    """The keyword argument, only where it says yes: not every class knows it."""
+    return {"trust_remote_code": True} if trust_code else {}
+
+
+def on_device(inputs: Any, model: Any) -> dict[str, Any]:
+    """The tensors among what a processor gave, where the model is and at its precision."""
+    import torch
+
+    return {
+        name: each.to(model.device, model.dtype if each.is_floating_point() else None)
+        for name, each in inputs.items()
+        if isinstance(each, torch.Tensor)
+    }
