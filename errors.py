@@ -8,7 +8,10 @@ into messages in one function.
     ├── InvalidInput          inputs that do not fit the model's schema: every problem at once
     ├── FileTooLarge          an upload or `data:` URI over the limit
     ├── BrokenModel           a model folder, spec or environment that cannot be used
+    ├── ConsentNeeded         a licence that has to be accepted before the model runs
+    ├── CannotDownload        weights that are not on disk and cannot be brought there
     ├── CannotPlace           a model that can never fit this machine
+    ├── CannotBuild           a model's own environment that cannot be installed
     └── CannotStart           the app itself cannot start (port, data folder, options)
 
 Each message says what was wrong, what is allowed, and what to do.
@@ -80,7 +83,24 @@ class BrokenModel(AtelierError):
         self.reason = reason
 
 
+class ConsentNeeded(AtelierError):
+    def __init__(self, model: str, terms: str) -> None:
+        super().__init__(
+            f"The licence of {model} has to be accepted once: {terms} Accept it on the model's "
+            f"page, /?model={model}, or with `python app.py pull {model} --accept-licence`."
+        )
+        self.model = model
+
+
+class CannotDownload(AtelierError):
+    pass
+
+
 class CannotPlace(AtelierError):
+    pass
+
+
+class CannotBuild(AtelierError):
     pass
 
 
