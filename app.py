@@ -87,9 +87,11 @@ async def serve(settings: Settings, catalog: Catalog, listening: socket.socket) 
 
 def build_service(settings: Settings, catalog: Catalog) -> PredictionService:
     """The core, wired: all that a face needs."""
+    from api.rendering import webhook_body
     from predictions.files import Files, Signer
     from predictions.service import PredictionService
     from predictions.store import Store
+    from predictions.webhooks import Webhooks, WebhookSecret
     from workers.devices import find_devices
     from workers.pool import WorkerPool
 
@@ -98,8 +100,19 @@ def build_service(settings: Settings, catalog: Catalog) -> PredictionService:
     files = Files(data / "files", store, settings.max_file_size)
     devices = find_devices(settings.pool.cpu_instances, settings.pool.cpu_memory)
     pool = WorkerPool(settings.pool, devices, data / "work", catalog.why_gone)
+    signer = Signer(data / "secret.key")
+    secret = WebhookSecret(data / "webhook_secret")
+    body = webhook_body(catalog, signer, settings.public_url)
+    webhooks = Webhooks(store, secret, body, settings.allow_private_webhooks)
     return PredictionService(
-        catalog, store, files, pool, Signer(data / "secret.key"), settings.offline
+        catalog,
+        store,
+        files,
+        pool,
+        signer,
+        settings.offline,
+        webhooks,
+        settings.allow_private_webhooks,
     )
 
 

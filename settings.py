@@ -7,6 +7,7 @@ all, and a test holds it to that.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,34 @@ class PoolSettings:
 
 
 @dataclass(frozen=True)
+class HubSettings:
+    """Where weights come from and where they lie: what huggingface_hub's own variables say, so that
+    what a person has downloaded or set up already is used.
+    """
+
+    cache: Path | None = None
+    """None: in the data folder."""
+    endpoint: str = "https://huggingface.co"
+    given_token: str | None = field(default=None, repr=False)
+    token_files: tuple[Path, ...] = ()
+    """Where `hf auth login` leaves a token."""
+    pause: float = 1.0
+    """Seconds before what failed is tried a second time; longer each time after it."""
+    reserve: int = 1_000_000_000
+    """Bytes of the disk that a download leaves free."""
+
+    def token(self) -> str | None:
+        """Who asks; None for anybody."""
+        if self.given_token:
+            return self.given_token
+        for path in self.token_files:
+            with contextlib.suppress(OSError):
+                if token := path.read_text().strip():
+                    return token
+        return None
+
+
+@dataclass(frozen=True)
 class Settings:
     host: str = "127.0.0.1"
     port: int = PORT
@@ -51,8 +80,10 @@ class Settings:
     public_url: str | None = None
     tokens: Path | None = None
     offline: bool = False
+    allow_private_webhooks: bool = False
     max_file_size: int = 100_000_000
     pool: PoolSettings = field(default_factory=PoolSettings)
+    hub: HubSettings = field(default_factory=HubSettings)
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -106,6 +137,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         default=_truth(default("OFFLINE")),
         help="never ask the network",
     )
+    option(
+        "--allow-private-webhooks",
+        action="store_true",
+        default=_truth(default("ALLOW_PRIVATE_WEBHOOKS")),
+        help="let webhooks and file inputs name addresses of this machine and its network",
+    )
     pool = PoolSettings()
     for name, seconds, meaning in (
         ("idle", pool.idle_timeout, "until a model that nobody uses gives its memory back"),
@@ -119,15 +156,17 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     option("--cpu-memory", default=default("CPU_MEMORY"), metavar="GB", help=memory)
     given = parser.parse_args(arguments)
     models = given.models or (default("MODELS") or "").split(os.pathsep)
+    data = Path(given.data).expanduser().resolve()
     return Settings(
         host=given.host,
         port=_port(given.port),
-        data=Path(given.data).expanduser().resolve(),
+        data=data,
         models=tuple(Path(each).expanduser().resolve() for each in models if each),
         share=given.share,
         public_url=given.public_url.rstrip("/") if given.public_url else None,
         tokens=Path(given.tokens).expanduser().resolve() if given.tokens else None,
         offline=given.offline,
+        allow_private_webhooks=given.allow_private_webhooks,
         pool=PoolSettings(
             idle_timeout=_number("--idle-timeout", given.idle_timeout),
             setup_timeout=_number("--setup-timeout", given.setup_timeout),
@@ -136,6 +175,21 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
             if given.cpu_memory
             else None,
         ),
+        hub=_hub(data, environment),
+    )
+
+
+def _hub(data: Path, environment: Mapping[str, str]) -> HubSettings:
+    given = environment.get
+    home = Path(given("HF_HOME") or data / "huggingface").expanduser()
+    cache = given("HF_HUB_CACHE") or given("HUGGINGFACE_HUB_CACHE") or home / "hub"
+    usual = Path(given("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface" / "token"
+    named = given("HF_TOKEN_PATH")
+    return HubSettings(
+        cache=Path(cache).expanduser(),
+        endpoint=(given("HF_ENDPOINT") or HubSettings.endpoint).rstrip("/"),
+        given_token=given("HF_TOKEN") or given("HUGGING_FACE_HUB_TOKEN"),
+        token_files=(Path(named).expanduser() if named else home / "token", usual),
     )
 
 

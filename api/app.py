@@ -19,6 +19,7 @@ from api.models import Models
 from api.predictions import Predictions
 from api.rendering import Rendering
 from api.streams import Streams
+from api.webhooks import Webhooks
 from predictions.service import PredictionService
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -55,6 +56,7 @@ def build(
         "/files/{id}": {"GET": files.get, "DELETE": files.delete},
         "/account": {"GET": account.account},
         "/hardware": {"GET": account.hardware},
+        "/webhooks/default/secret": {"GET": Webhooks(service).secret},
     }
     # Clients open these without a token: the path itself cannot be guessed, or is signed.
     without_token: dict[str, dict[str, Endpoint]] = {

@@ -98,6 +98,7 @@ class Predictions:
             deadline=None if allowed is None else time.time() + allowed,
             webhook=webhook,
             webhook_events_filter=events,
+            origin=self._link_maker.links(request).base,
         )
         if hold is not None:
             left = max(0.0, hold - (time.monotonic() - arrived))

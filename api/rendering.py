@@ -6,11 +6,13 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from api.links import Links
 from errors import AtelierError
 from model_registry.catalog import Catalog
+from predictions.files import Signer
 from predictions.prediction import Prediction, Status
 from predictions.references import replaced
 
@@ -68,6 +70,19 @@ class Rendering:
                 return False  # The model has left; nobody streams it any more.
             self._streaming[prediction.version] = known
         return known
+
+
+def webhook_body(
+    catalog: Catalog, signer: Signer, public_url: str | None
+) -> Callable[[Prediction], bytes]:
+    """What a webhook is told of a prediction: what a GET would answer then."""
+    rendering = Rendering(catalog)
+
+    def body(prediction: Prediction) -> bytes:
+        links = Links(public_url or prediction.origin, signer)
+        return msgspec.json.encode(rendering.prediction(prediction, links))
+
+    return body
 
 
 def as_created(prediction: Prediction) -> Prediction:

@@ -18,6 +18,7 @@ import httpx
 from cog.encoding import FILE
 from errors import AtelierError, InvalidInput, NotFound, Problem
 from model_registry import inputs as model_inputs
+from predictions import outgoing
 from predictions.files import Files
 
 _OURS = re.compile(r"https?://[^/]+/(?:v1/)?v1/(?:files|outputs)/([a-z2-7]{26})(?:/.*)?$")
@@ -31,9 +32,10 @@ class CannotFetch(AtelierError):
 class InputFiles:
     """`schema` is a version's OpenAPI document; `inputs` have been checked against it."""
 
-    def __init__(self, files: Files, offline: bool) -> None:
+    def __init__(self, files: Files, offline: bool, allow_private: bool = False) -> None:
         self._files = files
         self._offline = offline
+        self._allow_private = allow_private
 
     @staticmethod
     def any(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
@@ -108,7 +110,9 @@ class InputFiles:
             )
         try:
             async with (
-                httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=True) as client,
+                outgoing.client(
+                    self._allow_private, timeout=_TIMEOUT, follow_redirects=True
+                ) as client,
                 client.stream("GET", url) as response,
             ):
                 if response.status_code >= 400:
@@ -127,6 +131,8 @@ class InputFiles:
                     prediction_id=prediction_id,
                     owner=owner,
                 )
+        except outgoing.ForbiddenAddress as error:
+            raise CannotFetch(f"{url} is not fetched: {error}") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise CannotFetch(
                 f"{url} cannot be fetched: {error or type(error).__name__}."

@@ -12,6 +12,8 @@ from workers import messages
 
 KEPT_LOGS = 4_000_000
 """Characters. A model that never stops printing must not fill the machine."""
+WEBHOOK_EVENTS = ("output", "completed")
+"""What a webhook hears of if it has not said (contract §6)."""
 LOGS_CUT = "\n[The log was longer. Atelier keeps its first 4 million characters.]\n"
 
 
@@ -64,6 +66,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float | None = None
     webhook: str | None = None
     webhook_events_filter: tuple[str, ...] | None = None
+    origin: str = ""
+    """The address under which whoever made it reached us, for links in what it is told later."""
     activity: str = ""
     progress: messages.Progress | None = None
     preview: bytes | None = None
@@ -72,6 +76,10 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     def total_time(self) -> float | None:
         """Seconds from creation to the end, None before the end."""
         return None if self.completed_at is None else self.completed_at - self.created_at
+
+    def wants(self, event: str) -> bool:
+        """Whether its webhook is to hear of `start`, `output`, `logs` or `completed`."""
+        return self.webhook is not None and event in (self.webhook_events_filter or WEBHOOK_EVENTS)
 
 
 def advance(

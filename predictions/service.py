@@ -24,6 +24,7 @@ from predictions.live import Live
 from predictions.prediction import Prediction, Status, abort, advance
 from predictions.references import replaced
 from predictions.store import EVERYTHING, Filter, Page, Position, Store, Totals, new_id
+from predictions.webhooks import Webhooks
 from workers import messages
 from workers.instance import Job
 from workers.messages import Event
@@ -43,13 +44,19 @@ class PredictionService:
         pool: WorkerPool,
         signer: Signer,
         offline: bool = False,
+        webhooks: Webhooks | None = None,
+        allow_private: bool = False,
     ) -> None:
+        """`webhooks` None: nobody is told. `allow_private`: files may be fetched from addresses of
+        this machine and its network.
+        """
         self.catalog = catalog
         self.files = files
         self.signer = signer
         self.pool = pool
         self._store = store
-        self._input_files = InputFiles(files, offline)
+        self._input_files = InputFiles(files, offline, allow_private)
+        self.webhooks = webhooks
         self._live = Live()
         self._folded: dict[str, Prediction] = {}
         """The newest state of all that has not ended on record; `live` lags behind it only while an
@@ -72,12 +79,17 @@ class PredictionService:
                 self._spawn(self._resume(prediction))
             else:
                 self._fold([messages.Failed(prediction.id, INTERRUPTED)])
+        if self.webhooks is not None:
+            for prediction in await self._store.owing():
+                self._spawn(self.webhooks.complete(prediction))
 
     async def stop(self) -> None:
         """Ends all children, writes what is left to write and closes the store."""
         for task in list(self._tasks):
             task.cancel()
         await self.pool.stop()
+        if self.webhooks is not None:
+            await self.webhooks.close()
         if self._saving is not None:
             self._saving.cancel()
         self._save_unsaved()
@@ -95,12 +107,14 @@ class PredictionService:
         deadline: float | None = None,
         webhook: str | None = None,
         webhook_events_filter: tuple[str, ...] | None = None,
+        origin: str = "",
     ) -> Prediction:
         """A new prediction, committed to the store before it is returned.
 
         `reference` is `owner/name`, `owner/name:version` or a bare version id. File inputs are
         strings: `http(s)` URLs, `data:` URIs, URLs of our own files (`…/v1/files/<id>`,
         `…/v1/outputs/<id>/<name>`), or `{"atelier:file": file id}`. `deadline` is in Unix seconds.
+        `origin` is the address under which the caller reached us.
         Raises `NotFound`, `InvalidVersion`, `InvalidInput`, `FileTooLarge`, `BrokenModel`.
         """
         version = await self.catalog.fresh(reference)
@@ -120,6 +134,7 @@ class PredictionService:
             deadline=deadline,
             webhook=webhook,
             webhook_events_filter=webhook_events_filter,
+            origin=origin,
         )
         try:
             await self._store.save(prediction)
@@ -244,6 +259,8 @@ class PredictionService:
             delay = max(0.0, prediction.deadline - time.time())
             timer = asyncio.get_running_loop().call_later(delay, self._end, prediction.id, None)
             self._deadlines[prediction.id] = timer
+        if self.webhooks is not None and prediction.webhook is not None:
+            self._spawn(self.webhooks.attend(self.follow(prediction.id), self.wait))
 
     def _fold(self, events: Sequence[Event]) -> None:
         now = time.time()

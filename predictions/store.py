@@ -21,12 +21,14 @@ import sqlalchemy as sql
 
 from predictions.prediction import Prediction, Status
 from predictions.tables import (
+    OWE,
     UPSERT,
     StoredFile,
     as_json,
     file_row,
     files,
     migrate,
+    owed_webhooks,
     prediction_row,
     predictions,
     row_file,
@@ -150,6 +152,12 @@ class Store:
 
         await asyncio.to_thread(delete)
 
+    def settle_webhook(self, prediction_id: str) -> None:
+        """Its webhook has heard of the end, or never will."""
+        with self._lock:
+            self._gathered.settled.append(prediction_id)
+        self._work.set()
+
     def _write_batches(self) -> None:
         connection = self._engine.connect()
         while True:
@@ -157,7 +165,7 @@ class Store:
             self._work.clear()
             with self._lock:
                 batch, self._gathered = self._gathered, _Batch()
-            if batch.predictions or batch.files:
+            if batch.predictions or batch.files or batch.settled:
                 self._write(connection, batch)
             elif self._closed:
                 connection.close()
@@ -175,6 +183,17 @@ class Store:
                     rows = [prediction_row(prediction) for prediction in batch.predictions.values()]
                     values = [tuple(row[name] for name in self._upsert_order) for row in rows]
                     connection.exec_driver_sql(self._upsert, values)
+                    # With the end itself: a kill in between must not make it forgotten.
+                    owed = [
+                        {"prediction_id": each.id}
+                        for each in batch.predictions.values()
+                        if each.status.terminal and each.wants("completed")
+                    ]
+                    if owed:
+                        connection.execute(OWE, owed)
+                if batch.settled:
+                    settled = owed_webhooks.c.prediction_id.in_(batch.settled)
+                    connection.execute(sql.delete(owed_webhooks).where(settled))
         except Exception as caught:
             error = caught
             print(f"atelier: the database refused a write: {caught}", file=sys.stderr)
@@ -196,6 +215,13 @@ class Store:
             sql.select(predictions)
             .where(unfinished)
             .order_by(predictions.c.created_at, predictions.c.id)
+        )
+        return [row_prediction(row) for row in await self._read(statement)]
+
+    async def owing(self) -> Sequence[Prediction]:
+        """Predictions whose end their webhook has not heard of."""
+        statement = sql.select(predictions).join(
+            owed_webhooks, owed_webhooks.c.prediction_id == predictions.c.id
         )
         return [row_prediction(row) for row in await self._read(statement)]
 
@@ -279,6 +305,7 @@ class _Batch:
     def __init__(self) -> None:
         self.predictions: dict[str, Prediction] = {}
         self.files: list[StoredFile] = []
+        self.settled: list[str] = []
         self.waiting: list[asyncio.Future[None]] = []
 
 

@@ -54,6 +54,13 @@ files = sql.Table(
     sql.Column("metadata", sql.Text, nullable=False),
 )
 
+owed_webhooks = sql.Table(
+    "owed_webhooks",
+    _metadata,
+    sql.Column("prediction_id", sql.String, primary_key=True),
+)
+"""Predictions whose end their webhook has not heard of."""
+
 
 def _create_tables(connection: sql.Connection) -> None:
     """Written out, not taken from the tables above, which describe today's columns and move on."""
@@ -79,8 +86,12 @@ def _create_tables(connection: sql.Connection) -> None:
         connection.execute(sql.text(statement))
 
 
+def _create_owed_webhooks(connection: sql.Connection) -> None:
+    connection.execute(sql.text("CREATE TABLE owed_webhooks (prediction_id VARCHAR PRIMARY KEY)"))
+
+
 # Append, never edit: the number of migrations that a database has seen is its `user_version`.
-MIGRATIONS: Sequence[Callable[[sql.Connection], None]] = (_create_tables,)
+MIGRATIONS: Sequence[Callable[[sql.Connection], None]] = (_create_tables, _create_owed_webhooks)
 
 
 def migrate(connection: sql.Connection) -> None:
@@ -117,6 +128,7 @@ UPSERT = UPSERT.on_conflict_do_update(
         column.name: UPSERT.excluded[column.name] for column in predictions.c if column.name != "id"
     },
 )
+OWE = insert(owed_webhooks).on_conflict_do_nothing()
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -145,13 +157,15 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
         "input": as_json(prediction.input),
         "output": as_json(prediction.output),
         "metrics": as_json(prediction.metrics),
-        "webhook": as_json([prediction.webhook, prediction.webhook_events_filter]),
+        "webhook": as_json(
+            [prediction.webhook, prediction.webhook_events_filter, prediction.origin]
+        ),
     }
 
 
 def row_prediction(row: Any) -> Prediction:
     output = _decode(row.output)
-    webhook, events = _decode(row.webhook)
+    webhook, events, *origin = _decode(row.webhook)  # early rows have no origin
     return Prediction(
         id=row.id,
         created_at=row.created_at,
@@ -173,6 +187,7 @@ def row_prediction(row: Any) -> Prediction:
         metrics=_decode(row.metrics),
         webhook=webhook,
         webhook_events_filter=None if events is None else tuple(events),
+        origin=origin[0] if origin else "",
     )
 
 

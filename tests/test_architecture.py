@@ -22,7 +22,7 @@ ONLY_IN = {
     "uvicorn": {"app"},
     "sqlalchemy": {"predictions"},
     "jsonschema": {"model_registry"},
-    "psutil": {"workers"},
+    "psutil": {"workers", "model_registry"},  # there in runners, which are a child's code
 }
 HEAVY = {"torch", "transformers", "diffusers", "onnxruntime", "ctranslate2", "faster_whisper"}
 PACKAGES = [name for layer in LAYERS for name in layer.split()]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from model_registry.catalog import Catalog
 from predictions.files import Files, Signer
 from predictions.service import PredictionService
 from predictions.store import Store
+from predictions.webhooks import Webhooks, WebhookSecret
 from settings import PoolSettings
 from workers.devices import find_devices
 from workers.pool import WorkerPool
@@ -52,7 +54,9 @@ async def start(tmp_path, catalog):
         while running:
             await running.pop().service.stop()
 
-    async def start(models: Catalog = catalog, offline=False, limit=10_000_000, **settings):
+    async def start(
+        models: Catalog = catalog, offline=False, limit=10_000_000, private=True, **settings
+    ):
         await stop()
         data: Path = tmp_path / "data"
         data.mkdir(exist_ok=True)
@@ -62,7 +66,11 @@ async def start(tmp_path, catalog):
         store = Store(data / "atelier.db")
         files = Files(data / "files", store, limit)
         signer = Signer(data / "secret.key")
-        service = PredictionService(models, store, files, pool, signer, offline)
+        secret = WebhookSecret(data / "webhook_secret")
+        webhooks = Webhooks(store, secret, msgspec.json.encode, allow_private=private)
+        service = PredictionService(
+            models, store, files, pool, signer, offline, webhooks, allow_private=private
+        )
         await service.start()
         running.append(Running(service, store))
         return running[-1]

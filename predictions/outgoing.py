@@ -1,0 +1,104 @@
+"""HTTP to addresses that somebody else chose: webhooks and file inputs.
+
+A server that fetches whatever it is told to can be made to speak to what only it can reach: itself,
+its network, the metadata service of its cloud. So the address is checked when the connection is
+made, after its name is resolved, and that very address is connected to; a redirect is a connection
+like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+import httpx
+
+from errors import AtelierError
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class ForbiddenAddress(AtelierError):
+    def __init__(self, host: str, address: _Address) -> None:
+        super().__init__(
+            f"{host} is at {address}, inside this machine or its network. Atelier speaks only to "
+            "public addresses unless it is started with --allow-private-webhooks."
+        )
+
+
+def client(allow_private: bool, **options: Any) -> httpx.AsyncClient:
+    """A client for such addresses; `options` are those of `httpx.AsyncClient`.
+
+    Its requests raise `ForbiddenAddress` besides httpx's errors.
+    """
+    if allow_private:
+        return httpx.AsyncClient(**options)
+    transport = httpx.AsyncHTTPTransport(limits=options.pop("limits", httpx.Limits()))
+    # httpx has no door for this, and a transport of our own would be a copy of its own.
+    transport._pool._network_backend = _Guarded()
+    return httpx.AsyncClient(transport=transport, **options)
+
+
+def is_public(address: _Address) -> bool:
+    """Whether an address can be reached from anywhere, looking into those that carry another."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+        if address.teredo is not None:
+            return False
+    return address.is_global and not address.is_multicast
+
+
+class _Guarded(httpcore.AsyncNetworkBackend):
+    """Connects to public addresses only."""
+
+    def __init__(self) -> None:
+        self._connecting = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        failed: Exception = httpcore.ConnectError(f"{host} has no address.")
+        for address in await _resolved(host, port):
+            try:
+                return await self._connecting.connect_tcp(
+                    str(address), port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+        raise failed
+
+    async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        raise httpcore.ConnectError("a socket of this machine is no public address")
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+async def _resolved(host: str, port: int) -> list[_Address]:
+    """All addresses of a host, each of them public. Raises `ForbiddenAddress`, and httpcore's
+    `ConnectError` for a name that nobody knows.
+    """
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(f"{host} cannot be resolved ({error})") from error
+    # A link-local address names its interface after a percent sign.
+    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    for address in addresses:
+        if not is_public(address):
+            raise ForbiddenAddress(host, address)
+    return list(dict.fromkeys(addresses))

@@ -1,0 +1,168 @@
+"""Webhooks, sent to a real receiver."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from replicate.webhook import Webhooks as Validator
+from replicate.webhook import WebhookSigningSecret
+
+from predictions import webhooks
+from predictions.prediction import Status
+from predictions.webhooks import WebhookSecret
+from tests.receiver import receiving
+
+
+@pytest.fixture
+def receiver():
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """The same schedule, in less time."""
+    monkeypatch.setattr(webhooks, "BETWEEN", 0.02)
+    monkeypatch.setattr(webhooks, "RETRIES", (0.01, 0.02, 0.05))
+
+
+async def heard(receiver, condition):
+    return await asyncio.to_thread(receiver.until, condition)
+
+
+def ended(messages):
+    return messages and messages[-1].prediction["status"] in ("succeeded", "failed", "canceled")
+
+
+async def settled(app):
+    """Nothing is owed any more."""
+    while await app.store.owing():
+        await asyncio.sleep(0.01)
+
+
+async def test_every_event_that_was_asked_for_is_told_and_the_end_comes_last(app, receiver):
+    await app.run(
+        "local/counts",
+        {"n": 10, "delay": 0.05},
+        webhook=f"{receiver.url}/hook?token=a%20b",
+        webhook_events_filter=("start", "output", "completed"),
+    )
+    messages = await heard(receiver, ended)
+    first, *middle, last = [message.prediction for message in messages]
+    assert (first["status"], first["output"]) == ("processing", None)
+    assert middle and all(each["status"] == "processing" and each["output"] for each in middle)
+    assert (last["status"], len(last["output"])) == ("succeeded", 10)
+    assert {message.path for message in messages} == {"/hook?token=a%20b"}
+
+
+async def test_what_is_told_meanwhile_is_thinned_out(app, receiver, monkeypatch):
+    monkeypatch.setattr(webhooks, "BETWEEN", 30)
+    await app.run("local/counts", {"n": 20, "delay": 0.02}, webhook=receiver.url)
+    messages = await heard(receiver, ended)
+    assert [message.prediction["status"] for message in messages] == ["processing", "succeeded"]
+
+
+@pytest.mark.parametrize("event", ["completed", "logs", "output"])
+async def test_who_asked_for_one_kind_of_event_hears_of_the_last_change_too(app, receiver, event):
+    await app.run("local/loud", {}, webhook=receiver.url, webhook_events_filter=(event,))
+    messages = await heard(receiver, ended)
+    if event == "completed":
+        assert len(messages) == 1
+
+
+async def test_who_asked_for_the_start_hears_of_nothing_else(app, receiver):
+    both = ("start", "completed")
+    for events in (("start",), both):
+        await app.run(
+            "local/echo", {"text": "a"}, webhook=receiver.url, webhook_events_filter=events
+        )
+    await heard(receiver, ended)
+    assert receiver.statuses == ["processing", "processing", "succeeded"]
+
+
+async def test_a_cancel_before_the_start_is_told_too(app, receiver):
+    running = await app.service.create("local/never-ends", {})
+    created = await app.service.create("local/never-ends", {}, webhook=receiver.url)
+    await app.service.cancel(created.id)
+    messages = await heard(receiver, ended)
+    assert [message.prediction["status"] for message in messages] == ["canceled"]
+    await app.service.cancel(running.id)
+
+
+async def test_a_message_is_signed_as_the_official_validator_wants_it(app, receiver):
+    await app.run("local/echo", {"text": "ä"}, webhook=receiver.url)
+    (message,) = await heard(receiver, ended)
+    secret = WebhookSigningSecret(key=app.service.webhooks.secret.newest)
+    Validator.validate(headers=message.headers, body=message.body.decode(), secret=secret)
+    assert message.headers["Content-Type"] == "application/json"
+
+
+def test_a_rotated_secret_signs_with_both_keys_and_stays(tmp_path):
+    path = tmp_path / "secret"
+    old = WebhookSecret(path).newest
+    assert WebhookSecret(path).newest == old and old.count("_") == 1
+    new = WebhookSecret(tmp_path / "other").newest
+    path.write_text(f"{new}\n{old}\n")
+    both = WebhookSecret(path)
+    assert both.newest == new
+    headers = both.headers("msg_1", 1_700_000_000, b"{}")
+    for key in (old, new):
+        Validator.validate(headers=headers, body="{}", secret=WebhookSigningSecret(key=key))
+
+
+async def test_the_end_is_told_again_until_it_is_heard_and_is_the_same_message(app, receiver):
+    receiver.answers = [500, 404, 302]
+    await app.run(
+        "local/echo", {"text": "a"}, webhook=receiver.url, webhook_events_filter=("completed",)
+    )
+    messages = await heard(receiver, lambda messages: len(messages) == 4)
+    assert len({message.headers["webhook-id"] for message in messages}) == 1
+    assert {message.path for message in messages} == {"/"}
+    await settled(app)
+
+
+async def test_what_nobody_hears_is_given_up_in_the_end(app, receiver, capsys):
+    receiver.answers = [500] * 4
+    ended = await app.run(
+        "local/echo", {"text": "a"}, webhook=receiver.url, webhook_events_filter=("completed",)
+    )
+    await heard(receiver, lambda messages: len(messages) == 4)
+    await settled(app)
+    assert f"never heard of the end of {ended.id}: it answered 500" in capsys.readouterr().err
+
+
+async def test_an_end_that_was_not_heard_is_told_after_a_restart(start, receiver, monkeypatch):
+    monkeypatch.setattr(webhooks, "RETRIES", (300,))
+    app = await start()
+    receiver.answers = [503]
+    created = await app.run(
+        "local/echo", {"text": "a"}, webhook=receiver.url, webhook_events_filter=("completed",)
+    )
+    await heard(receiver, ended)
+    app = await start()
+    messages = await heard(receiver, lambda messages: len(messages) == 2)
+    assert messages[0].headers[
+        "Webhook-Id" if "Webhook-Id" in messages[0].headers else "webhook-id"
+    ]
+    assert [message.prediction["id"] for message in messages] == [created.id] * 2
+    await settled(app)
+
+
+async def test_a_receiver_that_never_answers_holds_up_nobody(app, receiver):
+    receiver.answering.clear()
+    slow = await app.run("local/counts", {"n": 3}, webhook=receiver.url)
+    assert slow.status is Status.SUCCEEDED
+    with receiving() as other:
+        await app.run("local/echo", {"text": "a"}, webhook=other.url)
+        assert ended(await heard(other, ended))
+
+
+async def test_an_address_inside_the_network_hears_nothing_unless_it_is_allowed(
+    start, receiver, capsys
+):
+    app = await start(private=False)
+    await app.run("local/echo", {"text": "a"}, webhook=receiver.url)
+    await settled(app)
+    assert "--allow-private-webhooks" in capsys.readouterr().err
+    assert receiver.messages == []
