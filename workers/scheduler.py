@@ -5,8 +5,9 @@ The rules, in order:
 
 1. A warm instance with a free slot takes a prediction of its version: of the owner who has least
    running, then the oldest.
-2. Else the oldest that needs an instance gets one: beside what runs if it fits, else in place of
-   idle instances, least recently used first.
+2. Else the oldest that needs an instance gets one, at the best precision of its ladder that has
+   room: beside what runs if it fits, else in place of idle instances, least recently used first.
+   Only where neither makes room comes the next lower precision.
 3. A prediction that waits for room is overtaken by at most MAX_OVERTAKEN younger ones; from then on
    only older ones start, so that what
    holds the room falls idle.
@@ -15,9 +16,10 @@ The rules, in order:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 
+from model_registry.spec import Rung
 from workers.devices import GIB, Device
 
 MAX_OVERTAKEN = 32
@@ -31,6 +33,10 @@ earlier run has said.
 class Group:
     """The waiting predictions of one version and one owner. `oldest` is the place of the first in
     the whole queue's order.
+
+    `memory` and, for a GPU, the `ladder` are estimates; `measured` holds what instances really
+    took, by precision and device. `too_large` are the precisions that did not fit on a device.
+    With `below`, only precisions lower than that one will do.
     """
 
     version: str
@@ -40,18 +46,50 @@ class Group:
     overtaken: int = 0
     memory: int | None = None
     gpu: bool = False
+    ladder: tuple[Rung, ...] = ()
+    measured: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    too_large: Set[tuple[str, str]] = frozenset()
+    below: str = ""
+
+    def takes(self, precision: str) -> bool:
+        """Whether an instance at this precision will do."""
+        names = [rung.precision for rung in self.ladder]
+        refused = names[: names.index(self.below) + 1] if self.below in names else ()
+        return precision not in refused
+
+    def precisions(self, device: Device) -> list[str]:
+        """What an instance may be loaded at on `device`, best first."""
+        if not device.gpu or not self.ladder:
+            return [""]
+        return [
+            rung.precision
+            for rung in self.ladder
+            if self.takes(rung.precision) and (rung.precision, device.name) not in self.too_large
+        ]
+
+    def need(self, precision: str, device: Device) -> int:
+        """Bytes that an instance takes at this precision on `device`."""
+        known = self.measured.get((precision, device.name))
+        if known is not None:
+            return known
+        if precision:
+            return next(rung.memory for rung in self.ladder if rung.precision == precision)
+        if self.memory is not None:
+            return self.memory
+        return min(ASSUMED_MEMORY[device.gpu], device.memory)
 
 
 @dataclass(frozen=True)
 class Occupant:
     """An instance as the scheduler sees it. `used` orders by last use; a leaving one only takes
-    room.
+    room, and gives it back in a moment if nothing runs in it any more.
     """
 
     id: str
     version: str
     device: str
     memory: int
+    precision: str = ""
     free_slots: int = 0
     busy: bool = False
     loading: bool = False
@@ -69,6 +107,7 @@ class Feed:
     version: str
     owner: str
     instance: str
+    below: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +116,7 @@ class Launch:
     device: str
     memory: int
     evict: tuple[str, ...] = ()
+    precision: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,19 +139,16 @@ def decide(
     """
     by_age = sorted(groups, key=lambda group: group.oldest)
     barrier = next(
-        (g.oldest for g in by_age if g.overtaken >= MAX_OVERTAKEN and not _served(g, occupants)),
+        (g.oldest for g in by_age if g.overtaken >= MAX_OVERTAKEN and not _serving(g, occupants)),
         None,
     )
     allowed = [group for group in by_age if barrier is None or group.oldest <= barrier]
 
     for group in sorted(allowed, key=lambda group: (running.get(group.owner, 0), group.oldest)):
-        warm = [
-            o
-            for o in occupants
-            if o.version == group.version and o.free_slots > 0 and not o.leaving
-        ]
+        warm = [o for o in _serving(group, occupants) if o.free_slots > 0]
         if warm:
-            return Feed(group.version, group.owner, max(warm, key=lambda o: o.free_slots).id)
+            emptiest = max(warm, key=lambda o: o.free_slots)
+            return Feed(group.version, group.owner, emptiest.id, group.below)
 
     for group in allowed:
         decision = _place(group, occupants, devices)
@@ -120,8 +157,13 @@ def decide(
     return None
 
 
-def _served(group: Group, occupants: Sequence[Occupant]) -> bool:
-    return any(o.version == group.version and not o.leaving for o in occupants)
+def _serving(group: Group, occupants: Sequence[Occupant]) -> list[Occupant]:
+    """The instances that run, or will run, what the group waits for."""
+    return [
+        o
+        for o in occupants
+        if o.version == group.version and not o.leaving and group.takes(o.precision)
+    ]
 
 
 def _place(
@@ -129,38 +171,71 @@ def _place(
 ) -> Decision | None:
     candidates = [d for d in devices if d.gpu] if group.gpu else [d for d in devices if not d.gpu]
     candidates = candidates or list(devices)
-    own = [o for o in occupants if o.version == group.version and not o.leaving]
+    own = _serving(group, occupants)
     if any(o.loading for o in own) or len(own) >= len(candidates):
         return None
 
-    refusals = []
-    choices: list[tuple[int, float, Launch]] = []
-    for device in candidates:
-        need = (
-            group.memory
-            if group.memory is not None
-            else min(ASSUMED_MEMORY[device.gpu], device.memory)
-        )
-        if need > device.memory:
-            refusals.append(f"{device.hardware} has {_gigabytes(device.memory)}")
+    there = {d.name: [o for o in occupants if o.device == d.name] for d in candidates}
+    can_fit = False
+    for precision in _from_best(group, candidates):
+        # A second instance of a version is no worse than the first.
+        if own and all(o.precision != precision for o in own):
             continue
-        there = [o for o in occupants if o.device == device.name]
-        evict = _make_room(device, need, there)
-        # A second instance of a version is worth free room, never another model's place.
-        if evict is None or (own and evict):
-            continue
-        free = device.memory - sum(o.memory for o in there)
-        launch = Launch(group.version, device.name, need, tuple(o.id for o in evict))
-        choices.append((len(evict), -free, launch))
-    if choices:
-        return min(choices, key=lambda choice: choice[:2])[2]
-    if len(refusals) == len(candidates):
-        need_text = _gigabytes(group.memory or 0)
-        return Refuse(
-            group.version,
-            f"It needs {need_text} of memory; {', '.join(refusals)}. It can never fit here.",
-        )
-    return None
+        fitting = [
+            d
+            for d in candidates
+            if precision in group.precisions(d) and group.need(precision, d) <= d.memory
+        ]
+        can_fit = can_fit or bool(fitting)
+        launches = [
+            launch
+            for device in fitting
+            # It is worth free room, never another model's place.
+            if (launch := _launch(group, precision, device, there[device.name]))
+            and not (own and launch.evict)
+        ]
+        if launches:
+            free = {d.name: d.memory - sum(o.memory for o in there[d.name]) for d in candidates}
+            return min(launches, key=lambda launch: (len(launch.evict), -free[launch.device]))
+        # Nothing is loaded at less than the best only because a process needs a moment to go.
+        if any(_launch(group, precision, d, _staying(there[d.name])) for d in fitting):
+            return None
+    return None if can_fit or own else Refuse(group.version, _refusal(group, candidates))
+
+
+def _launch(
+    group: Group, precision: str, device: Device, there: Sequence[Occupant]
+) -> Launch | None:
+    need = group.need(precision, device)
+    evict = _make_room(device, need, there)
+    if evict is None:
+        return None
+    return Launch(group.version, device.name, need, tuple(o.id for o in evict), precision)
+
+
+def _staying(there: Sequence[Occupant]) -> list[Occupant]:
+    return [o for o in there if not (o.leaving and not o.busy)]
+
+
+def _from_best(group: Group, devices: Sequence[Device]) -> list[str]:
+    """Every precision that some device allows, best first."""
+    allowed = [group.precisions(device) for device in devices]
+    order = ["", *(rung.precision for rung in group.ladder)]
+    return [each for each in order if any(each in some for some in allowed)]
+
+
+def _refusal(group: Group, devices: Sequence[Device]) -> str:
+    needs = [
+        (group.need(precision, device), precision)
+        for device in devices
+        for precision in group.precisions(device)
+    ]
+    there = ", ".join(f"{device.hardware} has {gigabytes(device.memory)}" for device in devices)
+    if not needs:
+        return f"No precision of its ladder fits here: {there}."
+    need, precision = min(needs)
+    least = f"at least {gigabytes(need)} of memory (at {precision})" if precision else ""
+    return f"It needs {least or gigabytes(need) + ' of memory'}; {there}. It can never fit here."
 
 
 def _make_room(device: Device, need: int, there: Sequence[Occupant]) -> list[Occupant] | None:
@@ -181,5 +256,6 @@ def _make_room(device: Device, need: int, there: Sequence[Occupant]) -> list[Occ
     return evict if memory + need <= device.memory and count < device.max_instances else None
 
 
-def _gigabytes(size: int) -> str:
+def gigabytes(size: int) -> str:
+    """A size as people read it."""
     return f"{size / 1e9:.1f} GB"

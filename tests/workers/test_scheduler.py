@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_registry.spec import Rung
 from workers.devices import GIB, Device
 from workers.scheduler import (
     MAX_OVERTAKEN,
@@ -103,14 +104,117 @@ def test_overtaking_is_bounded_so_that_the_oldest_gets_its_room():
     )
 
 
+LADDER = (Rung("bf16", 14 * GIB), Rung("fp8", 8 * GIB), Rung("4bit", 5 * GIB))
+
+
+def laddered(**more):
+    return group("a", gpu=True, ladder=LADDER, **more)
+
+
+def on_gpu(id, memory, device="cuda:0", **more):
+    return occupant(id, more.pop("version", id), device, memory * GIB, **more)
+
+
+def test_the_best_precision_is_taken_where_it_fits():
+    assert decide([laddered()], [], [GPU_0, CPU], {}) == Launch(
+        "a", "cuda:0", 14 * GIB, precision="bf16"
+    )
+
+
+def test_idle_instances_leave_before_precision_is_given_up():
+    assert decide([laddered()], [on_gpu("idle", 6)], [GPU_0], {}) == Launch(
+        "a", "cuda:0", 14 * GIB, ("idle",), "bf16"
+    )
+
+
+def test_beside_what_works_the_next_precision_that_fits_is_taken():
+    for size, expected in ((6, "fp8"), (9, "4bit")):
+        decision = decide([laddered()], [on_gpu("works", size, busy=True)], [GPU_0], {})
+        assert isinstance(decision, Launch) and decision.precision == expected
+        assert not decision.evict
+
+
+def test_another_gpu_with_room_for_the_best_is_preferred_to_less_on_the_first():
+    works = on_gpu("works", 6, busy=True)
+    decision = decide([laddered()], [works], [GPU_0, GPU_1], {})
+    assert decision == Launch("a", "cuda:1", 14 * GIB, precision="bf16")
+
+
+def test_what_fits_at_no_precision_now_waits():
+    assert decide([laddered()], [on_gpu("works", 12, busy=True)], [GPU_0], {}) is None
+
+
+def test_precision_is_not_given_up_for_a_process_that_is_just_going():
+    going = on_gpu("going", 6, leaving=True)
+    assert decide([laddered()], [going], [GPU_0], {}) is None
+    ending = on_gpu("ending", 6, leaving=True, busy=True)  # what runs there may take an hour
+    decision = decide([laddered()], [ending], [GPU_0], {})
+    assert isinstance(decision, Launch) and decision.precision == "fp8"
+
+
+def test_a_ladder_that_can_never_fit_is_refused_with_its_lowest_rung():
+    small = Device("cuda:0", "NVIDIA T400", 4 * GIB, max_instances=64)
+    decision = decide([laddered()], [], [small, CPU], {})
+    assert isinstance(decision, Refuse)
+    assert "at least 5.4 GB of memory (at 4bit); NVIDIA T400 has 4.3 GB" in decision.reason
+
+
+def test_what_did_not_fit_on_a_device_is_not_tried_there_again():
+    too_large = frozenset({("bf16", "cuda:0")})
+    decision = decide([laddered(too_large=too_large)], [], [GPU_0], {})
+    assert isinstance(decision, Launch) and decision.precision == "fp8"
+    decision = decide([laddered(too_large=too_large)], [], [GPU_0, GPU_1], {})
+    assert decision == Launch("a", "cuda:1", 14 * GIB, precision="bf16")
+
+
+def test_what_was_measured_replaces_the_estimate():
+    measured = {("bf16", "cuda:0"): 15 * GIB, ("fp8", "cuda:0"): 11 * GIB}
+    decision = decide([laddered(measured=measured)], [], [GPU_0], {})
+    assert decision == Launch("a", "cuda:0", 15 * GIB, precision="bf16")
+    works = on_gpu("works", 6, busy=True)
+    decision = decide([laddered(measured=measured)], [works], [GPU_0], {})
+    assert decision == Launch("a", "cuda:0", 5 * GIB, precision="4bit")
+
+
+def test_a_warm_instance_at_a_lower_precision_is_used_as_it_is():
+    warm = on_gpu("i", 5, version="a", precision="4bit", free_slots=1)
+    assert decide([laddered()], [warm], [GPU_0], {}) == Feed("a", "", "i")
+
+
+def test_what_ran_out_of_memory_goes_only_to_lower_precisions():
+    warm = on_gpu("i", 14, version="a", precision="bf16", free_slots=1)
+    starved = laddered(below="bf16")
+    decision = decide([starved], [warm], [GPU_0, GPU_1], {})
+    assert decision == Launch("a", "cuda:1", 8 * GIB, precision="fp8")
+    lower = on_gpu("j", 5, "cuda:1", version="a", precision="4bit", free_slots=1)
+    assert decide([starved], [warm, lower], [GPU_0, GPU_1], {}) == Feed("a", "", "j", "bf16")
+
+
+def test_a_second_copy_is_no_worse_than_the_first():
+    first = on_gpu("a1", 14, version="a", precision="bf16", busy=True)
+    works = on_gpu("b1", 6, "cuda:1", version="b", busy=True)
+    assert decide([laddered()], [first, works], [GPU_0, GPU_1], {}) is None
+
+
+def test_a_ladder_is_of_gpus_and_a_cpu_takes_what_the_spec_says_of_it():
+    assert decide([laddered(memory=3 * GIB)], [], [CPU], {}) == Launch("a", "cpu", 3 * GIB)
+
+
+RUNGS = ("bf16", "fp8", "4bit")
 names = st.sampled_from("abc")
+sizes = st.integers(0, 20).map(lambda n: n * GIB)
+places = st.tuples(st.sampled_from(RUNGS), st.sampled_from(["cuda:0", "cuda:1"]))
+ladders = st.lists(sizes, min_size=3, max_size=3).map(
+    lambda sizes: tuple(map(Rung, RUNGS, sorted(sizes, reverse=True)))
+)
 occupants = st.lists(
     st.builds(
         Occupant,
         id=st.uuids().map(str),
         version=names,
-        device=st.sampled_from(["cpu", "cuda:0"]),
+        device=st.sampled_from(["cpu", "cuda:0", "cuda:1"]),
         memory=st.integers(0, 4).map(lambda n: n * GIB),
+        precision=st.sampled_from(["", *RUNGS]),
         free_slots=st.integers(0, 2),
         busy=st.booleans(),
         loading=st.booleans(),
@@ -126,17 +230,21 @@ groups = st.lists(
         owner=st.sampled_from(["", "x"]),
         oldest=st.integers(1, 100),
         overtaken=st.integers(0, 40),
-        memory=st.none() | st.integers(0, 20).map(lambda n: n * GIB),
+        memory=st.none() | sizes,
         gpu=st.booleans(),
+        ladder=st.just(()) | ladders,
+        measured=st.dictionaries(places, sizes, max_size=2),
+        too_large=st.frozensets(places, max_size=3),
+        below=st.sampled_from(["", "bf16", "fp8"]),
     ),
     max_size=4,
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(groups, occupants)
 def test_no_decision_ever_overfills_a_device_or_evicts_what_works(waiting, there):
-    devices = [GPU_0, CPU]
+    devices = [GPU_0, GPU_1, CPU]
     decision = decide(waiting, there, devices, {})
     if isinstance(decision, Feed):
         (fed,) = [o for o in there if o.id == decision.instance]
@@ -148,3 +256,48 @@ def test_no_decision_ever_overfills_a_device_or_evicts_what_works(waiting, there
         stays = [o for o in there if o.device == device.name and o not in evicted]
         assert sum(o.memory for o in stays) + decision.memory <= device.memory
         assert len(stays) < device.max_instances
+
+
+@settings(max_examples=200)
+@given(groups, occupants)
+def test_a_launch_is_at_a_precision_that_some_group_takes_there(waiting, there):
+    devices = [GPU_0, GPU_1, CPU]
+    decision = decide(waiting, there, devices, {})
+    if isinstance(decision, Launch):
+        device = next(d for d in devices if d.name == decision.device)
+        assert any(
+            group.takes(decision.precision)
+            and decision.precision in group.precisions(device)
+            and decision.memory == group.need(decision.precision, device)
+            for group in waiting
+            if group.version == decision.version
+        )
+
+
+@settings(max_examples=200)
+@given(groups, occupants)
+def test_no_precision_is_given_up_that_has_room(waiting, there):
+    devices = [GPU_0, GPU_1, CPU]
+    decision = decide(waiting, there, devices, {})
+    if isinstance(decision, Launch) and decision.precision:
+        groups = [g for g in waiting if g.version == decision.version and g.gpu and g.ladder]
+        # A second copy is held to its first's precision.
+        alone = not any(o.version == decision.version for o in there)
+        if not alone or len(groups) != 1:
+            return
+        better = [p for d in devices for p in groups[0].precisions(d)]
+        better = {p for p in better if RUNGS.index(p or "4bit") < RUNGS.index(decision.precision)}
+        for device in devices[:2]:
+            here = [o for o in there if o.device == device.name]
+            if sum(o.loading for o in here) >= device.max_loading:
+                continue
+            kept = sum(o.memory for o in here if not o.evictable)
+            for precision in better & {*groups[0].precisions(device)}:
+                assert kept + groups[0].need(precision, device) > device.memory
+
+
+@settings(max_examples=200)
+@given(groups)
+def test_on_an_empty_machine_nothing_waits(waiting):
+    decision = decide(waiting, [], [GPU_0, GPU_1, CPU], {})
+    assert not waiting or isinstance(decision, Launch | Refuse)
