@@ -22,6 +22,7 @@ from settings import Settings
 if TYPE_CHECKING:
     import fastapi
 
+    from api.authentication import Tokens
     from model_registry.catalog import Catalog
     from predictions.service import PredictionService
 
@@ -198,20 +199,18 @@ def set_environment(settings: Settings) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-def read_tokens(path: Path | None) -> frozenset[str] | None:
-    """The tokens that may use the API, one a line; None lets everybody in. Raises `CannotStart`."""
+def read_tokens(path: Path | None) -> Tokens | None:
+    """Who may use the API; None lets everybody in. Raises `CannotStart`."""
+    from api.authentication import Tokens
+
     if path is None:
         return None
     try:
         lines = path.read_text().splitlines()
-    except OSError as error:
-        raise CannotStart(f"the tokens file {path} cannot be read ({error.strerror}).") from None
-    tokens = frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
-    if not tokens:
-        raise CannotStart(
-            f"the tokens file {path} holds no token. Put one a line, or leave --tokens out."
-        )
-    return tokens
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise CannotStart(f"the tokens file {path} cannot be read ({reason}).") from None
+    return Tokens.read(lines, f"the tokens file {path}")
 
 
 if __name__ == "__main__":

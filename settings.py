@@ -129,7 +129,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         help="address under which others reach this app",
     )
     option(
-        "--tokens", default=default("TOKENS"), metavar="FILE", help="file of API tokens, one a line"
+        "--tokens",
+        default=default("TOKENS"),
+        metavar="FILE",
+        help="file of API tokens, one a line: NAME TOKEN",
     )
     option(
         "--offline",

@@ -1,24 +1,50 @@
-"""What the server says of itself: whose it is and what it runs on."""
+"""What the server says of itself: who calls it and what it runs on."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.authentication import caller_of
 from api.bodies import answer
+from predictions import pricing
+from predictions.service import PredictionService
 
 
-async def account(request: Request) -> Response:
-    return answer(
-        {
-            "type": "user",
-            "username": "atelier",
-            "name": "Atelier",
-            "github_url": None,
-            "avatar_url": None,
-        }
-    )
+class Account:
+    def __init__(self, service: PredictionService) -> None:
+        self._service = service
+
+    async def account(self, request: Request) -> Response:
+        name = caller_of(request).owner.removeprefix("token:") or "atelier"
+        return answer(
+            {
+                "type": "user",
+                "username": name,
+                "name": name.capitalize(),
+                "github_url": None,
+                "avatar_url": None,
+            }
+        )
+
+    async def hardware(self, request: Request) -> Response:
+        """One kind a row, however many there are of it; `price_per_second` is in dollars."""
+        counts: dict[str, int] = {}
+        for device in self._service.pool.devices:
+            counts[device.hardware] = counts.get(device.hardware, 0) + 1
+        return answer(
+            [
+                {
+                    "name": hardware.upper() if hardware == "cpu" else hardware,
+                    "sku": sku(hardware),
+                    "count": count,
+                    "price_per_second": pricing.rate(hardware),
+                }
+                for hardware, count in counts.items()
+            ]
+        )
 
 
-async def hardware(request: Request) -> Response:
-    return answer([{"name": "This machine", "sku": "local"}])
+def sku(hardware: str) -> str:
+    """The name of a kind of hardware as requests give it."""
+    return "-".join(hardware.lower().split())

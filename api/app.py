@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -11,8 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from api import account, errors
-from api.authentication import Authentication
+from api import errors
+from api.account import Account
+from api.authentication import Authentication, Tokens
 from api.files import Files
 from api.links import LinkMaker
 from api.models import Models
@@ -28,7 +29,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def build(
     service: PredictionService,
     *,
-    tokens: Collection[str] | None = None,
+    tokens: Tokens | None = None,
     public_url: str | None = None,
 ) -> FastAPI:
     """The API over `service`.
@@ -41,6 +42,7 @@ def build(
     models = Models(service, link_maker)
     files = Files(service.files, service.signer, link_maker)
     streams = Streams(service, link_maker)
+    account = Account(service)
 
     with_token: dict[str, dict[str, Endpoint]] = {
         "/models/{owner}/{name}/predictions": {"POST": predictions.create_by_model},
@@ -94,6 +96,6 @@ class Resource:
         endpoint = self._methods.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
             raise HTTPException(405, headers={"Allow": self._allowed})
-        self._authentication.check(request.headers)
+        scope["caller"] = self._authentication.caller(request.headers)
         response = await endpoint(request)
         await response(scope, receive, send)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from api.authentication import caller_of
 from api.bodies import answer, bounded
 from api.errors import InvalidBody
 from api.links import LinkMaker, Links
@@ -58,25 +59,26 @@ class Files:
                 name=_field(form, "filename") or content.filename or "",
                 content_type=_field(form, "type") or content.content_type,
                 metadata=await _metadata(form),
+                owner=caller_of(request).owner,
             )
         finally:
             await form.close()
         return answer(_rendered(stored, self._link_maker.links(request)), 201)
 
     async def get(self, request: Request) -> Response:
-        stored = await self._files.get(request.path_params["id"])
+        stored = await self._files.get(request.path_params["id"], caller_of(request))
         return answer(_rendered(stored, self._link_maker.links(request)))
 
     async def list(self, request: Request) -> Response:
         links = self._link_maker.links(request)
         before, after = cursor(request)
-        stored, older, newer = await self._files.list(PAGE_SIZE, before, after)
+        stored, older, newer = await self._files.list(PAGE_SIZE, before, after, caller_of(request))
         results = [_rendered(each, links) for each in stored]
         return answer(page(results, older, newer, request, f"{links.base}/v1/files"))
 
     async def delete(self, request: Request) -> Response:
         file_id = request.path_params["id"]
-        stored = await self._files.get(file_id)
+        stored = await self._files.get(file_id, caller_of(request))
         if stored.prediction_id is not None:
             raise NotFound("File", file_id)
         await self._files.delete(file_id)

@@ -14,6 +14,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.authentication import caller_of
 from api.bodies import answer, read
 from api.errors import InvalidBody
 from api.headers import allowed_seconds, held_seconds
@@ -69,11 +70,11 @@ class Predictions:
         return await self._create(request, "{owner}/{name}".format(**request.path_params), body)
 
     async def get(self, request: Request) -> Response:
-        prediction = await self._service.get(request.path_params["id"])
+        prediction = await self._service.get(request.path_params["id"], caller_of(request))
         return answer(self._rendering.prediction(prediction, self._link_maker.links(request)))
 
     async def cancel(self, request: Request) -> Response:
-        prediction = await self._service.cancel(request.path_params["id"])
+        prediction = await self._service.cancel(request.path_params["id"], caller_of(request))
         return answer(self._rendering.prediction(prediction, self._link_maker.links(request)))
 
     async def list(self, request: Request) -> Response:
@@ -95,6 +96,7 @@ class Predictions:
         prediction = await self._service.create(
             reference,
             body.input,
+            caller=caller_of(request),
             deadline=None if allowed is None else time.time() + allowed,
             webhook=webhook,
             webhook_events_filter=events,
@@ -164,6 +166,7 @@ def _filter(request: Request) -> Filter:
         raise InvalidRequest(f"source is {source!r}; it may be `web` or `api`.")
     return Filter(
         source=source,
+        owner=caller_of(request).only,
         created_after=_moment(request, "created_after"),
         created_before=_moment(request, "created_before"),
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from errors import FileTooLarge, NotFound
+from predictions.callers import EVERYBODY, Caller
 from predictions.store import Position, Store, new_id
 from predictions.tables import StoredFile
 
@@ -137,10 +138,12 @@ class Files:
 
         self._store.add_file(file).add_done_callback(recorded)
 
-    async def get(self, reference: str) -> StoredFile:
-        """The file with that id, or `<id>/<name>`, as predictions hold it. Raises `NotFound`."""
+    async def get(self, reference: str, caller: Caller = EVERYBODY) -> StoredFile:
+        """The file with that id, or `<id>/<name>`, as predictions hold it. Raises `NotFound`, also
+        for what the caller may not see.
+        """
         file = await self._store.get_file(reference.partition("/")[0])
-        if file is None:
+        if file is None or not caller.sees(file.owner):
             raise NotFound("File", reference)
         return file
 
@@ -154,10 +157,14 @@ class Files:
         return path
 
     async def list(
-        self, limit: int, before: Position | None = None, after: Position | None = None
+        self,
+        limit: int,
+        before: Position | None = None,
+        after: Position | None = None,
+        caller: Caller = EVERYBODY,
     ) -> tuple[Sequence[StoredFile], Position | None, Position | None]:
         """Uploads, newest first, and the positions where older and newer ones begin."""
-        return await self._store.list_uploads(limit, before, after)
+        return await self._store.list_uploads(limit, before, after, caller.only)
 
     async def delete(self, file_id: str) -> None:
         """Raises `NotFound`."""

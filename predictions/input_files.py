@@ -19,6 +19,7 @@ from cog.encoding import FILE
 from errors import AtelierError, InvalidInput, NotFound, Problem
 from model_registry import inputs as model_inputs
 from predictions import outgoing
+from predictions.callers import Caller
 from predictions.files import Files
 
 _OURS = re.compile(r"https?://[^/]+/(?:v1/)?v1/(?:files|outputs)/([a-z2-7]{26})(?:/.*)?$")
@@ -43,7 +44,7 @@ class InputFiles:
         return next(iter(model_inputs.file_positions(schema, inputs)), None) is not None
 
     async def keep(
-        self, schema: Mapping[str, Any], inputs: dict[str, Any], prediction_id: str, owner: str
+        self, schema: Mapping[str, Any], inputs: dict[str, Any], prediction_id: str, caller: Caller
     ) -> dict[str, Any]:
         """The inputs with `data:` URIs and URLs of our own files replaced by `{FILE:
         "<id>/<name>"}`; other URLs stay.
@@ -55,7 +56,7 @@ class InputFiles:
         problems: list[Problem] = []
         for field, value in model_inputs.file_positions(schema, inputs):
             try:
-                kept[field] = await self._kept(value, prediction_id, owner)
+                kept[field] = await self._kept(value, prediction_id, caller)
             except (NotFound, ValueError) as error:
                 problems.append(Problem(field, "invalid_file", str(error)))
         if problems:
@@ -75,14 +76,14 @@ class InputFiles:
         paths: dict[str, str] = {}
         for field, value in model_inputs.file_positions(schema, inputs):
             if isinstance(value, str) and value.startswith("data:"):
-                value = await self._kept(value, prediction_id, owner)
+                value = await self._kept(value, prediction_id, Caller(owner))
             elif isinstance(value, str):
                 value = await self._download(value, prediction_id, owner)
             file = await self._files.get(value[FILE])
             paths[field] = str(await asyncio.to_thread(self._files.path, file))
         return model_inputs.map_files(schema, inputs, lambda field, value: paths[field])
 
-    async def _kept(self, value: Any, prediction_id: str, owner: str) -> Any:
+    async def _kept(self, value: Any, prediction_id: str, caller: Caller) -> Any:
         if isinstance(value, str):
             if value.startswith("data:"):
                 content, content_type = await asyncio.to_thread(decode_data_uri, value)
@@ -92,14 +93,14 @@ class InputFiles:
                     name=name,
                     content_type=content_type or None,
                     prediction_id=prediction_id,
-                    owner=owner,
+                    owner=caller.owner,
                 )
                 return {FILE: f"{file.id}/{file.name}"}
             ours = _OURS.match(urllib.parse.unquote(value))
             if ours is None:
                 return value
             value = {FILE: ours[1]}
-        file = await self._files.get(value[FILE])
+        file = await self._files.get(value[FILE], caller)
         await asyncio.to_thread(self._files.path, file)
         return {FILE: f"{file.id}/{file.name}"}
 

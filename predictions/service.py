@@ -18,6 +18,7 @@ from model_registry import inputs as model_inputs
 from model_registry.catalog import Catalog
 from model_registry.spec import Version
 from predictions import pricing
+from predictions.callers import EVERYBODY, Caller
 from predictions.files import Files, Signer
 from predictions.input_files import InputFiles
 from predictions.live import Live
@@ -103,7 +104,7 @@ class PredictionService:
         inputs: Mapping[str, Any],
         *,
         source: str = "api",
-        owner: str = "",
+        caller: Caller = EVERYBODY,
         deadline: float | None = None,
         webhook: str | None = None,
         webhook_events_filter: tuple[str, ...] | None = None,
@@ -121,7 +122,7 @@ class PredictionService:
         complete = model_inputs.check(version.schema, inputs)
         prediction_id = new_id()
         given = {name: complete[name] for name in inputs if name in complete}
-        given = await self._input_files.keep(version.schema, given, prediction_id, owner)
+        given = await self._input_files.keep(version.schema, given, prediction_id, caller)
         secrets = model_inputs.secrets(version.schema)
         prediction = Prediction(
             id=prediction_id,
@@ -130,7 +131,7 @@ class PredictionService:
             input={name: MASKED if name in secrets else value for name, value in given.items()},
             created_at=time.time(),
             source=source,
-            owner=owner,
+            owner=caller.owner,
             deadline=deadline,
             webhook=webhook,
             webhook_events_filter=webhook_events_filter,
@@ -151,10 +152,10 @@ class PredictionService:
             self._submit(prediction, version, complete)
         return prediction
 
-    async def get(self, prediction_id: str) -> Prediction:
-        """The prediction as it is now. Raises `NotFound`."""
+    async def get(self, prediction_id: str, caller: Caller = EVERYBODY) -> Prediction:
+        """The prediction as it is now. Raises `NotFound`, also for what the caller may not see."""
         prediction = self._live.latest(prediction_id) or await self._store.get(prediction_id)
-        if prediction is None:
+        if prediction is None or not caller.sees(prediction.owner):
             raise NotFound("Prediction", prediction_id)
         return prediction
 
@@ -175,8 +176,10 @@ class PredictionService:
         """The prediction once it is terminal, or as it is after `seconds`. Raises `NotFound`."""
         return await self._live.ended(prediction_id, seconds) or await self.get(prediction_id)
 
-    async def cancel(self, prediction_id: str) -> Prediction:
+    async def cancel(self, prediction_id: str, caller: Caller = EVERYBODY) -> Prediction:
         """The prediction, canceled, if it had not ended already. Raises `NotFound`."""
+        if not caller.sees_all:
+            await self.get(prediction_id, caller)
         if prediction_id in self._folded:
             self._end(prediction_id, messages.Canceled(prediction_id))
             return await self.wait(prediction_id, float("inf"))

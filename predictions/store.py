@@ -260,10 +260,18 @@ class Store:
         return row_file(rows[0]) if rows else None
 
     async def list_uploads(
-        self, limit: int, before: Position | None = None, after: Position | None = None
+        self,
+        limit: int,
+        before: Position | None = None,
+        after: Position | None = None,
+        owner: str | None = None,
     ) -> tuple[Sequence[StoredFile], Position | None, Position | None]:
-        """Uploads, newest first, and where older and newer ones begin."""
+        """Uploads, of one owner if it is given, newest first; and where older and newer ones
+        begin.
+        """
         statement = sql.select(files).where(files.c.prediction_id.is_(None))
+        if owner is not None:
+            statement = statement.where(files.c.owner == owner)
         rows, older, newer = await self._page(files, statement, limit, before, after)
         return [row_file(row) for row in rows], older, newer
 

@@ -15,6 +15,7 @@ import uvicorn
 
 import api.app
 import app
+from api.authentication import Tokens
 from model_registry.catalog import Catalog
 from predictions.service import PredictionService
 from settings import Settings
@@ -34,7 +35,8 @@ class Server:
     ) -> None:
         self._catalog = catalog
         self.settings = Settings(data=data, offline=True, max_file_size=20_000_000)
-        self._tokens, self._public_url = tokens, public_url
+        self._tokens = None if tokens is None else Tokens.read(tokens, "tokens")
+        self._public_url = public_url
         # Named TCP, or asyncio leaves Nagle's algorithm on and every answer takes 40 ms longer.
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self.socket.bind(("127.0.0.1", 0))

@@ -1,0 +1,103 @@
+"""With tokens, what one makes does not exist for the others."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from api.authentication import Tokens
+from errors import CannotStart
+from tests.api.conftest import Http, Server
+
+LINES = ["ada r8_ada", f"bob sha256:{hashlib.sha256(b'r8_bob').hexdigest()}", "admin r8_admin"]
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory, catalog):
+    with Server(tmp_path_factory.mktemp("owners"), catalog, LINES) as running:
+        yield running
+
+
+def client_of(closed, name):
+    headers = {"Authorization": f"Bearer r8_{name}"}
+    return Http(base_url=f"{closed.url}/v1/", timeout=70, headers=headers)
+
+
+@pytest.fixture
+def ada(closed):
+    with client_of(closed, "ada") as client:
+        yield client
+
+
+@pytest.fixture
+def bob(closed):
+    with client_of(closed, "bob") as client:
+        yield client
+
+
+@pytest.fixture
+def admin(closed):
+    with client_of(closed, "admin") as client:
+        yield client
+
+
+def listed(client, path):
+    return [each["id"] for each in client.get(path).json()["results"]]
+
+
+def test_a_prediction_is_there_for_its_owner_and_the_admin_alone(ada, bob, admin):
+    made = ada.run("local/echo", {"text": "mine"})
+    path = f"predictions/{made['id']}"
+    assert ada.get(path).status_code == admin.get(path).status_code == 200
+    assert bob.get(path).status_code == bob.post(f"{path}/cancel").status_code == 404
+    assert made["id"] in listed(ada, "predictions") and made["id"] in listed(admin, "predictions")
+    assert made["id"] not in listed(bob, "predictions")
+
+
+def test_a_running_prediction_cannot_be_canceled_by_another(ada, bob):
+    made = ada.create("local/never-ends", {})
+    assert bob.post(f"predictions/{made['id']}/cancel").status_code == 404
+    assert ada.get(f"predictions/{made['id']}").json()["status"] != "canceled"
+    assert ada.post(f"predictions/{made['id']}/cancel").json()["status"] == "canceled"
+
+
+def test_an_upload_is_its_owners_and_no_input_of_others(ada, bob):
+    upload = ada.post("files", files={"content": ("dot.txt", b"dot")}).json()
+    path = f"files/{upload['id']}"
+    assert ada.get(path).status_code == 200
+    assert bob.get(path).status_code == bob.delete(path).status_code == 404
+    assert upload["id"] in listed(ada, "files") and upload["id"] not in listed(bob, "files")
+    body = {"input": {"image": upload["urls"]["get"]}}
+    refused = bob.post("models/local/image-in-out/predictions", json=body)
+    assert refused.status_code == 422 and "does not exist" in refused.json()["detail"]
+
+
+def test_the_account_is_called_like_the_token(bob):
+    assert bob.get("account").json()["username"] == "bob"
+
+
+def test_no_token_lies_in_the_data_folder(closed, ada):
+    ada.run("local/echo", {"text": "mine"})
+    for path in closed.settings.data.rglob("*"):
+        if path.is_file():
+            assert b"r8_ada" not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize(
+    "lines, reason",
+    [
+        (["# nobody", ""], "holds no token"),
+        (["a b secret-c"], "line 1, has 3 words"),
+        (["ada secret-a", "no/slash secret-b"], "line 2: a name has up to 64 letters"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_named_and_its_token_is_not(lines, reason):
+    with pytest.raises(CannotStart, match=reason) as error:
+        Tokens.read(lines, "the file")
+    assert "secret" not in str(error.value)
+
+
+def test_a_token_without_a_name_is_called_after_its_digest():
+    digest = hashlib.sha256(b"sesame").hexdigest()
+    assert Tokens.read(["sesame"], "the file").name_of("sesame") == f"token-{digest[:8]}"
