@@ -16,7 +16,9 @@ from starlette.responses import Response
 from errors import (
     AtelierError,
     BrokenModel,
+    CannotDownload,
     CannotPlace,
+    ConsentNeeded,
     FileTooLarge,
     InvalidInput,
     InvalidRequest,
@@ -52,6 +54,8 @@ _ANSWERS: dict[type[AtelierError], tuple[int, str]] = {
     BodyTooLarge: (413, "Request too large"),
     FileTooLarge: (413, "File too large"),
     BrokenModel: (422, "Model cannot be used"),
+    ConsentNeeded: (403, "Licence not accepted"),
+    CannotDownload: (422, "Weights cannot be downloaded"),
     CannotPlace: (422, "Model does not fit this machine"),
 }
 

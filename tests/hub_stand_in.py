@@ -70,6 +70,8 @@ class StandIn:
     requests: list[str] = field(default_factory=list)
     flowing: threading.Event = field(default_factory=threading.Event)
     """Cleared, no byte of a large file flows: a download stands still until it is set again."""
+    stops_at: float = float("inf")
+    """Bytes served in all at which `flowing` is cleared by itself, once."""
 
     def environment(self) -> dict[str, str]:
         """What a process must be told to take this for the Hub."""
@@ -191,6 +193,9 @@ class _Handler(BaseHTTPRequestHandler):
             file.seek(first)
             while left > 0:
                 if large:
+                    if self.hub.served.total() >= self.hub.stops_at:
+                        self.hub.stops_at = float("inf")
+                        self.hub.flowing.clear()
                     self.hub.flowing.wait()
                     time.sleep(self.hub.seconds_per_chunk)
                     if self.hub.broken:

@@ -1,0 +1,160 @@
+"""What the Hub says: a repository's files at a commit, and their bytes. Blocks; runs in a child or
+a thread. Knows no disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from errors import CannotDownload
+from model_registry.listing import HubFile, Listing, pipeline_components
+from settings import HubSettings
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+_SMALL = 20_000_000
+"""Bytes that a file may have which is read into memory."""
+
+
+class Hub:
+    """Asks one Hub, with a person's token if there is one. Every refusal is a `CannotDownload` that
+    says what to do; what may go by itself is a `Trouble`.
+    """
+
+    def __init__(self, settings: HubSettings) -> None:
+        self._settings = settings
+        self._token = settings.token()
+        headers = {"User-Agent": "atelier"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        self._client = httpx.Client(headers=headers, timeout=_TIMEOUT, follow_redirects=True)
+
+    def listing(self, repo: str, revision: str | None = None) -> Listing:
+        """What the repository holds at a commit, branch or tag; at `main` without one."""
+        address = f"{self._settings.endpoint}/api/models/{repo}/revision/"
+        address += quote(revision or "main", safe="")
+        with self._asked(repo, revision, address, {"params": {"blobs": "true"}}) as response:
+            found = json.loads(response.read())
+        files = tuple(_file(each) for each in found.get("siblings", ()) if _is_safe(each))
+        listing = Listing(
+            repo=repo,
+            commit=found["sha"],
+            files=files,
+            gated=bool(found.get("gated")),
+            tags=tuple(map(str, found.get("tags") or ())),
+            task=found.get("pipeline_tag"),
+            library=found.get("library_name"),
+        )
+        if any(file.path == "model_index.json" for file in files):
+            # What it names besides, its terms may forbid to read: then all folders count.
+            with contextlib.suppress(CannotDownload, ValueError):
+                index = json.loads(self.read(repo, listing.commit, "model_index.json"))
+                return replace(listing, components=pipeline_components(index))
+        return listing
+
+    def read(self, repo: str, commit: str, path: str) -> bytes:
+        """A small file. Raises `CannotDownload` for one of more than 20 MB, too."""
+        content = bytearray()
+        with self.opened(repo, commit, path) as response:
+            for chunk in response.iter_bytes():
+                content += chunk
+                if len(content) > _SMALL:
+                    raise CannotDownload(f"{path} of {repo} is larger than 20 MB.")
+        return bytes(content)
+
+    @contextlib.contextmanager
+    def opened(self, repo: str, commit: str, path: str, start: int = 0) -> Iterator[httpx.Response]:
+        """A file's bytes from `start` on: check the status, a server may begin at the beginning."""
+        address = f"{self._settings.endpoint}/{repo}/resolve/{commit}/{quote(path)}"
+        # Compressed on the way, a file could not be gone on with in its middle.
+        headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-"}
+        with self._asked(repo, commit, address, {"headers": headers}) as response:
+            yield response
+
+    def __enter__(self) -> Hub:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._client.close()
+
+    @contextlib.contextmanager
+    def _asked(
+        self, repo: str, revision: str | None, address: str, more: Mapping[str, Any]
+    ) -> Iterator[httpx.Response]:
+        try:
+            with self._client.stream("GET", address, **more) as response:
+                if not response.is_success:
+                    raise self._refusal(repo, revision, address, response)
+                yield response
+        except httpx.TransportError as error:
+            said = str(error) or type(error).__name__
+            raise Trouble(
+                f"The Hub at {self._settings.endpoint} cannot be reached ({said}). Look to the "
+                "network and run it again: what has been downloaded is kept."
+            ) from None
+
+    def _refusal(
+        self, repo: str, revision: str | None, address: str, response: httpx.Response
+    ) -> CannotDownload:
+        status, code = response.status_code, response.headers.get("X-Error-Code", "")
+        page = f"{self._settings.endpoint}/{repo}"
+        if code == "GatedRepo" or status == 403:
+            return CannotDownload(gated(repo, page, bool(self._token)))
+        if code == "RevisionNotFound":
+            return CannotDownload(
+                f"{repo} has no revision {revision} any more. Remove it with its line in "
+                "pins.json, in the data folder, to take what is there today."
+            )
+        if code == "EntryNotFound":
+            return CannotDownload(f"{address} is not there: the repository has changed.")
+        if status in (401, 404):
+            known = "The token of HF_TOKEN does not see it." if self._token else "Set HF_TOKEN."
+            return CannotDownload(
+                f"{repo} does not exist at {self._settings.endpoint}, or it is private. "
+                f"Check its name; if it is private: {known}"
+            )
+        later = response.headers.get("Retry-After", "")
+        return Trouble(
+            f"The Hub at {self._settings.endpoint} answered {status} for {repo}. Run it again "
+            "later: what has been downloaded is kept.",
+            float(later) if later.isdigit() else None,
+        )
+
+
+class Trouble(CannotDownload):
+    """What another try may mend; `after` is how many seconds the Hub wants to be left in peace."""
+
+    def __init__(self, reason: str, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+def gated(repo: str, page: str, has_token: bool) -> str:
+    """What to do where a repository's terms have to be accepted first."""
+    accept = f"{repo} is gated: accept its terms at {page} with your account"
+    if has_token:
+        return f"{accept}, which the token of HF_TOKEN belongs to, and run it again."
+    return f"{accept}, set HF_TOKEN to a token of it, and start Atelier again."
+
+
+def _file(sibling: Mapping[str, Any]) -> HubFile:
+    large = sibling.get("lfs") or {}
+    etag = large.get("sha256") or sibling.get("blobId")
+    return HubFile(sibling["rfilename"], int(large.get("size", sibling.get("size", 0))), str(etag))
+
+
+def _is_safe(sibling: Mapping[str, Any]) -> bool:
+    """Paths and hashes become names on this disk, so none may lead out of its folder."""
+    path, etag = str(sibling.get("rfilename", "")), _file(sibling).etag
+    parts = PurePosixPath(path).parts
+    inside = bool(parts) and ".." not in parts and not path.startswith("/") and "\\" not in path
+    return inside and re.fullmatch(r"[0-9a-f]{8,64}", etag) is not None
