@@ -27,7 +27,7 @@ AROUND = 0.2
 EDGE = 1
 """Seconds before the end of a stretch in which what is said may not have ended."""
 AT_ONCE = 8
-"""Pieces between pauses that a GPU understands together."""
+"""Pieces between pauses that a GPU understands together, where nobody says how many."""
 
 Span = tuple[float, float]
 """From and to, in seconds."""
@@ -67,27 +67,41 @@ class Listener:
         at_pauses: bool,
         longest: int,
         remember: bool,
+        at_once: int = 1,
         **options: Any,
     ) -> None:
         """`batched` is faster-whisper's pipeline. `skip`: what is no speech. `longest`: seconds to
-        listen to at once. `remember`: what was written before.
+        listen to at once. `remember`: what was written before. `at_once`: more than one piece is
+        understood together, each by itself: nothing is remembered then, or tried again.
         """
         self._whisper = batched.model
         self._batched = batched
         self._skip = skip
         self._at_pauses = at_pauses
         self._longest = longest
-        self._remember = remember
+        self._remember = remember and not at_pauses and at_once == 1
+        self._at_once = at_once
         self._options = options
-        self._language: str | None = options.pop("language")
+        self.language: str | None = options.pop("language")
+        """A code; None until it was heard."""
+        self.seconds = 0.0
+        """How much was listened to."""
 
     def segments(self, path: FilePath) -> Iterator[Segment]:
+        yield from (segment for segment, _ in self.heard(path))
+
+    def heard(self, path: FilePath, turn: int = 0, turns: int = 1) -> Iterator[tuple[Segment, Any]]:
+        """Each segment, and what faster-whisper says of it (its `start` is not the recording's, but
+        `seek` is). Of so many `turns` through the recording this is the one numbered `turn`.
+        """
         import numpy as np
 
         scope = current_scope()
         waiting = np.zeros(0, np.float32)
         begun = 0  # of what is waiting, in samples
-        with Recording(path, RATE, STRETCH) as recording:
+        with Recording(path, RATE, max(STRETCH, self._at_once * self._longest)) as recording:
+            length = recording.seconds
+            total = length and turns * length
             for part, ended in recording.parts():
                 waiting = np.concatenate([waiting, part])
                 speech, used = self._speech(waiting, ended)
@@ -97,13 +111,15 @@ class Listener:
                     if speech is None
                     else self._clips(speech, len(sound) / RATE)
                 )
-                for segment in self._heard(sound, clips, begun / RATE):
+                before = turn * length if length else 0.0
+                for segment, details in self._heard(sound, clips, begun / RATE):
                     _fit(segment, speech, begun / RATE, self._at_pauses)
-                    scope.progress(segment["end"], recording.seconds, "second")
-                    yield segment
+                    scope.progress(round(before + segment["end"], 3), total, "second")
+                    yield segment, details
                 begun, waiting = begun + used, waiting[used:]
-                scope.progress(round(begun / RATE, 2), recording.seconds, "second")
-        scope.record_metric("audio_seconds", round(begun / RATE, 3))
+                scope.progress(round(before + begun / RATE, 2), total, "second")
+        self.seconds = round(begun / RATE, 3)
+        scope.record_metric("audio_seconds", self.seconds)
 
     def _speech(self, sound: Any, ended: bool) -> tuple[list[Span] | None, int]:
         """When somebody speaks (None: nobody looked), and how many samples that uses up.
@@ -150,21 +166,23 @@ class Listener:
         ends.append(len(sound))
         return [(a / RATE, b / RATE) for a, b in pairwise(ends) if b > a]
 
-    def _heard(self, sound: Any, clips: list[Span], offset: float) -> Iterator[Segment]:
+    def _heard(self, sound: Any, clips: list[Span], offset: float) -> Iterator[tuple[Segment, Any]]:
         if not clips:
             return
-        hear = self._heard_apart if self._at_pauses else self._heard_in_turn
-        heard, about = hear(sound, clips)
-        if self._language is None:
-            self._language = about.language
+        apart = self._at_pauses or self._at_once > 1
+        heard, about = (self._heard_apart if apart else self._heard_in_turn)(sound, clips)
+        if self.language is None:
+            self.language = about.language
             if self._whisper.model.is_multilingual:
                 print(f"Language: {about.language} ({about.language_probability:.0%} sure)")
             current_scope().record_metric("language", about.language)
         tokens: list[int] = []
         for each in heard:
             tokens += each.tokens
-            yield _segment(each, offset)
-        if self._remember and tokens and not self._at_pauses:
+            segment = _segment(each, offset)
+            each.seek += round(offset * 100)
+            yield segment, each
+        if self._remember and tokens:
             # Of the tokens, those that are text come first; the end of the text comes after them.
             end = self._whisper.hf_tokenizer.token_to_id("<|endoftext|>")
             self._options["initial_prompt"] = [token for token in tokens if token < end]
@@ -172,7 +190,7 @@ class Listener:
     def _heard_in_turn(self, sound: Any, clips: list[Span]) -> tuple[Iterator[Any], Any]:
         heard, about = self._whisper.transcribe(
             sound,
-            language=self._language,
+            language=self.language,
             clip_timestamps=[second for clip in clips for second in clip],
             condition_on_previous_text=self._remember,
             **self._options,
@@ -181,11 +199,13 @@ class Listener:
 
     def _heard_apart(self, sound: Any, clips: list[Span]) -> tuple[Iterator[Any], Any]:
         self._batched.last_speech_timestamp = 0.0  # as it stays where a run was canceled
+        on_gpu = self._whisper.model.device == "cuda"
         heard, about = self._batched.transcribe(
             sound,
-            language=self._language,
+            language=self.language,
             clip_timestamps=[{"start": begin, "end": end} for begin, end in clips],
-            batch_size=AT_ONCE if self._whisper.model.device == "cuda" else 1,
+            batch_size=(AT_ONCE if on_gpu else 1) if self._at_pauses else self._at_once,
+            without_timestamps=self._at_pauses,
             **self._options,
         )
         return filter(self._is_speech, heard), about

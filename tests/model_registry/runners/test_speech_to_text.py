@@ -15,6 +15,7 @@ from model_registry.starter.train import listen as listen_recipe
 
 sys.path.append(str(RUNNERS))
 import listening
+import subtitles
 
 RATE = 16_000
 SPEC = {"word_timestamps": True, "chunk_length": 8, "cut_at": "pauses"}
@@ -123,8 +124,8 @@ def test_subtitles_come_with_the_last_segment(listen, say):
     assert vtt.read_text().startswith("WEBVTT\n\n1\n00:00:0")
 
 
-def test_times_of_subtitles_are_written_as_players_want_them(listen):
-    clock = listen.module._clock
+def test_times_of_subtitles_are_written_as_players_want_them():
+    clock = subtitles.clock
     assert clock(0, ",") == "00:00:00,000"
     assert clock(3725.4996, ".") == "01:02:05.500"
     assert clock(59.9999, ",") == "00:01:00,000"
@@ -184,13 +185,13 @@ def test_ten_minutes_stream_with_bounded_memory(listen, speaker, say, tmp_path, 
         for _ in range(count):
             file.writeframes(once)
     longest = []
-    transcribe = listen.runner.batched.transcribe
+    transcribe = listen.runner.whisper.batched.transcribe
 
     def measured(sound, **options):
         longest.append(len(sound) / RATE)
         return transcribe(sound, **options)
 
-    monkeypatch.setattr(listen.runner.batched, "transcribe", measured)
+    monkeypatch.setattr(listen.runner.whisper.batched, "transcribe", measured)
     segments = listen.run(audio=str(path), **SPEC)
     assert len(segments) == count
     each = len(once) / speaker.rate / 2
@@ -212,7 +213,7 @@ def test_speech_across_the_end_of_a_stretch_is_heard_whole(listen, say, monkeypa
 def test_where_nobody_looks_for_speech_it_is_cut_at_the_quietest_moments(listen):
     loud = [0.5] * (3 * RATE)
     sound = np.array([*loud, *silence(0.5), *loud, *silence(0.5), *loud])
-    hears = listening.Listener(listen.runner.batched, False, False, 4, False, language=None)
+    hears = listening.Listener(listen.runner.whisper.batched, False, False, 4, False, language=None)
     assert hears._windows(sound) == [
         (0.0, pytest.approx(3.25, abs=0.25)),
         (pytest.approx(3.25, abs=0.25), pytest.approx(6.75, abs=0.25)),
