@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from api import errors
 from api.account import Account
 from api.authentication import Authentication, Tokens
+from api.collections import Collections
 from api.files import Files
 from api.links import LinkMaker
 from api.models import Models
@@ -38,8 +39,10 @@ def build(
     API gives out, None: the host that each request names.
     """
     link_maker = LinkMaker(service.signer, public_url)
-    predictions = Predictions(service, link_maker, Rendering(service.catalog))
-    models = Models(service, link_maker)
+    rendering = Rendering(service.catalog)
+    predictions = Predictions(service, link_maker, rendering)
+    models = Models(service, link_maker, rendering)
+    collections = Collections(service, link_maker)
     files = Files(service.files, service.signer, link_maker)
     streams = Streams(service, link_maker)
     account = Account(service)
@@ -51,11 +54,15 @@ def build(
         "/predictions/{id}/cancel": {"POST": predictions.cancel},
         "/models": {"GET": models.list, "QUERY": models.search},
         "/models/{owner}/{name}": {"GET": models.get},
+        "/models/{owner}/{name}/examples": {"GET": models.examples},
         "/models/{owner}/{name}/readme": {"GET": models.readme},
         "/models/{owner}/{name}/versions": {"GET": models.list_versions},
         "/models/{owner}/{name}/versions/{version}": {"GET": models.get_version},
         "/files": {"GET": files.list, "POST": files.upload},
         "/files/{id}": {"GET": files.get, "DELETE": files.delete},
+        "/collections": {"GET": collections.list},
+        "/collections/{slug}": {"GET": collections.get},
+        "/search": {"GET": collections.search},
         "/account": {"GET": account.account},
         "/hardware": {"GET": account.hardware},
         "/webhooks/default/secret": {"GET": Webhooks(service).secret},

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from api.authentication import caller_of
 from api.bodies import answer, read_bytes
 from api.links import LinkMaker, Links
 from api.pagination import PAGE_SIZE, Cursor, cursor, page
-from api.rendering import timestamp
+from api.rendering import Rendering, timestamp
 from errors import InvalidRequest, NotFound
 from model_registry.spec import Model, Version
+from predictions.prediction import Prediction, Status
 from predictions.service import PredictionService
-from predictions.store import Position
+from predictions.store import Filter, Position
 
 COG_VERSION = "0.14.0"
 """The Cog whose schemas ours look like; clients of versions below 0.3.9 expect others."""
@@ -26,13 +29,19 @@ _SORT_KEYS: Mapping[str, Callable[[Model], Position]] = {
     "model_created_at": lambda model: (model.versions[-1].created_at, model.id),
 }
 
+_LOOKED_AT = 200
+"""How many runs of a model are looked through for its examples."""
+
 T = TypeVar("T")
 
 
 class Models:
-    def __init__(self, service: PredictionService, link_maker: LinkMaker) -> None:
+    def __init__(
+        self, service: PredictionService, link_maker: LinkMaker, rendering: Rendering
+    ) -> None:
         self._service = service
         self._link_maker = link_maker
+        self._rendering = rendering
 
     async def list(self, request: Request) -> Response:
         by = request.query_params.get("sort_by", "latest_version_created_at")
@@ -63,7 +72,22 @@ class Models:
     async def get(self, request: Request) -> Response:
         model = self._model(request)
         counts = await self._service.run_counts()
-        return answer(_model(model, counts.get(model.id, 0), self._link_maker.links(request)))
+        links = self._link_maker.links(request)
+        example = next(iter(await self._examples_run(model, request)), None)
+        rendered = None if example is None else self._rendering.prediction(example, links)
+        return answer(rendered_model(model, counts.get(model.id, 0), links, rendered))
+
+    async def examples(self, request: Request) -> Response:
+        """The model's examples as they were run here; one that nobody has run is not among them."""
+        model, links = self._model(request), self._link_maker.links(request)
+        found, older, newer = slice_of(
+            await self._examples_run(model, request),
+            lambda each: (each.created_at, each.id),
+            cursor(request),
+        )
+        results = [self._rendering.prediction(each, links) for each in found]
+        path = f"{links.base}/v1/models/{model.id}/examples"
+        return answer(page(results, older, newer, request, path))
 
     async def readme(self, request: Request) -> Response:
         model = self._model(request)
@@ -86,6 +110,19 @@ class Models:
                 return answer(_version(version))
         raise NotFound(f"Version of {model.id}", version_id)
 
+    async def _examples_run(self, model: Model, request: Request) -> Sequence[Prediction]:
+        """Of each example the newest run that has succeeded and that the caller may see."""
+        if not model.examples:
+            return ()
+        only = caller_of(request).only
+        succeeded = Filter(model=model.id, status=Status.SUCCEEDED, owner=only)
+        runs = (await self._service.list(succeeded, limit=_LOOKED_AT)).predictions
+        found = []
+        for example in model.examples:
+            same = (run for run in runs if run.input == example.input)
+            found += list(islice(same, 1))
+        return found
+
     def _model(self, request: Request) -> Model:
         return self._service.catalog.find("{owner}/{name}".format(**request.path_params))
 
@@ -99,7 +136,7 @@ class Models:
         links = self._link_maker.links(request)
         counts = await self._service.run_counts()
         chosen, older, newer = slice_of(models, key, cursor(request), newest_first)
-        results = [_model(each, counts.get(each.id, 0), links) for each in chosen]
+        results = [rendered_model(each, counts.get(each.id, 0), links) for each in chosen]
         return answer(page(results, older, newer, request, f"{links.base}/v1/models"))
 
 
@@ -130,7 +167,10 @@ def slice_of(
     )
 
 
-def _model(model: Model, run_count: int, links: Links) -> dict[str, Any]:
+def rendered_model(
+    model: Model, run_count: int, links: Links, example: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """As clients read it; `example` is a whole prediction."""
     cover = model.cover if model.cover and model.cover.startswith(("http://", "https://")) else None
     return {
         "url": links.model_page(model.id),
@@ -145,7 +185,7 @@ def _model(model: Model, run_count: int, links: Links) -> dict[str, Any]:
         "license_url": model.licence.url if model.licence else None,
         "run_count": run_count,
         "cover_image_url": cover,
-        "default_example": None,
+        "default_example": example,
         "latest_version": _version(model.latest),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
@@ -41,7 +42,7 @@ def cursor(request: Request) -> Cursor:
 
 
 def page(
-    results: list[dict[str, Any]],
+    results: Sequence[dict[str, Any]],
     next: Position | None,
     previous: Position | None,
     request: Request,
