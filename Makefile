@@ -5,7 +5,7 @@ BIN := .venv/bin
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SOURCES := app.py settings.py errors.py api cog components model_registry predictions workers bench tests
 
-.PHONY: run test check fix types browser bench starters evaluate clean
+.PHONY: run test test-all check fix types browser bench starters evaluate clean
 
 run: .venv/ready
 	$(BIN)/python app.py $(ARGS)
@@ -14,14 +14,18 @@ test: .venv/tested browser
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy app.py api components predictions workers model_registry cog
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -m "not heavy" $(ARGS)
+
+# Besides `test`: what takes long, such as every model of the catalogue.
+test-all: test
+	$(BIN)/python -m pytest -q -m heavy $(ARGS)
 
 # What must pass before a commit: all of `test` but what starts the whole app or a browser.
 check: .venv/tested
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy app.py api components predictions workers model_registry cog
-	$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -q -m "not slow and not heavy" $(ARGS)
 
 fix: .venv/tested
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -31,6 +31,11 @@ def catalog(described):
 def pytest_collection_modifyitems(items):
     """What starts the whole app or a browser is slow."""
     for item in items:
-        whole_app = item.path.name in ("test_app.py", "test_readme.py", "test_starters.py")
+        whole_app = item.path.name in (
+            "test_app.py",
+            "test_catalogue.py",
+            "test_readme.py",
+            "test_starters.py",
+        )
         if whole_app or {"address", "browser"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.slow)
