@@ -1,54 +1,59 @@
-"""Text from language models: any folder that transformers loads as a causal language model."""
+"""Text from language models: any folder that transformers loads as a causal language model.
+
+Several texts are written at once, in passes that they share (`batching.py`).
+"""
 
 from __future__ import annotations
 
 import secrets
-import sys
 import time
-from collections import Counter
-from collections.abc import Generator
-from contextlib import closing
-from typing import Any
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
+import memory_peak
+from batching import Batch, Text, Writers
+from passes import passes_of
+from pretrained import pretrained, trusting
+from prompting import Prompts, context_of
+from reasoning import Output
+from sampling import Sampler, Sampling
 from taught import tell_unknown
 
-from cog import BasePredictor, ConcatenateIterator, Input, InvalidInput, current_scope
-
-PREFILL = 512
-"""Tokens of the prompt that are read at once: bounds the memory, and how long a cancel waits."""
-
-SMALL = 50_000_000
-"""Parameters below which more threads gain nothing, and lose much on a busy processor."""
+from cog import (
+    AsyncConcatenateIterator,
+    BasePredictor,
+    Input,
+    InvalidInput,
+    concurrent,
+    current_scope,
+)
 
 
 class TextGeneration(BasePredictor):
-    def setup(self, weights: str) -> None:
-        """`weights` is a folder (or a repository's id) with a model and its tokenizer."""
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils import logging
+    def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
+        """`weights` is a folder with a model and its tokenizer. `trust_code` runs the code that the
+        folder brings.
+        """
+        from transformers import AutoTokenizer
 
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
-        cuda = torch.cuda.is_available()
         self.weights = weights
-        self.tokenizer = AutoTokenizer.from_pretrained(weights)
-        self.model = AutoModelForCausalLM.from_pretrained(
-            weights,
-            dtype="auto" if cuda else torch.float32,
-            device_map="auto" if cuda else None,
-        ).eval()
-        if not cuda and self.model.num_parameters() < SMALL:
-            torch.set_num_threads(1)
-        self.device = self.model.get_input_embeddings().weight.device
+        self.tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
+        self.model = pretrained("AutoModelForCausalLM", weights, precision, trust_code)
+        embeddings = self.model.get_input_embeddings().weight
+        self.device = embeddings.device
+        self.context = context_of(self.model, self.tokenizer)
+        self.prompts = Prompts(self.tokenizer, self.context, len(embeddings))
         self.ends = _end_tokens(self.model.generation_config.eos_token_id)
-        self.ends |= _end_tokens(self.tokenizer.eos_token_id)
-        known = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        self.context = min(known or sys.maxsize, self.tokenizer.model_max_length)
+        self.ends |= _end_tokens(self.tokenizer.eos_token_id) | self.prompts.ends
+        self.writers = Writers(Batch(passes_of(self.model)))
 
-    def predict(  # type: ignore[misc]  # a generator, in Cog's words
+    @concurrent(max=16)
+    async def predict(  # type: ignore[misc]  # a generator, in Cog's words
         self,
-        prompt: str = Input(description="What to answer, or the text to go on from."),
+        prompt: str = Input(
+            description="What to answer, or the text to go on from. Models of code fill the gap "
+            "where it says <FILL_ME>, if they were taught to."
+        ),
         system_prompt: str = Input(
             default="", description="How the model should behave, told before the prompt."
         ),
@@ -79,13 +84,38 @@ class TextGeneration(BasePredictor):
         frequency_penalty: float = Input(
             default=0, ge=-2, le=2, description="Above 0: avoid it more, the more often it came."
         ),
+        repeat_penalty: float = Input(
+            default=1,
+            ge=0.1,
+            le=5,
+            description="Above 1: avoid the last 64 tokens, the prompt's among them.",
+        ),
         stop_sequences: str = Input(
             default="", description="Stop before any of these texts; separate them by commas."
+        ),
+        prompt_template: str = Input(
+            default="",
+            description="The whole text to go on from, with {prompt} and {system_prompt} where "
+            "they belong. Empty, or {prompt} alone: the model's own chat format.",
+        ),
+        enable_thinking: bool = Input(
+            default=False,
+            description="Let the model think before it answers: better answers, more tokens.",
+        ),
+        reasoning_effort: str | None = Input(
+            default=None,
+            choices=["low", "medium", "high"],
+            description="How long the model thinks before it answers.",
+        ),
+        show_reasoning: bool = Input(
+            default=False,
+            description="Write what the model thinks into the output, between <think> and "
+            "</think>. It is in the log in any case.",
         ),
         seed: int | None = Input(
             default=None, description="The same seed gives the same text; unset, a random one."
         ),
-    ) -> ConcatenateIterator[str]:
+    ) -> AsyncConcatenateIterator[str]:
         """Writes on from the prompt, and yields the text as it comes."""
         if min_tokens > max_tokens:
             raise InvalidInput(
@@ -93,209 +123,62 @@ class TextGeneration(BasePredictor):
             )
         seed = secrets.randbits(32) if seed is None else seed
         print(f"Using seed: {seed}")
-        asked = self._encode(prompt, system_prompt)
+        asked = self.prompts.tokens(
+            prompt, system_prompt, prompt_template, enable_thinking, reasoning_effort
+        )
         tell_unknown(prompt, self.weights)
-        sampler = _Sampler(
-            seed, self.device, temperature, top_p, top_k, presence_penalty, frequency_penalty
+        sampling = Sampling(
+            temperature, top_p, top_k, presence_penalty, frequency_penalty, repeat_penalty
         )
-        text = _WholeCharacters(self.tokenizer)
-        stop = _StopSequences(stop_sequences)
-        with closing(self._answer(asked, sampler, min_tokens, max_tokens)) as tokens:
-            for token in tokens:
-                if piece := stop.passed(text.add(token)):
+        room = min(max_tokens, self.context - len(asked))
+        sampler = Sampler(seed, self.device, sampling, asked)
+        text = Text(asked, sampler, self.ends, min_tokens, room)
+        output = Output(self.tokenizer, asked, stop_sequences, show_reasoning)
+        tokens = self._measured(text)
+        async with aclosing(tokens):
+            async for token in tokens:
+                if token not in self.ends and (piece := output.add(token)):
                     yield piece
-                if stop.reached:
+                if output.stopped:
                     break
-        if piece := stop.passed(text.rest()) + stop.rest():
+        if piece := output.rest():
             yield piece
+        if text.written == room and text.last not in self.ends and not output.stopped:
+            _tell_cut_off(output.thinking, self.context if room < max_tokens else None)
 
-    def _answer(
-        self, asked: list[int], sampler: _Sampler, fewest: int, most: int
-    ) -> Generator[int, None, None]:
-        """The tokens that follow those asked, as they are chosen, without the one that ends them.
-
-        Records how many there were and how fast they came, however it ends.
+    async def _measured(self, text: Text) -> AsyncGenerator[int, None]:
+        """Its tokens as they are written. Records how many there were and how fast they came,
+        however it ends.
         """
-        from transformers import DynamicCache
-
         scope = current_scope()
-        scope.record_metric("input_token_count", len(asked))
+        scope.record_metric("input_token_count", len(text.asked))
         began = first = time.perf_counter()
-        room = self.context - len(asked)
-        cache = DynamicCache(config=self.model.config)
-        unread, written = asked, 0
+        count = 0
         try:
-            while written < min(most, room):
-                logits = self._read(unread, cache)
-                token = sampler.choose(logits, self.ends if written < fewest else frozenset())
-                unread, written = [token], written + 1
-                if written == 1:
-                    first = time.perf_counter()
-                    scope.record_metric("time_to_first_token", round(first - began, 4))
-                if token in self.ends:
-                    return
-                yield token
-            if room < most:
-                print(f"Stopped: the model's context of {self.context} tokens is full.")
+            async with aclosing(self.writers.write(text)) as tokens:
+                async for token in tokens:
+                    count += 1
+                    if count == 1:
+                        first = time.perf_counter()
+                        scope.record_metric("time_to_first_token", round(first - began, 4))
+                    yield token
         finally:
-            scope.record_metric("output_token_count", written)
-            if written > 1:
+            scope.record_metric("output_token_count", count)
+            if count > 1:
                 seconds = max(time.perf_counter() - first, 1e-6)
-                scope.record_metric("tokens_per_second", round((written - 1) / seconds, 2))
+                scope.record_metric("tokens_per_second", round((count - 1) / seconds, 2))
+            memory_peak.record()
 
-    def _encode(self, prompt: str, system_prompt: str) -> list[int]:
-        if not prompt.strip():
-            raise InvalidInput("The prompt is empty. Write what the model should answer.")
-        if self.tokenizer.chat_template:
-            chat = [{"role": "system", "content": system_prompt}] if system_prompt else []
-            chat.append({"role": "user", "content": prompt})
-            text = self._chat(chat)
-        else:
-            text = f"{system_prompt}\n\n{prompt}" if system_prompt else prompt
-        # A chat template writes its own special tokens.
-        tokens: list[int] = self.tokenizer.encode(
-            text, add_special_tokens=not self.tokenizer.chat_template
-        )
-        if len(tokens) >= self.context:
-            raise InvalidInput(
-                f"The prompt has {len(tokens)} tokens; this model holds {self.context} in all, "
-                "its answer included. Shorten the prompt."
-            )
-        return tokens
 
-    def _chat(self, chat: list[dict[str, str]]) -> str:
-        from jinja2.exceptions import TemplateError
-
-        try:
-            return str(
-                self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-            )
-        except TemplateError as error:
-            raise InvalidInput(f"The model's chat template refuses this prompt: {error}") from error
-
-    def _read(self, tokens: list[int], cache: Any) -> Any:
-        """Adds the tokens to the cache; gives the logits of the one that follows them."""
-        import torch
-
-        for start in range(0, len(tokens), PREFILL):
-            part = torch.tensor([tokens[start : start + PREFILL]], device=self.device)
-            with torch.no_grad():
-                output = self.model(part, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return output.logits[0, -1].float()
+def _tell_cut_off(thinking: bool, context: int | None) -> None:
+    """Says what a text that has reached its length may lack."""
+    if context is not None:
+        print(f"Stopped: the model's context of {context} tokens is full.")
+    if thinking:
+        print("Stopped while the model was still thinking: give it more max_tokens.")
 
 
 def _end_tokens(given: int | list[int] | None) -> frozenset[int]:
     if given is None:
         return frozenset()
     return frozenset([given] if isinstance(given, int) else given)
-
-
-class _Sampler:
-    """Chooses the next token; remembers what it chose, for the penalties."""
-
-    def __init__(
-        self,
-        seed: int,
-        device: Any,
-        temperature: float,
-        top_p: float,
-        top_k: int,
-        presence_penalty: float,
-        frequency_penalty: float,
-    ) -> None:
-        import torch
-
-        self._generator = torch.Generator(device).manual_seed(seed % 2**63)
-        self._temperature = temperature
-        self._top_p = top_p
-        self._top_k = top_k
-        self._presence = presence_penalty
-        self._frequency = frequency_penalty
-        self._chosen: Counter[int] = Counter()
-
-    def choose(self, logits: Any, banned: frozenset[int]) -> int:
-        token = self._pick(self._penalised(logits, banned))
-        self._chosen[token] += 1
-        return token
-
-    def _penalised(self, logits: Any, banned: frozenset[int]) -> Any:
-        if banned:
-            logits[list(banned)] = float("-inf")
-        if self._chosen and (self._presence or self._frequency):
-            counts = logits.new_tensor(list(self._chosen.values()))
-            logits[list(self._chosen)] -= self._presence + self._frequency * counts
-        return logits
-
-    def _pick(self, logits: Any) -> int:
-        import torch
-
-        if self._temperature < 1e-3:  # dividing by less would overflow
-            return int(logits.argmax())
-        top = min(self._top_k or len(logits), len(logits))
-        values, tokens = logits.topk(top)
-        likely = torch.softmax(values / self._temperature, -1)
-        if self._top_p < 1:
-            # A token stays while those before it have not filled the share; so one always stays.
-            likely[likely.cumsum(-1) - likely > self._top_p] = 0
-        return int(tokens[torch.multinomial(likely, 1, generator=self._generator)])
-
-
-class _WholeCharacters:
-    """Tokens in, text out: a character that spans several tokens comes when it is complete."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
-        self._tokens: list[int] = []
-        self._given = 0  # how many of the tokens have become text
-
-    def add(self, token: int) -> str:
-        self._tokens.append(token)
-        text = self._pending()
-        if not text or text.endswith("\ufffd"):
-            return ""
-        # The last piece stays as context: some tokenizers write a token's space only after another.
-        self._tokens, self._given = self._tokens[self._given :], len(self._tokens) - self._given
-        return text
-
-    def rest(self) -> str:
-        """What is left at the end, without a character that was cut off."""
-        return self._pending().rstrip("\ufffd")
-
-    def _pending(self) -> str:
-        before = self._decoded(self._tokens[: self._given])
-        return self._decoded(self._tokens)[len(before) :]
-
-    def _decoded(self, tokens: list[int]) -> str:
-        return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
-
-
-class _StopSequences:
-    """Lets text pass up to the first stop sequence; holds back what may be the start of one."""
-
-    def __init__(self, sequences: str) -> None:
-        self._sequences = [each for each in sequences.split(",") if each]
-        self._held = ""
-        self.reached = False
-
-    def passed(self, text: str) -> str:
-        if self.reached:
-            return ""
-        text = self._held + text
-        starts = [start for each in self._sequences if (start := text.find(each)) >= 0]
-        if starts:
-            self.reached, self._held = True, ""
-            return text[: min(starts)]
-        keep = max((_overlap(text, each) for each in self._sequences), default=0)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
-
-    def rest(self) -> str:
-        """What was held back and turned out to be no stop sequence."""
-        held, self._held = self._held, ""
-        return held
-
-
-def _overlap(text: str, sequence: str) -> int:
-    """The length of the longest end of `text` with which `sequence` begins."""
-    longest = min(len(text), len(sequence) - 1)
-    return next((size for size in range(longest, 0, -1) if text.endswith(sequence[:size])), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -32,20 +33,29 @@ class Told:
 
 
 class Model:
-    """A runner that is set up; `run` gives its whole output."""
+    """A runner that is set up, with further `options` as a spec has them; `run` gives its whole
+    output.
+    """
 
-    def __init__(self, target, weights=None):
+    def __init__(self, target, weights=None, **options):
         self.loaded = load(str(REGISTRY / "runners"), target)
         self.module = sys.modules[target.partition(".")[0]]
         self.runner = self.loaded._owner
-        self.loaded.setup(str(weights) if weights else None)
+        self.loaded.setup(str(weights) if weights else None, options=options)
         self.told = Told()
 
     def run(self, **inputs):
         self.told = Told()
         with entered(Scope("test", self.told)):
             output = self.loaded.call(**self.loaded.arguments(inputs))
+            if self.loaded.is_async:
+                return asyncio.run(collected(output))
             return list(output) if self.loaded.is_iterator else output
+
+
+async def collected(pieces):
+    """All that an asynchronous run yields."""
+    return [piece async for piece in pieces]
 
 
 @pytest.fixture(autouse=True)

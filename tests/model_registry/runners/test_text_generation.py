@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from cog import CancelationException
+from cog import InvalidInput
 from cog.scope import Scope, entered
+from tests.model_registry.runners.conftest import collected
 
 PROMPT = "Tell me a story about a brave fox in the snow."
 
@@ -54,20 +57,50 @@ def test_a_stop_sequence_that_only_begins_loses_nothing(story):
     assert "".join(story.run(prompt=PROMPT, seed=3, stop_sequences="fox?!,.@")) == whole
 
 
-def test_a_cancel_ends_the_run_at_once(story):
+async def test_a_cancel_ends_the_run_at_once_and_frees_its_row(story):
     with entered(Scope()):
         running = story.loaded.call(**story.loaded.arguments({"prompt": PROMPT, "seed": 1}))
-        next(running)
-        with pytest.raises(CancelationException):
-            running.throw(CancelationException())
-        assert list(running) == []
+        await anext(running)
+        rest = asyncio.create_task(collected(running))
+        await asyncio.sleep(0)
+        rest.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await rest
+    batch = story.runner.writers.batch
+    while batch.busy:
+        await asyncio.sleep(0)
+    assert [piece async for piece in running] == []
+
+
+async def test_chats_at_once_get_what_each_gets_alone(story):
+    asked = [
+        {"prompt": PROMPT, "seed": 3},
+        {"prompt": "Who are you?", "temperature": 0},
+        {"prompt": "A story about a shy robot on the moon", "seed": 5, "top_k": 0},
+        {"prompt": PROMPT, "seed": 8, "temperature": 1.0, "frequency_penalty": 0.5},
+        {"prompt": PROMPT, "seed": 3, "stop_sequences": "fox"},
+    ]
+    runs = [story.loaded.arguments({"max_tokens": 60, **each}) for each in asked]
+    alone = [await collected(story.loaded.call(**each)) for each in runs]
+    together = await asyncio.gather(*(collected(story.loaded.call(**each)) for each in runs))
+    assert together == alone
+
+
+async def test_a_chat_that_is_refused_does_not_trouble_another(story):
+    long, fine = (
+        story.loaded.call(**story.loaded.arguments({"prompt": prompt, "seed": 1, "max_tokens": 9}))
+        for prompt in ("x" * 200_000, PROMPT)
+    )
+    outcomes = await asyncio.gather(collected(long), collected(fine), return_exceptions=True)
+    assert isinstance(outcomes[0], InvalidInput)
+    assert "".join(outcomes[1])
 
 
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
         ({"prompt": "  "}, "The prompt is empty"),
-        ({"prompt": "x" * 10_000}, "Shorten the prompt"),
+        ({"prompt": "x" * 200_000}, "tokens; this model holds 512 in all.* Shorten the prompt"),
         ({"prompt": "Hi", "min_tokens": 9, "max_tokens": 8}, "min_tokens is 9"),
     ],
 )
@@ -98,24 +131,8 @@ def test_a_model_without_a_chat_template_goes_on_from_the_prompt(plain_llama):
 def test_a_long_prompt_read_in_parts_gives_what_it_gives_in_one(plain_llama, monkeypatch):
     prompt = "once upon a time " * 40
     in_two = plain_llama.run(prompt=prompt, temperature=0, max_tokens=8)
-    monkeypatch.setattr(plain_llama.module, "PREFILL", 10_000)
+    monkeypatch.setattr("batching.PREFILL", 10_000)
     assert plain_llama.run(prompt=prompt, temperature=0, max_tokens=8) == in_two
-
-
-def test_a_character_that_spans_tokens_is_never_cut(plain_llama):
-    runner = plain_llama.runner
-    text = plain_llama.module._WholeCharacters(runner.tokenizer)
-    whole = "Zoë says 日本 🙂!"
-    pieces = [text.add(token) for token in runner.tokenizer.encode(whole)]
-    assert "".join(pieces) == whole
-    assert [piece for piece in pieces if piece] == list(whole)
-
-
-def test_a_character_cut_off_by_the_end_is_left_out(plain_llama):
-    runner = plain_llama.runner
-    text = plain_llama.module._WholeCharacters(runner.tokenizer)
-    assert "".join(text.add(token) for token in runner.tokenizer.encode("a🙂")[:-1]) == "a"
-    assert text.rest() == ""
 
 
 def test_penalties_keep_a_text_from_repeating_itself(plain_llama):
@@ -128,3 +145,10 @@ def test_penalties_keep_a_text_from_repeating_itself(plain_llama):
 def test_words_that_a_toy_was_never_taught_are_told(story, capsys):
     story.run(prompt="A story about a brave walrus", max_tokens=2)
     assert "never taught: walrus." in capsys.readouterr().out
+
+
+def test_a_repeat_penalty_keeps_a_text_from_the_last_words(plain_llama):
+    settings = {"prompt": "abc", "max_tokens": 60, "temperature": 0, "min_tokens": 60}
+    plain = "".join(plain_llama.run(**settings))
+    varied = "".join(plain_llama.run(**settings, repeat_penalty=2))
+    assert len(set(varied)) > len(set(plain))
