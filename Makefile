@@ -5,12 +5,12 @@ BIN := .venv/bin
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SOURCES := app.py settings.py errors.py api cog components model_registry predictions workers bench tests
 
-.PHONY: run test test-all check fix types browser bench starters evaluate clean
+.PHONY: run test test-all check fix types browser clients bench starters evaluate clean
 
 run: .venv/ready
 	$(BIN)/python app.py $(ARGS)
 
-test: .venv/tested browser
+test: .venv/tested browser clients
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy app.py api components predictions workers model_registry cog
@@ -55,6 +55,21 @@ evaluate: .venv/ready
 
 .venv/tested: .venv/ready requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+# The official clients that cannot live in the environment of the tests.
+NODE_CLIENT := tests/clients/node_modules/replicate/package.json
+
+clients: .venv/replicate-2/ready $(NODE_CLIENT)
+
+.venv/replicate-2/ready: .venv/tested tests/clients/replicate-2.txt
+	$(PYTHON) -m venv .venv/replicate-2
+	.venv/replicate-2/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/replicate-2.txt
+	touch $@
+
+$(NODE_CLIENT): tests/clients/package.json
+	@command -v npm >/dev/null || { echo "No Node.js found: the tests of its client need it. Install it: apt-get install nodejs npm"; exit 1; }
+	cd tests/clients && npm install --no-package-lock --no-fund --no-audit --silent
 	touch $@
 
 # The browser tests drive a real Chromium. Where Debian's package may be installed, it is.
