@@ -89,6 +89,7 @@ async def serve(settings: Settings, catalog: Catalog, listening: socket.socket) 
 def build_service(settings: Settings, catalog: Catalog) -> PredictionService:
     """The core, wired: all that a face needs."""
     from api.rendering import webhook_body
+    from model_registry.downloads import Downloads
     from predictions.files import Files, Signer
     from predictions.service import PredictionService
     from predictions.store import Store
@@ -114,6 +115,7 @@ def build_service(settings: Settings, catalog: Catalog) -> PredictionService:
         settings.offline,
         webhooks,
         settings.allow_private_webhooks,
+        Downloads(settings.hub, data, settings.offline),
     )
 
 

@@ -96,12 +96,17 @@ def advance(
         case messages.Waiting(activity=activity):
             if prediction.status is Status.PROCESSING or activity == prediction.activity:
                 return prediction
-            return replace(prediction, activity=activity)
+            return replace(prediction, activity=activity, progress=None)
         case messages.Started(hardware=hardware):
             if prediction.status is Status.PROCESSING:
                 return prediction
             return replace(
-                prediction, status=Status.PROCESSING, started_at=now, hardware=hardware, activity=""
+                prediction,
+                status=Status.PROCESSING,
+                started_at=now,
+                hardware=hardware,
+                activity="",
+                progress=None,
             )
         case messages.Log(text=text):
             room = KEPT_LOGS - len(prediction.logs)

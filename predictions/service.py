@@ -16,6 +16,7 @@ from cog.encoding import FILE
 from errors import AtelierError, NotFound
 from model_registry import inputs as model_inputs
 from model_registry.catalog import Catalog
+from model_registry.downloads import Downloads
 from model_registry.spec import Version
 from predictions import pricing
 from predictions.callers import EVERYBODY, Caller
@@ -23,9 +24,11 @@ from predictions.files import Files, Signer
 from predictions.input_files import InputFiles
 from predictions.live import Live
 from predictions.prediction import Prediction, Status, abort, advance
+from predictions.provision import Provision
 from predictions.references import replaced
 from predictions.store import EVERYTHING, Filter, Page, Position, Store, Totals, new_id
 from predictions.webhooks import Webhooks
+from settings import HubSettings
 from workers import messages
 from workers.instance import Job
 from workers.messages import Event
@@ -47,9 +50,10 @@ class PredictionService:
         offline: bool = False,
         webhooks: Webhooks | None = None,
         allow_private: bool = False,
+        downloads: Downloads | None = None,
     ) -> None:
         """`webhooks` None: nobody is told. `allow_private`: files may be fetched from addresses of
-        this machine and its network.
+        this machine and its network. `downloads` None: from the Hub, to beside the files.
         """
         self.catalog = catalog
         self.files = files
@@ -58,6 +62,8 @@ class PredictionService:
         self._store = store
         self._input_files = InputFiles(files, offline, allow_private)
         self.webhooks = webhooks
+        self.downloads = downloads or Downloads(HubSettings(), files.root.parent, offline)
+        self._provision = Provision(self.downloads, self._fold)
         self._live = Live()
         self._folded: dict[str, Prediction] = {}
         """The newest state of all that has not ended on record; `live` lags behind it only while an
@@ -88,6 +94,7 @@ class PredictionService:
         """Ends all children, writes what is left to write and closes the store."""
         for task in list(self._tasks):
             task.cancel()
+        await self._provision.stop()
         await self.pool.stop()
         if self.webhooks is not None:
             await self.webhooks.close()
@@ -116,10 +123,12 @@ class PredictionService:
         strings: `http(s)` URLs, `data:` URIs, URLs of our own files (`…/v1/files/<id>`,
         `…/v1/outputs/<id>/<name>`), or `{"atelier:file": file id}`. `deadline` is in Unix seconds.
         `origin` is the address under which the caller reached us.
-        Raises `NotFound`, `InvalidVersion`, `InvalidInput`, `FileTooLarge`, `BrokenModel`.
+        Raises `NotFound`, `InvalidVersion`, `InvalidInput`, `FileTooLarge`, `BrokenModel`,
+        `ConsentNeeded`, `CannotDownload`.
         """
         version = await self.catalog.fresh(reference)
         complete = model_inputs.check(version.schema, inputs)
+        await self._provision.check(self.catalog.find(version.model), version)
         prediction_id = new_id()
         given = {name: complete[name] for name in inputs if name in complete}
         given = await self._input_files.keep(version.schema, given, prediction_id, caller)
@@ -146,8 +155,8 @@ class PredictionService:
             raise
         self._open(prediction)
         complete.update(given)
-        if InputFiles.any(version.schema, complete):
-            self._spawn(self._submit_with_files(prediction, version, complete))
+        if version.weights or InputFiles.any(version.schema, complete):
+            self._spawn(self._submit_when_ready(prediction, version, complete))
         else:
             self._submit(prediction, version, complete)
         return prediction
@@ -213,6 +222,7 @@ class PredictionService:
         try:
             version = self.catalog.resolve(f"{prediction.model}:{prediction.version}")
             complete = model_inputs.check(version.schema, prediction.input)
+            await self._provision.check(self.catalog.find(version.model), version)
         except AtelierError as error:
             self._fold(
                 [
@@ -229,27 +239,37 @@ class PredictionService:
             )
             self._fold([messages.Failed(prediction.id, reason)])
             return
-        await self._submit_with_files(prediction, version, complete)
+        await self._submit_when_ready(prediction, version, complete)
 
-    async def _submit_with_files(
+    async def _submit_when_ready(
         self, prediction: Prediction, version: Version, complete: dict[str, Any]
     ) -> None:
+        """Brings what the pool has to have on disk: input files and weights."""
         try:
             complete = await self._input_files.fetch(
                 version.schema, complete, prediction.id, prediction.owner
             )
+            if self._is_open(prediction.id) and version.weights:
+                provided = await self._provision.provide(prediction.id, version)
+                if provided is None:
+                    return
+                version = provided
         except (AtelierError, OSError) as error:
             self._fold([messages.Failed(prediction.id, str(error))])
             return
         except Exception as error:  # whatever it is, the prediction must not wait for ever
-            reason = f"Its input files could not be fetched: {type(error).__name__}: {error}"
+            reason = f"What it needs could not be fetched: {type(error).__name__}: {error}"
             self._fold([messages.Failed(prediction.id, reason)])
             return
         self._submit(prediction, version, complete)
 
+    def _is_open(self, prediction_id: str) -> bool:
+        """It may have ended while something was fetched for it."""
+        newest = self._folded.get(prediction_id)
+        return newest is not None and not newest.status.terminal
+
     def _submit(self, prediction: Prediction, version: Version, complete: dict[str, Any]) -> None:
-        newest = self._folded.get(prediction.id)  # it may have ended while files were fetched
-        if newest is not None and not newest.status.terminal:
+        if self._is_open(prediction.id):
             folder = self.files.outputs_folder(prediction.id)
             self.pool.submit(Job(prediction.id, version, complete, folder, prediction.owner))
 
@@ -294,6 +314,7 @@ class PredictionService:
         ended = advance(prediction, event, now, rate) if event else abort(prediction, now, rate)
         self._folded[prediction_id] = ended
         self._publish(ended)
+        self._provision.give_up(prediction_id)
         self.pool.cancel(prediction_id)
 
     def _publish(self, prediction: Prediction) -> None:

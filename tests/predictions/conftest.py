@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from model_registry.catalog import Catalog
+from model_registry.downloads import Downloads
 from predictions.files import Files, Signer
 from predictions.service import PredictionService
 from predictions.store import Store
 from predictions.webhooks import Webhooks, WebhookSecret
-from settings import PoolSettings
+from settings import HubSettings, PoolSettings
 from workers.devices import find_devices
 from workers.pool import WorkerPool
 
@@ -55,7 +56,12 @@ async def start(tmp_path, catalog):
             await running.pop().service.stop()
 
     async def start(
-        models: Catalog = catalog, offline=False, limit=10_000_000, private=True, **settings
+        models: Catalog = catalog,
+        offline=False,
+        limit=10_000_000,
+        private=True,
+        hub=HubSettings(),  # noqa: B008
+        **settings,
     ):
         await stop()
         data: Path = tmp_path / "data"
@@ -69,7 +75,15 @@ async def start(tmp_path, catalog):
         secret = WebhookSecret(data / "webhook_secret")
         webhooks = Webhooks(store, secret, msgspec.json.encode, allow_private=private)
         service = PredictionService(
-            models, store, files, pool, signer, offline, webhooks, allow_private=private
+            models,
+            store,
+            files,
+            pool,
+            signer,
+            offline,
+            webhooks,
+            allow_private=private,
+            downloads=Downloads(hub, data, offline),
         )
         await service.start()
         running.append(Running(service, store))
