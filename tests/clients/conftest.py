@@ -1,8 +1,8 @@
 """Official clients that live outside the tests' own environment, driving a real server.
 
 `make test` installs them: Python's 2.x beside, not into, the environment of the tests, which has
-1.x; Node's below tests/clients. A test gives a few lines of the client's language and gets what they
-`give`.
+1.x; Node's below tests/clients. A test gives a few lines of the client's language and gets what
+they `give`.
 """
 
 from __future__ import annotations

@@ -53,8 +53,9 @@ def test_an_abort_cancels_while_it_polls(node, server):
     lines = """
         const stop = new AbortController();
         let id;
+        const wait = {mode: 'poll', interval: 20};
         await replicate.run(
-            'local/never-ends', {input: {}, wait: {mode: 'poll', interval: 20}, signal: stop.signal},
+            'local/never-ends', {input: {}, wait, signal: stop.signal},
             (prediction) => { id = prediction.id; stop.abort(); });
         give((await replicate.predictions.get(id)).status);
     """
@@ -170,7 +171,8 @@ def test_models_are_listed_read_and_searched(node):
     lines = """
         const model = await replicate.models.get('local', 'echo');
         const versions = await replicate.models.versions.list('local', 'echo');
-        const version = await replicate.models.versions.get('local', 'echo', model.latest_version.id);
+        const id = model.latest_version.id;
+        const version = await replicate.models.versions.get('local', 'echo', id);
         const found = await replicate.models.search('echo');
         const listed = await replicate.models.list();
         give([model.name, version.id === versions.results[0].id,
