@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import settings as options
 from errors import AtelierError, CannotStart
-from settings import Settings
+from settings import Pull, Settings
 
 if TYPE_CHECKING:
     import fastapi
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> int:
     try:
+        if arguments[:1] == ["pull"]:
+            return pull(options.parse_pull(arguments[1:]))
         settings = options.parse(arguments)
         listening = listen(settings.host, settings.port)
         with data_folder(settings.data):
@@ -59,6 +61,18 @@ def run(settings: Settings, listening: socket.socket) -> None:
         asyncio.run(serve(settings, catalog, listening))
     else:
         uvloop.run(serve(settings, catalog, listening))
+
+
+def pull(asked: Pull) -> int:
+    """Downloads weights ahead of a model's first run, whether the app runs meanwhile or not."""
+    from model_registry.downloads import Downloads
+    from model_registry.pull import pull
+
+    settings = asked.settings
+    settings.data.mkdir(parents=True, exist_ok=True)
+    downloads = Downloads(settings.hub, settings.data, settings.offline)
+    catalog = load_catalog(settings)
+    return asyncio.run(pull(catalog, downloads, asked.names, asked.accept_licence))
 
 
 def load_catalog(settings: Settings) -> Catalog:

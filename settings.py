@@ -98,6 +98,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     parser = argparse.ArgumentParser(
         prog="app.py",
         description="Run AI models on your own machine, in the browser and over an API.",
+        epilog="`app.py pull owner/name` downloads a model's weights ahead of its first run.",
     )
     option = parser.add_argument
     option(
@@ -180,6 +181,31 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         ),
         hub=_hub(data, environment),
     )
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What `app.py pull` was asked for."""
+
+    names: tuple[str, ...]
+    accept_licence: bool
+    settings: Settings
+
+
+def parse_pull(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Pull:
+    """The command line of `app.py pull`. Raises `CannotStart` as `parse` does."""
+    parser = argparse.ArgumentParser(
+        prog="app.py pull", description="Download the weights of models before they are used."
+    )
+    parser.add_argument("names", nargs="+", metavar="owner/name")
+    accepting = "accept the licences of these models, where they set conditions"
+    parser.add_argument("--accept-licence", action="store_true", help=accepting)
+    parser.add_argument("--data", help="the app's data folder (data)")
+    parser.add_argument("--models", action="append", metavar="DIR", default=[])
+    given = parser.parse_args(arguments)
+    more = ["--data", given.data] if given.data else []
+    more += [text for folder in given.models for text in ("--models", folder)]
+    return Pull(tuple(given.names), given.accept_licence, parse(more, environment))
 
 
 def _hub(data: Path, environment: Mapping[str, str]) -> HubSettings:
