@@ -76,7 +76,11 @@ def client(tmp_path_factory, models, stand_in):
     consents = Consents(folder / "data")
     for model in models.values():
         consents.give(model)
-    environment = {**stand_in.environment(), "HF_HOME": str(folder / "home"), "HF_TOKEN": ""}
+    environment = {
+        **stand_in.environment(),
+        "HF_HOME": str(folder / "home"),
+        "HF_TOKEN": "hf_of_the_tests",
+    }
     # What true weights would take is not taken here.
     with (
         running(folder, "--cpu-memory", "4000", environment=environment) as (_, address),
