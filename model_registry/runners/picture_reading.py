@@ -10,15 +10,18 @@ SMALLEST = 8
 """Pixels a side. Of less, processors cannot tell the rows of a picture from its colours."""
 
 
-def fit(picture: Any) -> Any:
-    """The picture, enlarged (its pixels as they are) if a side is too short to be read."""
+def fit(picture: Any, smallest: int = SMALLEST, longest: int = 0) -> Any:
+    """The picture, stretched (its pixels as they are) if a side is too short to be read: below
+    `smallest` pixels, or below the `longest`-th part of the other side where that is given.
+    """
     from PIL import Image
 
-    if min(picture.size) >= SMALLEST:
+    least = max(smallest, max(picture.size) // longest if longest else 0)
+    if min(picture.size) >= least:
         return picture
-    return picture.resize(
-        (max(SMALLEST, picture.width), max(SMALLEST, picture.height)), Image.Resampling.NEAREST
-    )
+    print(f"A side of {min(picture.size)} pixels is too short: it is stretched to {least}.")
+    size = max(least, picture.width), max(least, picture.height)
+    return picture.resize(size, Image.Resampling.NEAREST)
 
 
 def processor_of(folder: str, **settings: Any) -> Any:
