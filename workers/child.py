@@ -25,15 +25,14 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
-from cog import CancelationException, InvalidInput
+from cog import CancelationException
 from cog.encoding import FILE, SaveFile, encode
 from cog.loading import LoadedRunner, load
 from cog.scope import Scope, entered
-from workers import messages
+from workers import failures, messages, usage
 from workers.messages import Message
 from workers.parent import Parent
 from workers.reports import OutputFiles, PrintedText, Sink, prediction_in_context
@@ -49,9 +48,6 @@ HEAVY = (
     "transformers.models.auto.tokenization_auto",
     "diffusers.pipelines.pipeline_utils",
 )
-_OWN_FOLDERS = tuple(
-    str(Path(__file__).resolve().parent.parent / name) for name in ("cog", "workers")
-)
 
 
 class Child:
@@ -62,6 +58,7 @@ class Child:
         self._loading = loading
         self._work = Path(loading.work)
         self._running: set[str] = set()
+        self._held = False, 0
         self._process = os.getpid()
         self._runner: LoadedRunner
         self._flush_c = ctypes.CDLL(None).fflush
@@ -116,11 +113,12 @@ class Child:
 
     def _ready(self, began: float) -> None:
         self._flush()
-        self._parent.send(messages.Ready(self._runner.concurrency, time.perf_counter() - began))
+        ready = messages.Ready(self._runner.concurrency, time.perf_counter() - began)
+        self._parent.send(*self._grown(), ready)
 
     def _setup_failed(self, error: BaseException) -> None:
         self._flush()
-        self._parent.send(messages.SetupFailed(_reason(error), _traceback(error)))
+        self._parent.send(*self._grown(), failures.of_setup(error))
 
     # --- one after another
 
@@ -224,6 +222,8 @@ class Child:
         if self._runner.is_iterator:
             started.append(messages.OutputPieces(run.prediction_id, []))
         self._parent.send(*started)
+        if self._weighs and len(self._running) == 1:
+            usage.start()
         return time.perf_counter()
 
     def _end(self, run: messages.Run, *sent: Message) -> None:
@@ -232,7 +232,23 @@ class Child:
             # A process that the model has forked has left the model's code, where it belongs.
             os._exit(0 if isinstance(sent[-1], messages.Succeeded) else 1)
         self._running.discard(run.prediction_id)
-        self._parent.send(*sent)
+        told = self._grown()
+        if self._weighs and (peak := usage.peak()):
+            told.append(messages.Metric(run.prediction_id, "peak_memory", peak))
+        self._parent.send(*told, *sent)
+
+    @property
+    def _weighs(self) -> bool:
+        """Whether it is worth a look how much memory the model takes."""
+        return self._loading.weights is not None or "torch" in sys.modules
+
+    def _grown(self) -> list[Message]:
+        """What the parent has to know of this process's memory."""
+        held, gpu = usage.held() if self._weighs else (0, False)
+        if (gpu, held) <= self._held:
+            return []
+        self._held = gpu, held
+        return [messages.Held(held, gpu)]
 
     def _scope(self, run: messages.Run) -> Scope:
         return Scope(run.prediction_id, Sink(self._parent, run.prediction_id), run.context)
@@ -253,38 +269,13 @@ class Child:
         seconds = time.perf_counter() - began
         if canceled:
             return messages.Canceled(run.prediction_id, seconds)
-        return messages.Failed(run.prediction_id, _reason(error), _traceback(error), seconds)
+        return failures.of_run(run.prediction_id, error, seconds)
 
     def _flush(self) -> None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
         self._flush_c(None)
-
-
-def _reason(error: BaseException) -> str:
-    """The error in one sentence: its text, led by its type where the text alone would puzzle."""
-    text = _sendable(str(error)).strip()
-    if type(error) in (ValueError, InvalidInput, RuntimeError, Exception) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _traceback(error: BaseException) -> str:
-    """The traceback from the model's first frame on: ours above it would only be in the way. None
-    of an input that the model refuses: its sentence says all.
-    """
-    if isinstance(error, InvalidInput):
-        return ""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN_FOLDERS):
-        frames = frames.tb_next
-    return _sendable("".join(traceback.format_exception(type(error), error, frames)))
-
-
-def _sendable(text: str) -> str:
-    """Names of files may hold half characters, which no message can carry."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _die_with_the_parent() -> None:

@@ -5,12 +5,14 @@ the parent.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import psutil
 
 GIB = 1 << 30
+_LEFT_FREE = GIB // 2
+"""Bytes of a GPU that no model is planned into: the driver and the screen take some of it."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,25 @@ def _gpus() -> list[Device]:
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
         free = pynvml.nvmlDeviceGetMemoryInfo(handle).free
         name, uuid = pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUUID(handle)
-        usable = int(free) - GIB // 2
+        usable = int(free) - _LEFT_FREE
         devices.append(Device(f"cuda:{index}", name, usable, 64, 2, {"CUDA_VISIBLE_DEVICES": uuid}))
-    pynvml.nvmlShutdown()
     return devices
+
+
+def free_now(devices: Iterable[Device]) -> dict[str, int]:
+    """Bytes that are free for models on each GPU at this moment, by the device's name; of those
+    that the driver does not answer for, nothing.
+    """
+    found = {}
+    for device in devices:
+        uuid = device.environment.get("CUDA_VISIBLE_DEVICES")
+        if not device.gpu or not uuid:
+            continue
+        try:
+            import pynvml
+
+            handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+            found[device.name] = int(pynvml.nvmlDeviceGetMemoryInfo(handle).free) - _LEFT_FREE
+        except Exception:  # a driver that is updated while the app runs answers nothing any more
+            continue
+    return found

@@ -17,7 +17,7 @@ from workers import messages
 from workers.devices import Device
 from workers.messages import Event, Message
 from workers.process import ChildProcess, load_message
-from workers.scheduler import Occupant
+from workers.scheduler import Launch, Occupant
 
 KEPT_LOG = 64 * 1024
 """How much of a set-up's log is kept, from its end: enough to say why it failed."""
@@ -38,17 +38,20 @@ class Job:
     order: int = 0
     overtaken: int = 0
     attempts: int = 0
+    below: str = ""
+    """Set when it ran out of memory: only a lower precision than this one will do."""
 
 
 @dataclass
 class Running:
     """A prediction inside an instance. `over` says that its end is already on record and that only
-    the code is still to stop.
+    the code is still to stop; `put_out` that some of its output is.
     """
 
     job: Job
     started: bool = False
     over: bool = False
+    put_out: bool = False
     timer: asyncio.TimerHandle | None = None
 
 
@@ -60,6 +63,8 @@ class Owner(Protocol):
     def ready(self, instance: Instance) -> None: ...
 
     def slot_freed(self, instance: Instance) -> None: ...
+
+    def ran_out(self, instance: Instance, running: Running, failed: messages.Failed) -> None: ...
 
     def gone(self, instance: Instance, unstarted: list[Job]) -> None: ...
 
@@ -83,7 +88,7 @@ class Instance:
         id: str,
         version: Version,
         device: Device,
-        memory: int,
+        launch: Launch,
         work: Path,
         limits: Limits,
         owner: Owner,
@@ -91,13 +96,19 @@ class Instance:
         self.id = id
         self.version = version
         self.device = device
-        self.memory = memory
+        self.precision = launch.precision
+        self.memory = launch.memory
+        self.held = 0
+        """The most bytes that its process has held, as far as it has said."""
+        self.completed = 0
+        """How many predictions have succeeded here."""
         self.running: dict[str, Running] = {}
         self.concurrency = 0
         self.used = time.monotonic()
         self.leaving = False
         self.setup_line = ""
         self._setup_log = ""
+        self._last_words = ""
         self._work = work
         self._limits = limits
         self._owner = owner
@@ -123,9 +134,10 @@ class Instance:
             id=self.id,
             version=self.version.id,
             device=self.device.name,
-            memory=self.memory,
+            memory=max(self.memory, self.held),
+            precision=self.precision,
             free_slots=max(0, self.concurrency - len(self.running)),
-            busy=bool(self.running),
+            busy=bool(self.running) and not (self.leaving and self._all_over()),
             loading=self.loading,
             leaving=self.leaving,
             used=self.used,
@@ -139,7 +151,9 @@ class Instance:
             child.kill()
         timeout = self._limits.setup
         self._setup_timer = asyncio.get_running_loop().call_later(timeout, self._setup_timed_out)
-        child.send(load_message(self.version.code, self.device, self._work))
+        child.send(
+            load_message(self.version.code, self.device, self._work, self.precision, self.memory)
+        )
         if child.gone.is_set():
             self.exited("ended before it was loaded")
 
@@ -183,6 +197,7 @@ class Instance:
 
     def received(self, received: list[Message]) -> None:
         events: list[Event] = []
+        starved: list[tuple[Running, messages.Failed]] = []
         freed = False
         for message in received:
             match message:
@@ -192,16 +207,29 @@ class Instance:
                     self._set_ready(concurrency)
                 case messages.SetupFailed():
                     self._failure = message
+                case messages.Held(memory=memory, gpu=gpu):
+                    # A library that does not say what it holds of the GPU is left to its estimate.
+                    if gpu is self.device.gpu:
+                        self.held = max(self.held, memory)
                 case messages.Started():
                     events.append(self._started(message))
                 case messages.Succeeded() | messages.Failed() | messages.Canceled():
                     freed = True
-                    self._ended(message.prediction_id)
-                    events.append(message)
+                    running = self._ended(message)
+                    match message:
+                        case messages.Failed(out_of_memory=True) if running and not running.over:
+                            starved.append((running, message))
+                        case _:
+                            events.append(message)
                 case messages.Event():
+                    self._note_output(message)
                     _append(events, message)
         if events:
             self._owner.emit(events)
+        for running, failed in starved:
+            # All that it held is given back, fragments too: what is left of it may go on.
+            self.leaving = True
+            self._owner.ran_out(self, running, failed)
         if freed:
             self._after_an_end()
 
@@ -210,6 +238,7 @@ class Instance:
 
         It may overtake the message that the prediction has started: to be fed is enough.
         """
+        self._last_words = (self._last_words + text)[-2000:]
         if self.running:
             self._owner.emit([messages.Log(next(iter(self.running)), text)])
         else:
@@ -219,30 +248,39 @@ class Instance:
         self._cancel_timer(self._setup_timer)
         was_loading, self.leaving = self.concurrency == 0, True
         reason = self._ended_because or f"The model's process {reason}."
-        events: list[Event] = []
+        # C++ code that nobody stands around ends the process with that.
+        ran_out = not self._ended_because and "bad_alloc" in self._last_words
+        failed: list[tuple[Running, messages.Failed]] = []
         unstarted: list[Job] = []
         for prediction_id, running in self.running.items():
             self._cancel_timer(running.timer)
             if running.over:
                 continue
             if running.started or running.job.attempts > 1:
-                events.append(messages.Failed(prediction_id, reason))
+                failure = messages.Failed(prediction_id, reason, out_of_memory=ran_out)
+                failed.append((running, failure))
             else:
                 unstarted.append(running.job)
         self.running.clear()
-        if events:
-            self._owner.emit(events)
+        for running, failure in failed:
+            if ran_out:
+                self._owner.ran_out(self, running, failure)
+            else:
+                self._owner.emit([failure])
         asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, self._work, True)
         if was_loading and self._failure is None:
-            self._failure = messages.SetupFailed(reason)
+            self._failure = messages.SetupFailed(reason, out_of_memory=ran_out)
         self._owner.gone(self, unstarted)
 
-    def setup_failure(self, prediction_id: str) -> messages.Failed | None:
-        """Why the instance never became ready, for a prediction that waited for it."""
-        if self._failure is None:
-            return None
-        reason = f"{self.version.model} could not be set up. {self._failure.reason}"
-        return messages.Failed(prediction_id, reason, self._setup_log + self._failure.traceback)
+    @property
+    def failure(self) -> messages.SetupFailed | None:
+        """Why the instance never became ready."""
+        return self._failure
+
+    def setup_failure(self, failure: messages.SetupFailed, prediction_id: str) -> messages.Failed:
+        """That, for a prediction that waited for it."""
+        reason = f"{self.version.model} could not be set up. {failure.reason}"
+        return messages.Failed(prediction_id, reason, self._setup_log + failure.traceback)
 
     # --- what follows from it
 
@@ -260,15 +298,25 @@ class Instance:
                 self._set_timer(running, self._limits.run, self._run_timed_out)
         return messages.Started(message.prediction_id, self.device.hardware)
 
-    def _ended(self, prediction_id: str) -> None:
-        running = self.running.pop(prediction_id, None)
+    def _note_output(self, event: Event) -> None:
+        running = self.running.get(event.prediction_id)
+        if running is not None and isinstance(event, messages.Output | messages.OutputPieces):
+            running.put_out = running.put_out or not _is_empty(event)
+
+    def _ended(self, end: Event) -> Running | None:
+        running = self.running.pop(end.prediction_id, None)
         if running is not None:
             self._cancel_timer(running.timer)
+        self.completed += isinstance(end, messages.Succeeded)
         self.used = time.monotonic()
+        return running
+
+    def _all_over(self) -> bool:
+        return all(running.over for running in self.running.values())
 
     def _after_an_end(self) -> None:
         if self.leaving:
-            if all(running.over for running in self.running.values()):
+            if self._all_over():
                 self.leave()
         else:
             self._owner.slot_freed(self)
@@ -284,7 +332,7 @@ class Instance:
     def _grace_is_over(self, running: Running) -> None:
         # What else runs here has done no wrong: it may finish first, but nothing new comes in.
         self.leaving = True
-        if all(each.over for each in self.running.values()):
+        if self._all_over():
             self.leave()
 
     def _set_timer(self, running: Running, seconds: float, then: Callable[[Running], None]) -> None:
@@ -301,6 +349,10 @@ class Instance:
         lines = text.strip().splitlines()
         if lines:
             self.setup_line = lines[-1].strip()[:200]
+
+
+def _is_empty(event: Event) -> bool:
+    return isinstance(event, messages.OutputPieces) and not event.values
 
 
 def _append(events: list[Event], message: Event) -> None:

@@ -65,6 +65,16 @@ class Ready(Message, frozen=True):
 class SetupFailed(Message, frozen=True):
     reason: str
     traceback: str = ""
+    out_of_memory: bool = False
+
+
+class Held(Message, frozen=True):
+    """The most bytes that the process has held so far, of its GPU's memory (`gpu`) or of the
+    machine's; sent when it has grown.
+    """
+
+    memory: int
+    gpu: bool = False
 
 
 # --- from the child, or from the pool in its name, about one prediction
@@ -136,6 +146,7 @@ class Failed(Event, frozen=True):
     reason: str
     traceback: str = ""
     seconds: float | None = None
+    out_of_memory: bool = False
 
 
 class Canceled(Event, frozen=True):
@@ -147,6 +158,7 @@ FromChild = (
     SetupLog
     | Ready
     | SetupFailed
+    | Held
     | Started
     | Log
     | Output

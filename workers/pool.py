@@ -12,16 +12,18 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 
-import psutil
+import msgspec
 
 from model_registry.spec import Version
 from settings import PoolSettings
-from workers import messages
-from workers.devices import Device
-from workers.instance import Instance, Job, Limits
+from workers import memory, messages
+from workers.devices import Device, free_now
+from workers.instance import Instance, Job, Limits, Running
 from workers.messages import Event
 from workers.process import ChildProcess
-from workers.scheduler import Feed, Group, Launch, Refuse, decide
+from workers.scheduler import Feed, Group, Launch, Occupant, Refuse, decide
+from workers.spares import Spares
+from workers.waiting import Board
 
 STOPPED = "Atelier was stopped while this was running. Run it again."
 _TICK = 1.0
@@ -46,14 +48,17 @@ class WorkerPool:
         self._settings = settings
         self._work = work
         self._limits = Limits(settings.setup_timeout, settings.run_timeout, settings.cancel_grace)
-        self._queue: dict[tuple[str, str], deque[Job]] = {}
+        self._queue: dict[tuple[str, str, str], deque[Job]] = {}
+        """What waits, by version, owner and the precision below which it has to run."""
         self._order = 0
         self._numbers = 0
         self._instances: dict[str, Instance] = {}
-        self._spares: list[ChildProcess] = []
+        self._spares = Spares(settings.spares)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._measured: dict[str, int] = {}
-        self._announced: dict[str, str] = {}
+        self._known = memory.Known()
+        self._others: list[Occupant] = []
+        """What other programs hold on the GPUs, beyond what they held at the start."""
+        self._board = Board()
         self._stopping = False
         self._wake = asyncio.Event()
 
@@ -74,10 +79,8 @@ class WorkerPool:
         self._wake.set()
         # A child that is just being started is waited for: only then is there something to end.
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for child in self._spares:
-            child.kill()
         leaving = [instance.left() for instance in self._instances.values()]
-        await asyncio.gather(*leaving, *(child.gone.wait() for child in self._spares))
+        await asyncio.gather(*leaving, self._spares.end())
 
     async def _pause(self) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
@@ -90,7 +93,9 @@ class WorkerPool:
         self._enqueue(job)
         self._advance()
         if job.attempts == 0 and self._has_queued(job):
-            self._announce_first(job)
+            # Those before it are told once a second, all together.
+            ahead = sum(len(q) for key, q in self._queue.items() if key[0] == job.version.id) - 1
+            self.events([self._board.first(job, ahead, self._instances.values())])
 
     def cancel(self, prediction_id: str) -> None:
         """Stops a prediction wherever it is. The record is the caller's: no event is owed for it
@@ -122,6 +127,23 @@ class WorkerPool:
         self._advance()
 
     def slot_freed(self, instance: Instance) -> None:
+        self._learn(instance, instance.held)
+        self._advance()
+
+    def ran_out(self, instance: Instance, running: Running, failed: messages.Failed) -> None:
+        """A run found no more memory: once it may try with less, if it has put out nothing yet."""
+        version, device, job = instance.version, instance.device, running.job
+        lower = memory.next_lower(version, instance.precision)
+        if lower and not instance.completed:
+            self._known.ran_out(version, instance.precision, device)
+        if self._stopping or lower is None or running.put_out or job.below:
+            told = memory.ran_out(device, instance.precision, instance.held, failed.reason)
+            self.events([msgspec.structs.replace(failed, reason=told)])
+            return
+        told = memory.tried_again(device, instance.precision, failed.reason)
+        self.events([messages.Log(job.prediction_id, told)])
+        job.below = instance.precision
+        self._enqueue(job, first=True)
         self._advance()
 
     def gone(self, instance: Instance, unstarted: list[Job]) -> None:
@@ -129,25 +151,46 @@ class WorkerPool:
         for job in reversed(unstarted):
             self._enqueue(job, first=True)
         if not self._stopping:
-            failed = self._take(instance.version.id) if instance.setup_failure("") else []
-            events = [
-                event for job in failed if (event := instance.setup_failure(job.prediction_id))
-            ]
-            if events:
-                self.events(events)
+            if instance.failure is not None:
+                self._setup_failed(instance, instance.failure)
             self._advance()
+
+    def _setup_failed(self, instance: Instance, failure: messages.SetupFailed) -> None:
+        """All that wait for the version fail with it, unless a lower precision is left to try."""
+        version, device = instance.version, instance.device
+        waiting = [job for key, jobs in self._queue.items() if key[0] == version.id for job in jobs]
+        if failure.out_of_memory:
+            served = any(
+                i.version.id == version.id and not i.leaving for i in self._instances.values()
+            )
+            if served or memory.next_lower(version, instance.precision) is not None:
+                self._known.ran_out(version, instance.precision, device)
+                told = memory.tried_again(device, instance.precision, failure.reason)
+                self.events([messages.Log(job.prediction_id, told) for job in waiting])
+                return
+            told = memory.ran_out(device, instance.precision, instance.held, failure.reason, True)
+            failure = msgspec.structs.replace(failure, reason=told)
+        self._take(version.id)
+        if waiting:
+            self.events([instance.setup_failure(failure, job.prediction_id) for job in waiting])
+
+    def _learn(self, instance: Instance, held: int) -> None:
+        """What an instance that has run holds is what the next one of its kind will need."""
+        if held and instance.completed:
+            self._known.saw(instance.version, instance.precision, instance.device, held)
 
     # --- the queue
 
     def _enqueue(self, job: Job, first: bool = False) -> None:
-        queued = self._queue.setdefault((job.version.id, job.owner), deque())
+        key = (job.version.id, job.owner, job.below)
+        queued = self._queue.setdefault(key, deque())
         if first:
             queued.appendleft(job)
         else:
             queued.append(job)
 
     def _has_queued(self, job: Job) -> bool:
-        queued = self._queue.get((job.version.id, job.owner))
+        queued = self._queue.get((job.version.id, job.owner, job.below))
         return queued is not None and queued[-1] is job
 
     def _take(self, version_id: str) -> list[Job]:
@@ -163,14 +206,15 @@ class WorkerPool:
                 oldest=queued[0].order,
                 count=len(queued),
                 overtaken=queued[0].overtaken,
-                memory=self._memory_of(queued[0].version),
+                memory=queued[0].version.memory,
                 gpu=queued[0].version.gpu,
+                ladder=queued[0].version.ladder,
+                measured=self._known.measured(queued[0].version),
+                too_large=self._known.too_large(queued[0].version),
+                below=below,
             )
-            for (version_id, owner), queued in self._queue.items()
+            for (version_id, owner, below), queued in self._queue.items()
         ]
-
-    def _memory_of(self, version: Version) -> int | None:
-        return self._measured.get(version.id, version.memory)
 
     # --- carrying out what the scheduler decides
 
@@ -179,7 +223,7 @@ class WorkerPool:
             running = Counter(
                 r.job.owner for i in self._instances.values() for r in i.running.values()
             )
-            occupants = [instance.occupant() for instance in self._instances.values()]
+            occupants = [*self._occupants(), *self._others]
             decision = decide(self._groups(), occupants, self.devices, running)
             match decision:
                 case Feed():
@@ -193,16 +237,22 @@ class WorkerPool:
                 case None:
                     return
 
+    def _occupants(self) -> list[Occupant]:
+        return [instance.occupant() for instance in self._instances.values()]
+
     def _feed(self, feed: Feed) -> None:
-        key = (feed.version, feed.owner)
+        key = (feed.version, feed.owner, feed.below)
         job = self._queue[key].popleft()
         if not self._queue[key]:
             del self._queue[key]
         for queued in self._queue.values():
             if queued[0].order < job.order:
                 queued[0].overtaken += 1
-        self._announced.pop(job.prediction_id, None)
-        self._instances[feed.instance].run(job)
+        self._board.left(job)
+        instance = self._instances[feed.instance]
+        if line := memory.lowered(job.version, instance.precision, instance.device):
+            self.events([messages.Log(job.prediction_id, line)])
+        instance.run(job)
 
     def _launch(self, launch: Launch) -> None:
         device = next(device for device in self.devices if device.name == launch.device)
@@ -211,9 +261,7 @@ class WorkerPool:
         )
         self._numbers += 1
         name = f"{self._numbers}-{version.id[:8]}"
-        instance = Instance(
-            name, version, device, launch.memory, self._work / name, self._limits, self
-        )
+        instance = Instance(name, version, device, launch, self._work / name, self._limits, self)
         self._instances[name] = instance
         evicted = [self._instances[each] for each in launch.evict]
         for each in evicted:
@@ -228,7 +276,7 @@ class WorkerPool:
             refusal = await asyncio.to_thread(self._why_gone, version)
             child = None
             if not refusal:
-                child = self._take_spare(instance) or await ChildProcess.start(
+                child = self._spares.take(version) or await ChildProcess.start(
                     version.code.python, instance.device.environment
                 )
         except Exception as error:  # whatever it is, nobody may wait for it for ever
@@ -238,32 +286,13 @@ class WorkerPool:
         else:
             await instance.start(child)
 
-    # --- spare children
-
-    def _take_spare(self, instance: Instance) -> ChildProcess | None:
-        """A child that has already imported what takes long. Only where nothing has to be set
-        before those imports.
-        """
-        version = instance.version
-        if not version.heavy or version.code.python or version.code.environment:
-            return None
-        for child in self._spares:
-            if not child.gone.is_set():
-                self._spares.remove(child)
-                return child
-        return None
-
     async def _keep_spares(self) -> None:
-        while self._settings.spares and not self._stopping:
+        while self._spares.count and not self._stopping:
             await self._pause()
-            self._spares = [child for child in self._spares if not child.gone.is_set()]
             # An instance that loads has the machine to itself: its person waits, nobody waits for a
             # spare.
-            if len(self._spares) < self._settings.spares and not any(
-                i.loading for i in self._instances.values()
-            ):
-                with contextlib.suppress(OSError):  # too many processes now: later, then
-                    self._spares.append(await ChildProcess.start(None, {}, warm=True))
+            if not any(i.loading for i in self._instances.values()):
+                await self._spares.refill()
 
     # --- once a second
 
@@ -273,6 +302,7 @@ class WorkerPool:
             self._evict_idle()
             self._announce()
             await self._watch_memory()
+            await self._look_at_gpus()
 
     def _evict_idle(self) -> None:
         longest = time.monotonic() - self._settings.idle_timeout
@@ -280,33 +310,12 @@ class WorkerPool:
             if instance.occupant().evictable and instance.used < longest:
                 instance.leave()
 
-    def _announce_first(self, job: Job) -> None:
-        """What a new prediction waits for. Those before it are told once a second, all together."""
-        version_id = job.version.id
-        waiting = sum(len(queued) for key, queued in self._queue.items() if key[0] == version_id)
-        loading = next((i for i in self._instances.values() if i.loading_for(version_id)), None)
-        line = _activity(loading, waiting - 1)
-        self._announced[job.prediction_id] = line
-        self.events([messages.Waiting(job.prediction_id, line)])
-
     def _announce(self) -> None:
         """Tells those who wait what they wait for, where that has changed."""
-        waiting = sorted(
-            (job for queued in self._queue.values() for job in queued), key=lambda job: job.order
-        )
-        loading = {i.version.id: i for i in self._instances.values() if i.loading}
-        events: list[Event] = []
-        ahead: Counter[str] = Counter()
-        announced = {}
-        for job in waiting:
-            line = _activity(loading.get(job.version.id), ahead[job.version.id])
-            ahead[job.version.id] += 1
-            announced[job.prediction_id] = line
-            if self._announced.get(job.prediction_id) != line:
-                events.append(messages.Waiting(job.prediction_id, line))
-        self._announced = announced
-        if events:
-            self.events(events)
+        waiting = [job for queued in self._queue.values() for job in queued]
+        changes = self._board.changes(waiting, self._instances.values())
+        if changes:
+            self.events(changes)
 
     async def _watch_memory(self) -> None:
         """Ends the largest instance on the CPU when all together hold more than models may, before
@@ -321,14 +330,11 @@ class WorkerPool:
         if cpu is None or not held:
             return
         sizes = await asyncio.to_thread(
-            lambda: {id: _resident(pid) for id, pid in held.items() if pid}
+            lambda: {id: memory.resident(pid) for id, pid in held.items() if pid}
         )
         for id, size in sizes.items():
             if id in self._instances:
-                version_id = self._instances[id].version.id
-                self._measured[version_id] = min(
-                    cpu.memory, max(size, self._measured.get(version_id, 0))
-                )
+                self._learn(self._instances[id], size)
         if sum(sizes.values()) > cpu.memory:
             largest = max(sizes, key=lambda id: sizes[id])
             if largest in self._instances:
@@ -337,25 +343,14 @@ class WorkerPool:
                     f"all models together may hold {cpu.memory / 1e9:.1f} GB here."
                 )
 
+    async def _look_at_gpus(self) -> None:
+        """Other programs come and go: what they take is room that no instance can have."""
+        free = await asyncio.to_thread(free_now, self.devices)
+        before, self._others = self._others, memory.others(self.devices, self._occupants(), free)
+        if self._others != before:
+            self._advance()
+
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _activity(loading: Instance | None, ahead: int) -> str:
-    before = f" · {ahead} before you" if ahead else ""
-    if loading is None:
-        return f"waiting{before}"
-    return f"loading the model{before}" + (f" · {loading.setup_line}" if loading.setup_line else "")
-
-
-def _resident(pid: int) -> int:
-    """Bytes of memory that a process and all that it has started hold."""
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for each in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                total += each.memory_info().rss
-    return total

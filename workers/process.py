@@ -195,14 +195,17 @@ def _reason(code: int | None) -> str:
         return f"was ended by signal {-code}"
 
 
-def load_message(code: Code, device: Device, work: Path, precision: str = "") -> Load:
+def load_message(
+    code: Code, device: Device, work: Path, precision: str = "", memory: int = 0
+) -> Load:
     """What a child has to be told to load `code` on `device`. A spare learns here which devices it
-    may see.
+    may see, and how many bytes of their `memory` are set aside for it.
     """
+    budget = {"ATELIER_MEMORY": str(memory)} if device.gpu and memory else {}
     return Load(
         folder=code.folder,
         target=code.target,
-        environment={**device.environment, **code.environment},
+        environment={**device.environment, **budget, **code.environment},
         weights=code.weights,
         concurrency=code.concurrency,
         work=str(work),

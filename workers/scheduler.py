@@ -59,13 +59,8 @@ class Group:
 
     def precisions(self, device: Device) -> list[str]:
         """What an instance may be loaded at on `device`, best first."""
-        if not device.gpu or not self.ladder:
-            return [""]
-        return [
-            rung.precision
-            for rung in self.ladder
-            if self.takes(rung.precision) and (rung.precision, device.name) not in self.too_large
-        ]
+        names = [rung.precision for rung in self.ladder] if device.gpu and self.ladder else [""]
+        return [p for p in names if self.takes(p) and (p, device.name) not in self.too_large]
 
     def need(self, precision: str, device: Device) -> int:
         """Bytes that an instance takes at this precision on `device`."""
@@ -232,7 +227,7 @@ def _refusal(group: Group, devices: Sequence[Device]) -> str:
     ]
     there = ", ".join(f"{device.hardware} has {gigabytes(device.memory)}" for device in devices)
     if not needs:
-        return f"No precision of its ladder fits here: {there}."
+        return f"It ran out of memory wherever it was tried: {there}."
     need, precision = min(needs)
     least = f"at least {gigabytes(need)} of memory (at {precision})" if precision else ""
     return f"It needs {least or gigabytes(need) + ' of memory'}; {there}. It can never fit here."

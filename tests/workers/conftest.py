@@ -40,9 +40,11 @@ class Watched:
         folder = self._folder / digest[:12]
         folder.mkdir(exist_ok=True)
         (folder / "predict.py").write_text(source)
-        heavy, memory = more.pop("heavy", False), more.pop("memory", None)
+        told = {
+            name: more.pop(name) for name in ("heavy", "memory", "gpu", "ladder") if name in more
+        }
         code = Code(str(folder), "predict.py:Predictor", **more)
-        return Version(digest, f"local/{digest[:6]}", 0.0, {}, code, memory=memory, heavy=heavy)
+        return Version(digest, f"local/{digest[:6]}", 0.0, {}, code, **told)
 
     def run(self, version, owner="", **inputs):
         prediction_id = f"prediction-{next(self._numbers)}"
@@ -80,14 +82,16 @@ class Watched:
 
 @pytest.fixture
 async def make_pool(tmp_path):
-    """A pool with settings of the test's own; stopped at the end."""
+    """A pool with settings and GPUs of the test's own; stopped at the end. A GPU is only a figure
+    to a pool: what runs there may as well be on the CPU.
+    """
     pools = []
 
-    async def make(**settings):
+    async def make(*gpus, **settings):
         settings = PoolSettings(**{"cancel_grace": 0.5, "spares": 0, **settings})
         devices = find_devices(settings.cpu_instances, settings.cpu_memory)
         cpu_alone = [device for device in devices if not device.gpu]
-        pool = WorkerPool(settings, cpu_alone, tmp_path / f"work-{len(pools)}")
+        pool = WorkerPool(settings, [*gpus, *cpu_alone], tmp_path / f"work-{len(pools)}")
         watched = Watched(pool, tmp_path)
         await pool.start()
         pools.append(pool)

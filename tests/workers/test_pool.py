@@ -411,9 +411,9 @@ async def test_an_instance_killed_while_idle_costs_the_next_prediction_nothing(p
 
 async def test_a_spare_child_is_loaded_instead_of_a_new_one(make_pool):
     pool = await make_pool(spares=1)
-    while not pool.pool._spares:
+    while not pool.pool._spares.children:
         await asyncio.sleep(0.05)
-    spare = pool.pool._spares[0]
+    spare = pool.pool._spares.children[0]
     version = pool.model(
         """
         import os, sys

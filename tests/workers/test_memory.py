@@ -1,0 +1,296 @@
+"""What happens when memory runs out: real child processes on GPUs that are only figures."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from model_registry.spec import Rung
+from workers import messages
+from workers.devices import GIB, Device
+
+CARD = Device("cuda:0", "NVIDIA Test Card", 16 * GIB, max_instances=64)
+LADDER = (Rung("bf16", 14 * GIB), Rung("fp8", 8 * GIB), Rung("4bit", 5 * GIB))
+
+ERRORS = """
+class OutOfMemoryError(RuntimeError):
+    "As torch names it."
+"""
+AS_TORCH_SAYS = (
+    'OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total")'
+)
+
+GREEDY = (
+    ERRORS
+    + """
+class Predictor(BasePredictor):
+    def setup(self, precision="", too_much_to_load=(), too_much_to_run=()):
+        self.precision, self.too_much = precision, too_much_to_run
+        if precision in too_much_to_load:
+            raise %(error)s
+    def predict(self, text: str = "") -> str:
+        if self.precision in self.too_much:
+            raise %(error)s
+        return self.precision
+"""
+)
+
+
+def greedy(pool, load=(), run=(), error=AS_TORCH_SAYS, **more):
+    options = {"too_much_to_load": list(load), "too_much_to_run": list(run)}
+    more = {"gpu": True, "ladder": LADDER, **more}
+    return pool.model(GREEDY % {"error": error}, options=options, **more)
+
+
+def ends(pool, prediction):
+    return [e for e in pool.events[prediction] if isinstance(e, messages.TERMINAL)]
+
+
+async def test_a_model_is_loaded_at_the_best_precision_that_fits(make_pool):
+    pool = await make_pool(CARD)
+    prediction = pool.run(greedy(pool))
+    await pool.end(prediction)
+    assert pool.output(prediction) == "bf16"
+    assert not pool.logs(prediction)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AS_TORCH_SAYS,
+        "MemoryError()",
+        'RuntimeError("std::bad_alloc")',
+        'RuntimeError("CUDA error: out of memory")',
+    ],
+)
+async def test_what_runs_out_while_it_loads_is_loaded_at_the_next_precision(make_pool, error):
+    pool = await make_pool(CARD)
+    version = greedy(pool, load=["bf16"], error=error)
+    first = pool.run(version)
+    assert isinstance(await pool.end(first), messages.Succeeded)
+    assert pool.output(first) == "fp8"
+    assert "Out of memory at bf16 on NVIDIA Test Card, which has 17.2 GB" in pool.logs(first)
+    assert "Runs at fp8: bf16 does not fit on NVIDIA Test Card" in pool.logs(first)
+
+
+async def test_a_run_that_runs_out_is_taken_up_once_more_with_less(make_pool):
+    pool = await make_pool(CARD)
+    prediction = pool.run(greedy(pool, run=["bf16"]))
+    assert isinstance(await pool.end(prediction), messages.Succeeded)
+    assert pool.output(prediction) == "fp8" and len(ends(pool, prediction)) == 1
+    assert (
+        "at bf16 on NVIDIA Test Card, which has 17.2 GB for models (it asked for 2.50 GiB more"
+        in (pool.logs(prediction))
+    )
+
+
+async def test_a_second_time_it_fails_with_what_was_asked_and_what_there_is(make_pool):
+    pool = await make_pool(CARD)
+    prediction = pool.run(greedy(pool, run=["bf16", "fp8"]))
+    end = await pool.end(prediction)
+    assert isinstance(end, messages.Failed) and "OutOfMemoryError" in end.traceback
+    assert re.fullmatch(
+        r"Out of memory at fp8 on NVIDIA Test Card, which has 17\.2 GB for models \(it asked for "
+        r"2\.50 GiB more\)\. Ask for a smaller or shorter output, or for fewer at once\.",
+        end.reason,
+    )
+
+
+async def test_without_a_lower_precision_it_fails_at_once_and_the_next_one_runs(make_pool):
+    pool = await make_pool(CARD)
+    alone = greedy(pool, run=[""], ladder=(), memory=GIB)
+    end = await pool.end(pool.run(alone))
+    assert isinstance(end, messages.Failed) and end.reason.startswith("Out of memory on NVIDIA")
+    lowest = greedy(pool, load=["bf16", "fp8", "4bit"])
+    end = await pool.end(pool.run(lowest))
+    assert isinstance(end, messages.Failed)
+    assert "could not be set up. Out of memory at 4bit on NVIDIA Test Card" in end.reason
+    # Who asks again gets the same answer, not an endless wait or a refusal for ever.
+    again = await pool.end(pool.run(lowest))
+    assert isinstance(again, messages.Failed) and again.reason == end.reason
+
+
+async def test_what_has_put_out_something_is_not_taken_up_again(make_pool):
+    pool = await make_pool(CARD)
+    version = pool.model(
+        ERRORS
+        + """
+class Predictor(BasePredictor):
+    def predict(self) -> ConcatenateIterator[str]:
+        yield "one"
+        raise OutOfMemoryError("CUDA out of memory.")
+""",
+        gpu=True,
+        ladder=LADDER,
+    )
+    prediction = pool.run(version)
+    assert isinstance(await pool.end(prediction), messages.Failed)
+    assert pool.output(prediction) == ["one"]
+
+
+async def test_an_instance_that_ran_out_leaves_and_gives_back_what_it_held(make_pool):
+    pool = await make_pool(CARD)
+    version = pool.model(
+        ERRORS
+        + """
+import os
+class Predictor(BasePredictor):
+    def predict(self, greedy: bool) -> int:
+        if greedy:
+            raise OutOfMemoryError("CUDA out of memory.")
+        return os.getpid()
+""",
+        gpu=True,
+        ladder=LADDER[:1],
+    )
+    first = pool.run(version, greedy=False)
+    await pool.end(first)
+    await pool.end(pool.run(version, greedy=True))
+    second = pool.run(version, greedy=False)
+    await pool.end(second)
+    assert pool.output(first) != pool.output(second)
+
+
+async def test_what_never_worked_at_a_precision_is_not_tried_there_again(make_pool):
+    pool = await make_pool(CARD, idle_timeout=0)
+    version = greedy(pool, run=["bf16"])
+    first = pool.run(version)
+    await pool.end(first)
+    second = pool.run(version)
+    await pool.end(second)
+    assert pool.output(second) == "fp8" and "Out of memory" not in pool.logs(second)
+
+
+async def test_another_card_is_tried_at_the_precision_that_one_was_too_small_for(make_pool):
+    small = Device("cuda:0", "NVIDIA Small", 16 * GIB, 64, environment={"CARD": "small"})
+    large = Device("cuda:1", "NVIDIA Large", 15 * GIB, 64, environment={"CARD": "large"})
+    pool = await make_pool(small, large)
+    version = pool.model(
+        ERRORS
+        + """
+import os
+class Predictor(BasePredictor):
+    def setup(self, precision=""):
+        self.precision = precision
+        if os.environ["CARD"] == "small":
+            raise OutOfMemoryError("CUDA out of memory.")
+    def predict(self) -> str:
+        return self.precision
+""",
+        gpu=True,
+        ladder=LADDER,
+    )
+    prediction = pool.run(version)
+    await pool.end(prediction)
+    assert pool.output(prediction) == "bf16"
+
+
+async def test_one_request_that_asks_too_much_does_not_lower_the_others(make_pool):
+    pool = await make_pool(CARD, idle_timeout=0)
+    version = pool.model(
+        ERRORS
+        + """
+class Predictor(BasePredictor):
+    def setup(self, precision=""):
+        self.precision = precision
+    def predict(self, size: int) -> str:
+        if size > 1 and self.precision == "bf16":
+            raise OutOfMemoryError("CUDA out of memory.")
+        return self.precision
+""",
+        gpu=True,
+        ladder=LADDER,
+    )
+    outputs = []
+    for size in (1, 2, 1):
+        prediction = pool.run(version, size=size)
+        await pool.end(prediction)
+        outputs.append(pool.output(prediction))
+        for instance in list(pool.pool._instances.values()) if size == 2 else ():
+            await instance.left()  # idle, so that the best precision has room again
+    assert outputs == ["bf16", "fp8", "bf16"]
+
+
+async def test_a_crash_in_cpp_for_want_of_memory_is_told_as_such(pool):
+    version = pool.model("""
+        import os
+        class Predictor(BasePredictor):
+            def predict(self) -> str:
+                os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\\n")
+                os.abort()
+    """)
+    end = await pool.end(pool.run(version))
+    assert isinstance(end, messages.Failed) and end.reason.startswith("Out of memory on the CPU")
+
+
+async def test_a_canceled_prediction_that_runs_out_is_not_taken_up_again(make_pool):
+    pool = await make_pool(CARD)
+    version = pool.model(
+        ERRORS
+        + """
+import time
+class Predictor(BasePredictor):
+    def predict(self) -> str:
+        try:
+            print("running")
+            time.sleep(1000)
+        except BaseException:
+            raise OutOfMemoryError("CUDA out of memory.") from None
+""",
+        gpu=True,
+        ladder=LADDER,
+    )
+    prediction = pool.run(version)
+    await pool.until(prediction, messages.Log)
+    pool.pool.cancel(prediction)
+    assert isinstance(await pool.end(prediction), messages.Failed)
+    assert not pool.pool._queue
+
+
+async def test_what_runs_held_is_what_the_next_instance_is_taken_to_need(make_pool):
+    pool = await make_pool()
+    version = pool.model("""
+        class Predictor(BasePredictor):
+            def setup(self, weights):
+                self.weights = b"x" * 200_000_000
+            def predict(self) -> int:
+                return len(self.weights)
+    """, weights="/weights", memory=50_000_000)  # fmt: skip
+    prediction = pool.run(version)
+    await pool.end(prediction)
+    (peak,) = [
+        e.value
+        for e in pool.events[prediction]
+        if isinstance(e, messages.Metric) and e.name == "peak_memory"
+    ]
+    assert peak > 200_000_000
+    known = pool.pool._known.measured(version)
+    assert known["", "cpu"] >= peak
+
+
+async def test_the_memory_of_a_gpu_is_reported_by_who_computes_there(make_pool):
+    pool = await make_pool(CARD)
+    version = pool.model(
+        """
+import sys, types
+class Cuda:
+    "What torch says of a GPU."
+    def is_initialized(self): return True
+    def reset_peak_memory_stats(self): pass
+    def max_memory_allocated(self): return 3_000_000_000
+    def max_memory_reserved(self): return 4_000_000_000
+class Predictor(BasePredictor):
+    def setup(self):
+        sys.modules["torch"] = types.SimpleNamespace(cuda=Cuda())
+    def predict(self) -> str:
+        return ""
+""",
+        gpu=True,
+        ladder=LADDER,
+    )
+    prediction = pool.run(version)
+    await pool.end(prediction)
+    metrics = [e for e in pool.events[prediction] if isinstance(e, messages.Metric)]
+    assert [(e.name, e.value) for e in metrics] == [("peak_memory", 3_000_000_000)]
+    assert pool.pool._known.measured(version) == {("bf16", "cuda:0"): 4_500_000_000}
