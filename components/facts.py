@@ -20,6 +20,12 @@ SIGNS = {
     "vision": "◉",
 }
 
+_VERIFIED = {
+    "tiny": "not yet run on its real weights: its code is tested on tiny ones",
+    "gpu": "not yet run on its real weights: its code was measured at full size on a GPU",
+}
+"""What is not said of a model is that its weights were run."""
+
 
 def title(model: Model) -> str:
     return f"{model.owner} / {model.name}"
@@ -30,8 +36,8 @@ def sign(category: str) -> str:
 
 
 def badges(model: Model) -> list[tuple[str, str]]:
-    """At most three, as (tone, words): that a starter is one, else the licence and what the model
-    stands in for.
+    """At most three, as (tone, words): that a starter is one, else the licence, that others answer
+    for closed weights, and what has to be downloaded.
     """
     licence = model.licence
     found: list[tuple[str, str]] = []
@@ -47,10 +53,17 @@ def badges(model: Model) -> list[tuple[str, str]]:
     elif licence is not None:
         found.append(("plain", licence.name))
     if model.stand_in_for:
-        found.append(("trouble", f"stands in for {model.stand_in_for}"))
+        found.append(("trouble", "stand-in"))
+    if size := download_size(model.latest):
+        found.append(("plain", wording.size(size)))
     if model.toy:  # its weights ship; what its licence asks, its page says
         found = [("ready", "ready"), ("ready", "offline"), ("toy", "toy")]
     return found[:3]
+
+
+def download_size(version: Version) -> int:
+    """Bytes of weights, as the spec tells them; 0 where nothing is downloaded or nobody said."""
+    return sum(each.size or 0 for each in {each.repo: each for each in version.weights}.values())
 
 
 def badges_html(model: Model) -> str:
@@ -65,13 +78,22 @@ def model_html(model: Model, version: Version, warm: bool = False) -> str:
     needs = [model.category, f"version {version.id[:8]}"]
     if model.toy and model.licence:
         needs.insert(1, model.licence.name)
-    if version.memory:
-        needs.append(f"about {wording.size(version.memory)} of memory")
+    memory = version.ladder[0].memory if version.ladder else version.memory
+    if memory:
+        least = min((rung.memory for rung in version.ladder), default=memory)
+        sizes = wording.size(memory)
+        if least < memory:
+            sizes = f"{wording.size(least)} to {sizes}"
+        needs.append(f"about {sizes} of memory")
     if version.gpu:
         needs.append("wants a GPU")
     if warm:
         needs.append("loaded and warm")
     warnings = list(model.warnings)
+    if model.stand_in_for:
+        warnings.insert(0, model.stand_in_for)
+    if model.verified in _VERIFIED:
+        needs.append(_VERIFIED[model.verified])
     if version != model.latest:
         warnings.append("This is not the newest version.")
     return (
