@@ -13,6 +13,7 @@ from cog import current_scope
 PREVIEW_SIZE = 256
 PREVIEW_SHARE = 0.03
 """Of a run's time, at most, after the first preview."""
+OF_PICTURES = ("AutoencoderKL", "AutoencoderKLFlux2")
 
 
 class LatentPreview:
@@ -30,8 +31,10 @@ class LatentPreview:
             "AutoencoderTiny": self._decoded,
             "AutoencoderKL": self._mapped,
             "AutoencoderKLCogVideoX": self._mapped,
+            "AutoencoderKLFlux2": self._mapped,
             "AutoencoderKLHunyuanVideo": self._mapped,
             "AutoencoderKLLTXVideo": self._mapped,
+            "AutoencoderKLQwenImage": self._mapped,
             "AutoencoderKLWan": self._mapped,
         }
         self._colours = kinds.get(type(self._vae).__name__)
@@ -48,15 +51,18 @@ class LatentPreview:
         """Sends a preview, if one is wanted now and can be afforded. `settings` is what the
         pipeline was called with.
         """
-        if self._colours is None or not current_scope().wants_preview():
+        if self._colours is None or not current_scope().wants_preview() or not self._affordable():
             return
         # Waits for the step that a GPU is still at; what comes after is the preview's own time.
         latents = self._still(self._unpacked(latents, settings))[:1].float().cpu()
         began = time.perf_counter()
-        if self._spent + self._cost <= PREVIEW_SHARE * (began - self._started) or not self._spent:
-            current_scope().preview(self._picture(latents))
-            self._cost = time.perf_counter() - began
-            self._spent += self._cost
+        current_scope().preview(self._picture(latents))
+        self._cost = time.perf_counter() - began
+        self._spent += self._cost
+
+    def _affordable(self) -> bool:
+        run = time.perf_counter() - self._started
+        return not self._spent or self._spent + self._cost <= PREVIEW_SHARE * run
 
     def _picture(self, latents: Any) -> Any:
         import torch
@@ -86,9 +92,11 @@ class LatentPreview:
         mosaic = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
         pictures = interpolate(mosaic, size=128, mode="bicubic").clamp(-1, 1)
         # An autoencoder of videos sees each picture as a video of one frame.
-        seen = pictures if type(vae).__name__ == "AutoencoderKL" else pictures[:, :, None]
+        seen = pictures if type(vae).__name__ in OF_PICTURES else pictures[:, :, None]
+        # Where weights wait in the machine's memory, what the VAE is given must be on the GPU.
+        device = getattr(self._pipeline, "_execution_device", vae.device)
         with torch.no_grad():
-            encoded = vae.encode(seen.to(vae.device, vae.dtype)).latent_dist
+            encoded = vae.encode(seen.to(device, vae.dtype)).latent_dist
         latents = self._normalised(encoded.mode().float().cpu())
         latents = latents if latents.ndim == 4 else latents[:, :, 0]
         colours = interpolate(pictures, size=latents.shape[-2:], mode="area")
@@ -124,6 +132,8 @@ class LatentPreview:
         place.
         """
         pipeline = self._pipeline
+        if latents.ndim == 3 and hasattr(pipeline, "_unpatchify_latents"):
+            return self._unpatched(latents, settings)
         if latents.ndim != 3 or not hasattr(pipeline, "_unpack_latents"):
             return latents
         if "num_frames" in inspect.signature(pipeline._unpack_latents).parameters:
@@ -139,10 +149,26 @@ class LatentPreview:
                 pipeline.transformer_spatial_patch_size,
                 pipeline.transformer_temporal_patch_size,
             )
-        factor = pipeline.vae_scale_factor
-        side = pipeline.default_sample_size * factor
-        size = settings.get("height", side), settings.get("width", side)
-        return pipeline._unpack_latents(latents, *size, factor)
+        return pipeline._unpack_latents(latents, *self._size(settings), pipeline.vae_scale_factor)
+
+    def _unpatched(self, latents: Any, settings: dict[str, Any]) -> Any:
+        """The second Flux lines up patches that were normalised as wholes: here they are latents
+        again, as its autoencoder knows them.
+        """
+        pipeline, vae = self._pipeline, self._vae
+        rows, columns = (side // pipeline.vae_scale_factor // 2 for side in self._size(settings))
+        patches = latents.float().mT.unflatten(-1, (rows, columns))
+        shape = (1, -1, 1, 1)
+        mean = vae.bn.running_mean.float().view(shape).to(patches.device)
+        variance = vae.bn.running_var.float().view(shape).to(patches.device)
+        deviation = (variance + vae.config.batch_norm_eps).sqrt()
+        return pipeline._unpatchify_latents(patches * deviation + mean)
+
+    def _size(self, settings: dict[str, Any]) -> tuple[int, int]:
+        """The height and width of the picture, in pixels."""
+        pipeline = self._pipeline
+        side = pipeline.default_sample_size * pipeline.vae_scale_factor
+        return settings.get("height", side), settings.get("width", side)
 
 
 def _with_one(values: Any) -> Any:
