@@ -41,6 +41,15 @@ def size_of(
     return width, height
 
 
+def size_of_area(
+    width: int, height: int, megapixels: float = 1, multiple: int = 16
+) -> tuple[int, int]:
+    """A size of that many megapixels, as wide for its height as a picture is; 4 : 1 at most."""
+    ratio = min(max(width / height, 0.25), 4)
+    side = 1024 * math.sqrt(megapixels)
+    return rounded(side * math.sqrt(ratio), multiple), rounded(side / math.sqrt(ratio), multiple)
+
+
 def size_like(
     width: int,
     height: int,

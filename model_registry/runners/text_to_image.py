@@ -1,51 +1,36 @@
-"""Pictures from text, or from a picture and text: any diffusers pipeline that takes a prompt."""
+"""Pictures from text, or from a picture and text: any diffusers pipeline that takes a prompt.
+
+One class for each form that callers know: sizes in pixels, sizes by aspect ratio, a single picture.
+"""
 
 from __future__ import annotations
 
-import inspect
-import secrets
-import tempfile
-from pathlib import Path as FilePath
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import aspect_ratios
 import pictures
-from latent_preview import LatentPreview
-from taught import tell_unknown
+import pipelines
+from drawing import Drawing, tell_not_faster, tell_not_rewritten, tell_unchecked
+from painter import Painter, fitted
 
-from cog import BasePredictor, Input, InvalidInput, Path, current_scope
+from cog import BasePredictor, Input, InvalidInput, Path
 
-SMALL = 50_000_000
-"""Parameters below which more threads gain nothing, and lose much on a busy processor."""
+MOST_PICTURES = 5
+"""To draw after, at once: each makes a run longer and takes memory."""
+
+Sizes = Mapping[str, Mapping[str, Sequence[int]]]
+"""Resolution → aspect ratio → width and height."""
 
 
 class TextToImage(BasePredictor):
-    def setup(self, weights: str) -> None:
-        """`weights` is a folder (or a repository's id) that `DiffusionPipeline` loads."""
-        import torch
+    """Sizes in pixels."""
 
-        # Not `AutoPipelineForText2Image`: importing it imports every family of pipelines there is.
-        from diffusers import DiffusionPipeline
-        from diffusers.utils import logging
-        from transformers.utils import logging as transformers_logging
-
-        for log in (logging, transformers_logging):
-            log.disable_progress_bar()
-            log.set_verbosity_error()
-        cuda = torch.cuda.is_available()
-        halves = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
-        precision = torch.float32 if not cuda else torch.bfloat16 if halves else torch.float16
-        self.pipeline = DiffusionPipeline.from_pretrained(weights, dtype=precision)
-        self.pipeline.to("cuda" if cuda else "cpu")
-        self.pipeline.set_progress_bar_config(disable=True)
-        if not cuda and _parameters(self.pipeline) < SMALL:
-            torch.set_num_threads(1)
-        self.accepted = frozenset(inspect.signature(self.pipeline.__call__).parameters)
-        if "prompt" not in self.accepted:
-            kind = type(self.pipeline).__name__
-            raise ValueError(f"{weights} holds a {kind}, which does not take a prompt.")
-        self.from_picture = _from_picture(self.pipeline)
-        self.preview = LatentPreview(self.pipeline)
-        self.weights = weights
+    def setup(
+        self, weights: str, precision: str = "", always: dict[str, Any] | None = None
+    ) -> None:
+        """`weights` is a folder that `DiffusionPipeline` loads; `always` goes into each call."""
+        self.painter = Painter(weights, precision, always)
 
     def predict(
         self,
@@ -90,132 +75,300 @@ class TextToImage(BasePredictor):
         ),
     ) -> list[Path]:
         """Makes the pictures one after another; the one numbered n uses the seed + n."""
-        import torch
-
-        seed = secrets.randbits(32) if seed is None else seed
-        print(f"Using seed: {seed}")
-        current_scope().record_metric("seed", seed)
-        settings = self._settings(prompt, negative_prompt, width, height)
-        settings |= {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
-        steps = num_inference_steps
-        if image is not None:
-            settings |= self._start(image, prompt_strength, settings)
-            steps = min(int(steps * prompt_strength), steps)
-            if not steps:
-                raise InvalidInput(
-                    f"prompt_strength is {prompt_strength}: of {num_inference_steps} steps none "
-                    f"would be left to do. Use at least {1 / num_inference_steps:.2f}."
-                )
-        self.preview.start()
-        folder = FilePath(tempfile.mkdtemp())
-        made = []
-        for number in range(num_outputs):
-            # Noise made on the CPU is the same on every device.
-            settings["generator"] = torch.Generator("cpu").manual_seed((seed + number) % 2**63)
-            settings["callback_on_step_end"] = self._reporting(
-                number * steps, num_outputs * steps, settings
-            )
-            picture = self._draw(settings)
-            path = folder / f"out-{number}.{output_format}"
-            picture.convert("RGB").save(path, quality=output_quality)
-            made.append(Path(path))
-        return made
-
-    def _reporting(self, before: int, total: int, settings: dict[str, Any]) -> Any:
-        """The pipeline's call after each step."""
-
-        def on_step(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> Any:
-            current_scope().progress(before + step + 1, total, unit="step")
-            self.preview.show(tensors["latents"], settings)
-            return tensors
-
-        return on_step
-
-    def _settings(
-        self, prompt: str, negative_prompt: str, width: int | None, height: int | None
-    ) -> dict[str, Any]:
-        """What the pipeline is called with. Refuses what it would ignore."""
-        settings: dict[str, Any] = {"prompt": prompt}
-        if negative_prompt:
-            if "negative_prompt" not in self.accepted:
-                raise InvalidInput("This model takes no negative prompt; leave it empty.")
-            settings["negative_prompt"] = negative_prompt
+        painter = self.painter
+        drawing = Drawing(painter.preview, seed, num_outputs)
+        settings = {
+            "num_inference_steps": num_inference_steps,
+            **painter.words(prompt, negative_prompt, guidance_scale),
+        }
         for name, size in (("width", width), ("height", height)):
             if size is not None:
-                settings[name] = self._rounded(name, size)
-        tell_unknown(f"{prompt} {negative_prompt}", self.weights)
-        self._warn_of_truncation(prompt)
-        return settings
+                settings[name] = painter.side(name, size)
+        if image is not None:
+            own = pipelines.own_side(painter.pipeline)
+            picture = pictures.on_white(pictures.opened(image))
+            sides = settings.get("width", own), settings.get("height", own)
+            settings |= painter.over(picture, prompt_strength, settings, sides)
+        return _drawn(painter, drawing, settings, output_format, output_quality)
 
-    def _start(self, image: Path, strength: float, settings: dict[str, Any]) -> dict[str, Any]:
-        """What a pipeline that starts from a picture is called with besides: the picture, cut and
-        scaled to the size asked for, else to the model's own.
+
+class TextToImageByRatio(BasePredictor):
+    """Sizes by aspect ratio, several pictures."""
+
+    def setup(
+        self,
+        weights: str,
+        precision: str = "",
+        always: dict[str, Any] | None = None,
+        sizes: Sizes | None = None,
+    ) -> None:
+        """`sizes` gives the sizes of each resolution; without it, resolutions are megapixels."""
+        self.painter = Painter(weights, precision, always)
+        self.sizes = sizes
+
+    def predict(
+        self,
+        prompt: str = Input(description="Prompt for generated image"),
+        negative_prompt: str = Input(default="", description="What the picture should not show"),
+        aspect_ratio: str = Input(
+            default="1:1",
+            choices=list(aspect_ratios.SIZES),
+            description="Aspect ratio for the generated image",
+        ),
+        image: Path | None = Input(
+            default=None,
+            description="Input image for image to image mode. The aspect ratio of your output will "
+            "match this image",
+        ),
+        images: list[Path] = Input(
+            default=[],
+            description="Pictures to draw after: up to 5, which the prompt may speak of",
+        ),
+        prompt_strength: float = Input(
+            default=0.8,
+            ge=0,
+            le=1,
+            description="Prompt strength when using img2img. 1.0 corresponds to full destruction "
+            "of information in image",
+        ),
+        num_outputs: int = Input(
+            default=1, ge=1, le=4, description="Number of outputs to generate"
+        ),
+        num_inference_steps: int = Input(
+            default=28, ge=1, le=50, description="Number of denoising steps"
+        ),
+        guidance: float = Input(default=3, ge=0, le=10, description="Guidance for generated image"),
+        seed: int | None = Input(
+            default=None, description="Random seed. Set for reproducible generation"
+        ),
+        output_format: str = Input(
+            default="webp",
+            choices=["webp", "jpg", "png"],
+            description="Format of the output images",
+        ),
+        output_quality: int = Input(
+            default=80,
+            ge=0,
+            le=100,
+            description="Quality when saving the output images, from 0 to 100. 100 is best "
+            "quality, 0 is lowest quality. Not relevant for .png outputs",
+        ),
+        disable_safety_checker: bool = Input(
+            default=False,
+            description="There is no safety checker here: true keeps the log from saying so",
+        ),
+        go_fast: bool = Input(
+            default=True,
+            description="Without effect here: the precision is what fits this machine's memory",
+        ),
+        megapixels: str = Input(
+            default="1",
+            choices=["1", "0.25"],
+            description="Approximate number of megapixels for generated image",
+        ),
+        prompt_upsampling: bool = Input(
+            default=False,
+            description="Without effect here: the prompt is used as it is",
+        ),
+        lora_weights: str | None = Input(
+            default=None,
+            description="LoRA weights: a repository of the Hub (owner/name, or "
+            "owner/name/file.safetensors), or the https address of a .safetensors file",
+        ),
+        lora_scale: float = Input(
+            default=1,
+            ge=-1,
+            le=3,
+            description="Determines how strongly the main LoRA should be applied",
+        ),
+        lora_file: Path | None = Input(
+            default=None, description="LoRA weights as a .safetensors file of your own"
+        ),
+    ) -> list[Path]:
+        """Makes the pictures one after another; the one numbered n uses the seed + n."""
+        painter = self.painter
+        tell_unchecked(disable_safety_checker)
+        tell_not_faster(go_fast)
+        tell_not_rewritten(prompt_upsampling)
+        drawing = Drawing(painter.preview, seed, num_outputs)
+        settings = {
+            "num_inference_steps": num_inference_steps,
+            **painter.words(prompt, negative_prompt, guidance),
+        }
+        if len(images) > MOST_PICTURES:
+            raise InvalidInput(f"{len(images)} images are given; {MOST_PICTURES} are allowed.")
+        given = [pictures.opened(each) for each in (images if image is None else [image])]
+        size = self._size(aspect_ratio, megapixels, given)
+        settings |= _after(painter, given, size, prompt_strength, settings)
+        painter.lora.use(lora_weights, lora_scale, lora_file)
+        return _drawn(painter, drawing, settings, output_format, output_quality)
+
+    def _size(self, ratio: str, resolution: str, given: list[Any]) -> tuple[int, int]:
+        sizes = self.sizes[resolution] if self.sizes else aspect_ratios.SIZES
+        megapixels = 1 if self.sizes else float(resolution)
+        multiple = self.painter.multiple
+        if ratio != "match_input_image":
+            width, height = aspect_ratios.size_of(ratio, megapixels, sizes, multiple)
+        elif given:
+            width, height = aspect_ratios.size_of_area(*given[0].size, megapixels, multiple)
+        else:
+            raise InvalidInput("aspect_ratio is match_input_image, but no image is given.")
+        return width, height
+
+
+class OneImage(BasePredictor):
+    """Sizes by aspect ratio or in pixels, a single picture."""
+
+    def setup(
+        self,
+        weights: str,
+        precision: str = "",
+        always: dict[str, Any] | None = None,
+        multiple: int | None = None,
+    ) -> None:
+        """`weights` and `always` as for `TextToImage`; sides are brought to a `multiple`, else to
+        the model's own.
         """
-        from PIL import ImageOps
+        self.painter = Painter(weights, precision, always)
+        self.painter.multiple = multiple or self.painter.multiple
 
-        if self.from_picture is None:
-            raise InvalidInput("This model cannot start from a picture; leave image empty.")
-        given = pictures.on_white(pictures.opened(image))
-        own = self._own_size()
-        size = settings.get("width", own), settings.get("height", own)
-        if given.size != size:
-            print(f"The image, {given.width} × {given.height}, is taken at {size[0]} × {size[1]}.")
-        fitted = ImageOps.fit(given, size)
-        return {"image": fitted, "strength": strength, "width": size[0], "height": size[1]}
+    def predict(
+        self,
+        prompt: str = Input(description="Text prompt for image generation"),
+        negative_prompt: str = Input(
+            default="", description="What you do not want to see in the image"
+        ),
+        image: Path | None = Input(
+            default=None,
+            description="Input image for image to image mode. The aspect ratio of your output will "
+            "match this image",
+        ),
+        prompt_strength: float = Input(
+            default=0.85,
+            ge=0,
+            le=1,
+            description="Prompt strength (or denoising strength) when using image to image. 1.0 "
+            "corresponds to full destruction of information in image",
+        ),
+        aspect_ratio: str = Input(
+            default="custom",
+            choices=["custom", *aspect_ratios.SIZES],
+            description="Aspect ratio for the generated image",
+        ),
+        width: int | None = Input(
+            default=None,
+            ge=64,
+            le=2048,
+            description="Width of the generated image. Only used when aspect_ratio=custom",
+        ),
+        height: int | None = Input(
+            default=None,
+            ge=64,
+            le=2048,
+            description="Height of the generated image. Only used when aspect_ratio=custom",
+        ),
+        num_inference_steps: int = Input(
+            default=28, ge=1, le=100, description="Number of denoising steps"
+        ),
+        guidance_scale: float = Input(
+            default=4, ge=0, le=20, description="How strictly to follow the prompt"
+        ),
+        safety_tolerance: int = Input(
+            default=2,
+            ge=1,
+            le=6,
+            description="Without effect here: nothing filters the pictures",
+        ),
+        prompt_upsampling: bool = Input(
+            default=False,
+            description="Without effect here: the prompt is used as it is",
+        ),
+        seed: int | None = Input(
+            default=None, description="Random seed. Set for reproducible generation"
+        ),
+        go_fast: bool = Input(
+            default=False,
+            description="Without effect here: the precision is what fits this machine's memory",
+        ),
+        output_format: str = Input(
+            default="webp",
+            choices=["webp", "jpg", "png"],
+            description="Format of the output images",
+        ),
+        output_quality: int = Input(
+            default=80,
+            ge=0,
+            le=100,
+            description="Quality when saving the output images, from 0 to 100. 100 is best "
+            "quality, 0 is lowest quality. Not relevant for .png outputs",
+        ),
+    ) -> Path:
+        """Makes one picture."""
+        painter = self.painter
+        tell_unchecked(safety_tolerance > 5)
+        tell_not_faster(go_fast)
+        tell_not_rewritten(prompt_upsampling)
+        drawing = Drawing(painter.preview, seed)
+        settings = {
+            "num_inference_steps": num_inference_steps,
+            **painter.words(prompt, negative_prompt, guidance_scale),
+        }
+        given = [] if image is None else [pictures.opened(image)]
+        size = self._size(aspect_ratio, width, height)
+        settings |= _after(painter, given, size, prompt_strength, settings)
+        return _drawn(painter, drawing, settings, output_format, output_quality)[0]
 
-    def _own_size(self) -> int:
-        """The width and height, in pixels, that the model draws when nothing is asked."""
-        pipeline = self.pipeline
-        latents = getattr(pipeline, "default_sample_size", None) or pipeline.unet.config.sample_size
-        return int(latents * pipeline.vae_scale_factor)
-
-    def _rounded(self, name: str, size: int) -> int:
-        step = max(8, getattr(self.pipeline, "vae_scale_factor", 8))
-        if "transformer" in self.pipeline.components:
-            step *= 2  # transformers read the latents in patches of 2 × 2
-        rounded = max(step, round(size / step) * step)
-        if rounded != size:
-            print(f"The {name} is {rounded}, not {size}: this model needs a multiple of {step}.")
-        return rounded
-
-    def _warn_of_truncation(self, prompt: str) -> None:
-        names = ("tokenizer", "tokenizer_2", "tokenizer_3")
-        tokenizers = [found for name in names if (found := self.pipeline.components.get(name))]
-        if not tokenizers:
-            return
-        longest = max(tokenizers, key=lambda tokenizer: tokenizer.model_max_length)
-        count = len(longest(prompt).input_ids)
-        if count > longest.model_max_length:
-            print(
-                f"The prompt has {count} tokens; the model reads the first "
-                f"{longest.model_max_length}, the rest has no effect."
-            )
-
-    def _draw(self, settings: dict[str, Any]) -> Any:
-        pipeline = self.from_picture if "image" in settings else self.pipeline
-        takes = inspect.signature(pipeline.__call__).parameters
-        taken = {name: value for name, value in settings.items() if name in takes}
-        return pipeline(**taken).images[0]
+    def _size(self, ratio: str, width: int | None, height: int | None) -> tuple[int, int]:
+        if ratio != "custom":
+            if width or height:
+                print(f"width and height are not used: the aspect_ratio is {ratio}, not custom.")
+            width, height = aspect_ratios.size_of(ratio, multiple=self.painter.multiple)
+            return width, height
+        if not width or not height:
+            raise InvalidInput("With aspect_ratio=custom, give width and height.")
+        return self.painter.side("width", width), self.painter.side("height", height)
 
 
-def _from_picture(pipeline: Any) -> Any:
-    """The pipeline of the same family that starts from a picture, over the same parts; None if
-    there is none. diffusers names it after the one that starts from noise.
+def _after(
+    painter: Painter,
+    given: list[Any],
+    size: tuple[int, int],
+    strength: float,
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Size and pictures as the pipeline takes them. One that takes pictures itself draws a new one
+    after them, at the size asked for; any other starts from the one, at the picture's own size.
     """
-    import diffusers
+    sized = {"width": size[0], "height": size[1]}
+    if not given:
+        return sized
+    upright = [pictures.on_white(each) for each in given]
+    if "image" in painter.accepted:
+        return {**sized, "image": [_large_enough(each, painter.multiple) for each in upright]}
+    if len(upright) > 1:
+        raise InvalidInput("This model starts from one picture; give one.")
+    own = aspect_ratios.size_like(*upright[0].size, painter.multiple)
+    over: dict[str, Any] = painter.over(upright[0], strength, settings, own)
+    return over
 
-    name = type(pipeline).__name__.replace("Pipeline", "Img2ImgPipeline")
-    family = getattr(diffusers, name, None)
-    if family is None:
-        return None
-    # Not `from_pipe`: it refuses parts of another class than the family's usual one.
-    known = {**pipeline.config, **pipeline.components}
-    wanted = inspect.signature(family).parameters
-    made = family(**{part: value for part, value in known.items() if part in wanted})
-    made.set_progress_bar_config(disable=True)
-    return made
+
+def _large_enough(picture: Any, multiple: int) -> Any:
+    """The picture, enlarged where the model could not even read it."""
+    if min(picture.size) >= 4 * multiple:
+        return picture
+    return fitted(picture, aspect_ratios.size_like(*picture.size, multiple))
 
 
-def _parameters(pipeline: Any) -> int:
-    parts = [part for part in pipeline.components.values() if hasattr(part, "parameters")]
-    return sum(each.numel() for part in parts for each in part.parameters())
+def _drawn(
+    painter: Painter,
+    drawing: Drawing,
+    settings: dict[str, Any],
+    output_format: str,
+    output_quality: int,
+) -> list[Path]:
+    pipeline = painter.chosen(settings)
+    for _ in range(drawing.number):
+        picture = drawing.draw(pipeline, {**settings, "generator": drawing.generator()})
+        drawing.save(picture, output_format, output_quality)
+    files: list[Path] = drawing.files()
+    return files

@@ -59,12 +59,14 @@ def test_every_step_is_told_and_a_preview_is_shown(shapes):
 def test_the_latents_of_a_picture_preview_as_what_it_shows(shapes):
     import torch
 
-    vae = shapes.runner.pipeline.vae
+    vae = shapes.runner.painter.pipeline.vae
     picture = torch.full((1, 3, 64, 64), -0.8)
     picture[:, 2] = 0.7
     with torch.no_grad():
         latents = vae.encode(picture).latents * vae.config.scaling_factor
-    red, green, blue = np.asarray(shapes.runner.preview._picture(latents), float).mean((0, 1))
+    red, green, blue = np.asarray(shapes.runner.painter.preview._picture(latents), float).mean(
+        (0, 1)
+    )
     assert blue > 150 > max(red, green) + 50
 
 
@@ -178,8 +180,9 @@ def test_another_family_of_pipelines_runs_the_same_way(tiny_sdxl):
 
 
 def test_a_negative_prompt_that_the_model_cannot_take_is_refused(tiny_sdxl, monkeypatch):
-    accepted = tiny_sdxl.runner.accepted - {"negative_prompt"}
-    monkeypatch.setattr(tiny_sdxl.runner, "accepted", accepted)
+    accepted = dict(tiny_sdxl.runner.painter.accepted)
+    del accepted["negative_prompt"]
+    monkeypatch.setattr(tiny_sdxl.runner.painter, "accepted", accepted)
     with pytest.raises(ValueError, match="takes no negative prompt"):
         tiny_sdxl.run(prompt=PROMPT, negative_prompt="green", num_inference_steps=1)
 

@@ -1,0 +1,268 @@
+"""The catalogue's models of pictures on tiny weights, set up as their specs say."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import yaml
+from PIL import Image, ImageDraw
+
+from cog import CancelationException, InvalidInput
+from cog.scope import Scope, entered
+from tests.model_registry.runners.conftest import REGISTRY, Model
+from tests.tiny import image as tiny
+
+# diffusers hands torch tensors to numpy in a way that numpy 2 is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+PROMPT = "a red circle on a blue background"
+
+
+class Drawn:
+    """A model of the catalogue, called by the names and with the defaults of its spec."""
+
+    def __init__(self, name, folder_of):
+        spec = yaml.safe_load((REGISTRY / "specs" / "image" / f"{name}.yaml").read_text())
+        changed = {key: each for key, each in spec["inputs"].items() if each is not None}
+        self.arguments = {each.get("name", key): key for key, each in changed.items()}
+        self.defaults = {key: each["default"] for key, each in changed.items() if "default" in each}
+        parts = {role: folder_of(each["repo"]) for role, each in spec.get("parts", {}).items()}
+        options = {**spec.get("setup", {}), **({"parts": parts} if parts else {})}
+        file, _, kind = spec["runner"].partition(":")
+        self.model = Model(f"{file}.py:{kind}", folder_of(spec["weights"]["repo"]), **options)
+
+    def run(self, **inputs):
+        """The pictures of a run, as files."""
+        given = {self.arguments.get(name, name): value for name, value in inputs.items()}
+        output = self.model.run(**{**self.defaults, **given})
+        return output if isinstance(output, list) else [output]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Sets a model up, once."""
+    folders, models = {}, {}
+
+    def folder_of(repo):
+        if repo not in folders:
+            folders[repo] = tmp_path_factory.mktemp(repo.rpartition("/")[2])
+            tiny.TINY[repo](folders[repo])
+        return str(folders[repo])
+
+    def model(name):
+        if name not in models:
+            models[name] = Drawn(name, folder_of)
+        return models[name]
+
+    return model
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """Writes a red disc on blue of a given size."""
+
+    def write(size=(300, 260), name="given.png", colour=(222, 44, 44)):
+        made = Image.new("RGB", size, (44, 88, 214))
+        ImageDraw.Draw(made).ellipse((0, 0, size[0] * 0.7, size[1] * 0.7), fill=colour)
+        made.save(tmp_path / name)
+        return str(tmp_path / name)
+
+    return write
+
+
+def size_of(path):
+    with Image.open(path) as opened:
+        return opened.size
+
+
+SMALL = {
+    "flux-schnell": {"megapixels": "0.25", "num_inference_steps": 2},
+    "flux-dev": {"megapixels": "0.25", "num_inference_steps": 2},
+    "flux-2-klein-4b": {"output_megapixels": "0.25"},
+    "flux-1.1-pro": {"aspect_ratio": "custom", "width": 256, "height": 256},
+    "sdxl": {"width": 256, "height": 256, "num_inference_steps": 4},
+    "sdxl-lightning-4step": {"width": 256, "height": 256},
+    "stable-diffusion-3.5-large": {"steps": 1},
+    "qwen-image": {
+        "image_size": "optimize_for_speed",
+        "aspect_ratio": "16:9",
+        "num_inference_steps": 1,
+    },
+    "z-image-turbo": {"width": 256, "height": 256, "num_inference_steps": 2},
+}
+SIZES = {
+    "flux-schnell": (512, 512),
+    "flux-dev": (512, 512),
+    "flux-2-klein-4b": (512, 512),
+    "stable-diffusion-3.5-large": (1024, 1024),
+    "qwen-image": (1024, 576),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_model_of_the_catalogue_draws_the_same_picture_for_the_same_seed(drawn, name):
+    model = drawn(name)
+    (once,) = model.run(prompt=PROMPT, seed=3, **SMALL[name])
+    told = model.model.told
+    (again,) = model.run(prompt=PROMPT, seed=3, **SMALL[name])
+    assert size_of(once) == SIZES.get(name, (256, 256))
+    assert once.read_bytes() == again.read_bytes()
+    total = told.metrics["steps"]
+    assert told.steps == [(step, total, "step") for step in range(1, total + 1)]
+    assert told.metrics["seed"] == 3 and told.metrics["peak_memory"] > 1_000_000
+    preview = Image.open(io.BytesIO(told.previews[0]))
+    assert max(preview.size) == 256
+
+
+@pytest.mark.parametrize("name", ["flux-schnell", "flux-1.1-pro", "sdxl", "z-image-turbo"])
+def test_prompts_of_no_and_of_200_000_characters_are_drawn(drawn, name, capsys):
+    drawn(name).run(prompt="", seed=1, **SMALL[name])
+    capsys.readouterr()
+    drawn(name).run(prompt="red circle " * 18_182, seed=1, **SMALL[name])
+    assert "the rest has no effect" in capsys.readouterr().out
+
+
+def test_each_of_several_pictures_is_the_one_that_its_own_seed_gives(drawn):
+    model = drawn("flux-schnell")
+    several = model.run(prompt=PROMPT, seed=5, num_outputs=3, **SMALL["flux-schnell"])
+    assert model.model.told.steps[-1] == (6, 6, "step")
+    (alone,) = model.run(prompt=PROMPT, seed=7, **SMALL["flux-schnell"])
+    assert several[2].read_bytes() == alone.read_bytes()
+
+
+def test_a_cancel_ends_the_run_within_a_step_and_the_next_one_is_whole(drawn):
+    model = drawn("flux-schnell")
+    (before,) = model.run(prompt=PROMPT, seed=2, **SMALL["flux-schnell"])
+
+    class Canceling:
+        steps = 0
+
+        def progress(self, done, total, unit):
+            self.steps += 1
+            raise CancelationException
+
+        metric = preview = lambda *_: None
+
+    canceling, loaded = Canceling(), model.model.loaded
+    with pytest.raises(CancelationException), entered(Scope("test", canceling)):
+        loaded.call(**loaded.arguments({"prompt": PROMPT, "num_inference_steps": 4}))
+    assert canceling.steps == 1
+    (after,) = model.run(prompt=PROMPT, seed=2, **SMALL["flux-schnell"])
+    assert after.read_bytes() == before.read_bytes()
+
+
+def test_what_has_no_effect_here_is_said(drawn, capsys):
+    drawn("flux-schnell").run(prompt=PROMPT, **SMALL["flux-schnell"])
+    said = capsys.readouterr().out
+    assert "no safety checker" in said and "go_fast changes nothing" in said
+    drawn("flux-1.1-pro").run(prompt=PROMPT, prompt_upsampling=True, **SMALL["flux-1.1-pro"])
+    assert "nothing here rewrites it" in capsys.readouterr().out
+    drawn("sdxl-lightning-4step").run(prompt=PROMPT, **SMALL["sdxl-lightning-4step"])
+    assert "The negative prompt has no effect: the guidance is 0." in capsys.readouterr().out
+
+
+def test_a_picture_to_start_from_gives_flux_its_shape(drawn, picture, capsys):
+    settings = {"prompt": PROMPT, "seed": 1, "num_inference_steps": 2}
+    model = drawn("flux-dev")
+    (path,) = model.run(image=picture((300, 260)), prompt_strength=0.5, **settings)
+    assert size_of(path) == (304, 256)
+    assert "The image, 300 × 260, is taken at 304 × 256." in capsys.readouterr().out
+    assert model.model.told.steps == [(1, 1, "step")]
+
+
+def test_a_picture_is_drawn_after_at_the_size_asked_for(drawn, picture):
+    model, settings = drawn("flux-1.1-pro"), {"prompt": PROMPT, "seed": 1, **SMALL["flux-1.1-pro"]}
+    (after,) = model.run(image_prompt=picture(), **settings)
+    (without,) = model.run(**settings)
+    assert size_of(after) == (256, 256)
+    assert after.read_bytes() != without.read_bytes()
+
+
+def test_several_pictures_are_drawn_after_and_the_first_may_give_the_shape(drawn, picture):
+    (path,) = drawn("flux-2-klein-4b").run(
+        prompt=PROMPT,
+        images=[picture((300, 150)), picture((64, 64), "other.png")],
+        aspect_ratio="match_input_image",
+        output_megapixels="0.25",
+    )
+    assert size_of(path) == (720, 368)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "reason"),
+    [
+        ("flux-2-klein-4b", {"aspect_ratio": "match_input_image"}, "no image is given"),
+        ("flux-1.1-pro", {"aspect_ratio": "custom", "width": 256}, "give width and height"),
+        ("sdxl-lightning-4step", {"num_inference_steps": 5}, "exactly 4 steps"),
+        ("sdxl-lightning-4step", {"refine": "base_image_refiner"}, "has no refiner"),
+        ("sdxl", {"refine": "base_image_refiner", "refine_steps": 3}, "refine_steps to 4"),
+        ("sdxl", {"refine": "expert_ensemble_refiner", "high_noise_frac": 0.0}, "each have one"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_a_sentence(drawn, name, inputs, reason):
+    with pytest.raises(InvalidInput, match=reason):
+        drawn(name).run(prompt=PROMPT, **inputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "asks"),
+    [("flux-dev", "image"), ("flux-1.1-pro", "image_prompt"), ("sdxl", "image")],
+)
+def test_pictures_of_any_size_are_taken_or_refused(drawn, picture, tmp_path, name, asks):
+    model, settings = drawn(name), {"prompt": PROMPT, "seed": 1, **SMALL[name]}
+    (path,) = model.run(**{asks: picture((1, 1))}, **settings)
+    assert size_of(path) == (256, 256)
+    Image.new("1", (12_000, 12_000)).save(tmp_path / "large.png")
+    with pytest.raises(InvalidInput, match="allowed are 64 million"):
+        model.run(**{asks: str(tmp_path / "large.png")}, **settings)
+    (tmp_path / "none.png").write_bytes(b"no picture")
+    with pytest.raises(InvalidInput, match="no picture that can be read"):
+        model.run(**{asks: str(tmp_path / "none.png")}, **settings)
+
+
+def test_a_size_that_does_not_fit_is_rounded_as_on_replicate_and_said(drawn, capsys):
+    inputs = {"aspect_ratio": "custom", "width": 300, "height": 260}
+    (path,) = drawn("flux-1.1-pro").run(prompt=PROMPT, **inputs)
+    assert size_of(path) == (288, 256)
+    assert "The width is 288, not 300: this model needs a multiple of 32." in (
+        capsys.readouterr().out
+    )
+
+
+def test_guidance_and_negative_prompt_reach_a_family_that_has_other_words_for_them(drawn):
+    settings = {"prompt": PROMPT, "seed": 1, **SMALL["qwen-image"]}
+    pictures = [
+        drawn("qwen-image").run(**settings, **more)[0].read_bytes()
+        for more in ({}, {"guidance": 0}, {"negative_prompt": "green"})
+    ]
+    assert len(set(pictures)) == 3
+
+
+def test_latents_in_rows_and_patches_are_put_back_as_their_autoencoder_knows_them(drawn):
+    import torch
+
+    latents = torch.randn(1, 4, 8, 12)
+    size = {"height": 64, "width": 96}
+    for name in ("flux-dev", "qwen-image", "flux-2-klein-4b"):
+        painter = drawn(name).model.runner.painter
+        pipeline, vae = painter.pipeline, painter.pipeline.vae
+        if hasattr(pipeline, "_patchify_latents"):
+            deviation = (vae.bn.running_var + vae.config.batch_norm_eps).sqrt()
+            patches = pipeline._patchify_latents(latents)
+            normal = (patches - vae.bn.running_mean[:, None, None]) / deviation[:, None, None]
+            packed = pipeline._pack_latents(normal)
+        else:
+            packed = pipeline._pack_latents(latents, 1, 4, 8, 12)
+        back = painter.preview._still(painter.preview._unpacked(packed, size))
+        torch.testing.assert_close(back, latents, rtol=1e-4, atol=1e-4)
+
+
+def test_previews_take_a_small_share_of_a_run(drawn):
+    preview = drawn("flux-dev").model.runner.painter.preview
+    preview.start()
+    assert preview._affordable()
+    preview._spent = preview._cost = 3.0
+    assert not preview._affordable()
+    preview._started -= 1000
+    assert preview._affordable()
