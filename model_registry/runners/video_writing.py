@@ -1,5 +1,5 @@
-"""Frames → an MP4 that every browser plays: H.264, yuv420p, its index at the front. No runner:
-runners of video import it.
+"""Frames, and what is heard with them → an MP4 that every browser plays: H.264 in yuv420p, AAC, its
+index at the front. No runner: runners of video import it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,25 @@ BT709 = 1
 """The number of these colours in H.264: said in the file, or players guess by its size."""
 
 
-def write(frames: Iterable[Any], path: Path, fps: int, enlarge: int = 1) -> None:
+def write(
+    frames: Iterable[Any],
+    path: Path,
+    fps: int,
+    enlarge: int = 1,
+    sound: tuple[Any, int] | None = None,
+) -> None:
     """Writes PIL pictures of one size, each drawn `enlarge` times as wide and high, one after the
     other as they come. The same frames give the same bytes. A side of an odd number of pixels,
     which H.264 does not have, loses its last one.
+
+    `sound` is an array of one or two channels, (channels, samples) from -1 to 1, and its rate.
     """
     import av
 
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as file:
         stream = file.add_stream("libx264", rate=fps, options={"crf": QUALITY})
+        # All streams have to be there before the first packet.
+        heard = file.add_stream("aac", rate=sound[1], layout=_layout(sound[0])) if sound else None
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         # The threads share frames among them, and so their number is part of what comes out.
@@ -39,6 +49,23 @@ def write(frames: Iterable[Any], path: Path, fps: int, enlarge: int = 1) -> None
                 file.mux(packet)
         for packet in stream.encode(None):
             file.mux(packet)
+        if sound:
+            _write_sound(file, heard, *sound)
+
+
+def _layout(samples: Any) -> str:
+    return "mono" if len(samples) == 1 else "stereo"
+
+
+def _write_sound(file: Any, stream: Any, samples: Any, rate: int) -> None:
+    import av
+    import numpy
+
+    whole = numpy.ascontiguousarray(numpy.clip(samples[:2], -1, 1), numpy.float32)
+    frame = av.AudioFrame.from_ndarray(whole, "fltp", _layout(whole))
+    frame.sample_rate, frame.pts = rate, 0
+    for packet in (*stream.encode(frame), *stream.encode(None)):
+        file.mux(packet)
 
 
 def _enlarged(frame: Any, factor: int) -> Any:

@@ -9,6 +9,7 @@ from PIL import Image
 from cog import CancelationException
 from errors import InvalidInput
 from model_registry import inputs
+from tests.model_registry.runners.conftest import REGISTRY
 
 PROMPT = "a red circle moving left on a blue background"
 
@@ -139,6 +140,6 @@ def test_latents_of_a_video_packed_in_a_row_still_give_a_preview(tiny_ltx):
         assert picture.size == (256, 128)
 
 
-def test_a_pipeline_of_pictures_is_refused(moving_shapes, shapes):
+def test_a_pipeline_of_pictures_is_refused(moving_shapes):
     with pytest.raises(ValueError, match="StableDiffusionPipeline, which makes no video"):
-        moving_shapes.runner.__class__().setup(shapes.runner.weights)
+        moving_shapes.runner.__class__().setup(str(REGISTRY / "starter" / "shapes"))
