@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -21,12 +23,23 @@ from workers.devices import Device, free_now
 from workers.instance import Instance, Job, Limits, Running
 from workers.messages import Event
 from workers.process import ChildProcess
-from workers.scheduler import Feed, Group, Launch, Occupant, Refuse, decide
+from workers.scheduler import Feed, Group, Kept, Launch, Occupant, Refuse, decide
 from workers.spares import Spares
 from workers.waiting import Board
 
+KEPT_AGAIN = 60.0
+"""Seconds until a version that is to be kept loaded is tried again after it could not be."""
 STOPPED = "Atelier was stopped while this was running. Run it again."
 _TICK = 1.0
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """What a deployment asks for: so many instances of a version at least and at most."""
+
+    version: Version
+    fewest: int
+    most: int
 
 
 class WorkerPool:
@@ -59,6 +72,9 @@ class WorkerPool:
         self._others: list[Occupant] = []
         """What other programs hold on the GPUs, beyond what they held at the start."""
         self._board = Board()
+        self._reserved: dict[str, Reservation] = {}
+        self._resting: dict[str, float] = {}
+        """Reserved versions that could not be set up, and when they are tried again."""
         self._stopping = False
         self._wake = asyncio.Event()
 
@@ -111,6 +127,17 @@ class WorkerPool:
         for instance in self._instances.values():
             instance.stop_prediction(prediction_id)
 
+    def reserve(self, reservations: Iterable[Reservation]) -> None:
+        """From now on these and no others are reserved. Of one version the largest numbers hold."""
+        reserved: dict[str, Reservation] = {}
+        for each in reservations:
+            other = reserved.get(each.version.id, each)
+            fewest, most = max(each.fewest, other.fewest), max(each.most, other.most)
+            reserved[each.version.id] = Reservation(each.version, fewest, most)
+        self._reserved = reserved
+        self._resting.clear()
+        self._advance()
+
     def is_warm(self, version_id: str) -> bool:
         """Whether an instance of the version is loaded and ready."""
         return any(
@@ -158,6 +185,7 @@ class WorkerPool:
     def _setup_failed(self, instance: Instance, failure: messages.SetupFailed) -> None:
         """All that wait for the version fail with it, unless a lower precision is left to try."""
         version, device = instance.version, instance.device
+        self._resting[version.id] = time.monotonic() + KEPT_AGAIN
         waiting = [job for key, jobs in self._queue.items() if key[0] == version.id for job in jobs]
         if failure.out_of_memory:
             served = any(
@@ -200,31 +228,49 @@ class WorkerPool:
 
     def _groups(self) -> list[Group]:
         return [
-            Group(
-                version=version_id,
+            dataclasses.replace(
+                self._group(queued[0].version),
                 owner=owner,
                 oldest=queued[0].order,
                 count=len(queued),
                 overtaken=queued[0].overtaken,
-                memory=queued[0].version.memory,
-                gpu=queued[0].version.gpu,
-                ladder=queued[0].version.ladder,
-                measured=self._known.measured(queued[0].version),
-                too_large=self._known.too_large(queued[0].version),
                 below=below,
             )
-            for (version_id, owner, below), queued in self._queue.items()
+            for (_, owner, below), queued in self._queue.items()
+        ]
+
+    def _group(self, version: Version) -> Group:
+        """What an instance of a version takes; nobody waits for it here."""
+        reserved = self._reserved.get(version.id)
+        return Group(
+            version=version.id,
+            owner="",
+            oldest=0,
+            memory=version.memory,
+            gpu=version.gpu,
+            ladder=version.ladder,
+            measured=self._known.measured(version),
+            too_large=self._known.too_large(version),
+            most=reserved.most if reserved else 1,
+        )
+
+    def _kept(self) -> list[Kept]:
+        now = time.monotonic()
+        return [
+            Kept(self._group(each.version), each.fewest)
+            for each in self._reserved.values()
+            if each.fewest and self._resting.get(each.version.id, 0.0) <= now
         ]
 
     # --- carrying out what the scheduler decides
 
     def _advance(self) -> None:
-        while self._queue and not self._stopping:
+        while (self._queue or self._reserved) and not self._stopping:
             running = Counter(
                 r.job.owner for i in self._instances.values() for r in i.running.values()
             )
             occupants = [*self._occupants(), *self._others]
-            decision = decide(self._groups(), occupants, self.devices, running)
+            decision = decide(self._groups(), occupants, self.devices, running, self._kept())
             match decision:
                 case Feed():
                     self._feed(decision)
@@ -238,7 +284,18 @@ class WorkerPool:
                     return
 
     def _occupants(self) -> list[Occupant]:
-        return [instance.occupant() for instance in self._instances.values()]
+        """All instances; as many of a version as are reserved stay where they are."""
+        occupants = []
+        counts: Counter[str] = Counter()
+        for instance in self._instances.values():
+            occupant = instance.occupant()
+            reserved = self._reserved.get(occupant.version)
+            if reserved is not None and not occupant.leaving:
+                counts[occupant.version] += 1
+                pinned = counts[occupant.version] <= reserved.fewest
+                occupant = dataclasses.replace(occupant, pinned=pinned)
+            occupants.append(occupant)
+        return occupants
 
     def _feed(self, feed: Feed) -> None:
         key = (feed.version, feed.owner, feed.below)
@@ -256,9 +313,8 @@ class WorkerPool:
 
     def _launch(self, launch: Launch) -> None:
         device = next(device for device in self.devices if device.name == launch.device)
-        version = next(
-            queued[0].version for key, queued in self._queue.items() if key[0] == launch.version
-        )
+        waiting = (q[0].version for key, q in self._queue.items() if key[0] == launch.version)
+        version = next(waiting, None) or self._reserved[launch.version].version
         self._numbers += 1
         name = f"{self._numbers}-{version.id[:8]}"
         instance = Instance(name, version, device, launch, self._work / name, self._limits, self)
@@ -301,14 +357,16 @@ class WorkerPool:
             await self._pause()
             self._evict_idle()
             self._announce()
+            if self._reserved:
+                self._advance()
             await self._watch_memory()
             await self._look_at_gpus()
 
     def _evict_idle(self) -> None:
         longest = time.monotonic() - self._settings.idle_timeout
-        for instance in list(self._instances.values()):
-            if instance.occupant().evictable and instance.used < longest:
-                instance.leave()
+        for occupant in self._occupants():
+            if occupant.evictable and occupant.used < longest:
+                self._instances[occupant.id].leave()
 
     def _announce(self) -> None:
         """Tells those who wait what they wait for, where that has changed."""

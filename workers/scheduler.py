@@ -12,6 +12,7 @@ The rules, in order:
    only older ones start, so that what
    holds the room falls idle.
 4. What can never fit is refused, with what it needs and what there is.
+5. When nothing that waits can be helped, versions that are to be kept loaded are.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Group:
 
     `memory` and, for a GPU, the `ladder` are estimates; `measured` holds what instances really
     took, by precision and device. `too_large` are the precisions that did not fit on a device.
-    With `below`, only precisions lower than that one will do.
+    With `below`, only precisions lower than that one will do. `most` is how many instances there
+    may be where that is more than one for each device.
     """
 
     version: str
@@ -50,6 +52,7 @@ class Group:
     measured: Mapping[tuple[str, str], int] = field(default_factory=dict)
     too_large: Set[tuple[str, str]] = frozenset()
     below: str = ""
+    most: int = 1
 
     def takes(self, precision: str) -> bool:
         """Whether an instance at this precision will do."""
@@ -72,6 +75,16 @@ class Group:
         if self.memory is not None:
             return self.memory
         return min(ASSUMED_MEMORY[device.gpu], device.memory)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A version of which `fewest` instances are to be loaded whether anybody waits for them or
+    not. The group says what an instance takes; nobody waits in it.
+    """
+
+    group: Group
+    fewest: int
 
 
 @dataclass(frozen=True)
@@ -128,9 +141,10 @@ def decide(
     occupants: Sequence[Occupant],
     devices: Sequence[Device],
     running: Mapping[str, int],
+    kept: Iterable[Kept] = (),
 ) -> Decision | None:
     """The next thing to do, None when all that waits has to wait on. `running` counts running
-    predictions per owner.
+    predictions per owner. What is kept is never refused: it is launched when it has room.
     """
     by_age = sorted(groups, key=lambda group: group.oldest)
     barrier = next(
@@ -149,6 +163,11 @@ def decide(
         decision = _place(group, occupants, devices)
         if decision is not None:
             return decision
+    for each in kept:
+        if len(_serving(each.group, occupants)) < each.fewest:
+            decision = _place(each.group, occupants, devices)
+            if isinstance(decision, Launch):
+                return decision
     return None
 
 
@@ -167,7 +186,7 @@ def _place(
     candidates = [d for d in devices if d.gpu] if group.gpu else [d for d in devices if not d.gpu]
     candidates = candidates or list(devices)
     own = _serving(group, occupants)
-    if any(o.loading for o in own) or len(own) >= len(candidates):
+    if any(o.loading for o in own) or len(own) >= max(len(candidates), group.most):
         return None
 
     there = {d.name: [o for o in occupants if o.device == d.name] for d in candidates}

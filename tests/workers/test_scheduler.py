@@ -11,6 +11,7 @@ from workers.scheduler import (
     MAX_OVERTAKEN,
     Feed,
     Group,
+    Kept,
     Launch,
     Occupant,
     Refuse,
@@ -105,6 +106,31 @@ def test_overtaking_is_bounded_so_that_the_oldest_gets_its_room():
 
 
 LADDER = (Rung("bf16", 14 * GIB), Rung("fp8", 8 * GIB), Rung("4bit", 5 * GIB))
+
+
+def test_what_is_kept_is_loaded_when_nobody_waits_and_never_before_those_who_do():
+    kept = [Kept(group("kept", most=2), 2)]
+    assert decide([], [], [CPU], {}, kept) == Launch("kept", "cpu", GIB)
+    assert decide([group("a")], [], [CPU], {}, kept) == Launch("a", "cpu", GIB)
+    first = occupant("i", "kept", free_slots=1, pinned=True)
+    assert decide([], [first], [CPU], {}, kept) == Launch("kept", "cpu", GIB)
+    second = occupant("j", "kept", free_slots=1, pinned=True)
+    assert decide([], [first, second], [CPU], {}, kept) is None
+
+
+def test_what_is_kept_makes_idle_instances_leave_but_is_never_refused():
+    idle = [occupant(str(number), "b", memory=4 * GIB) for number in range(2)]
+    kept = [Kept(group("kept", memory=4 * GIB), 1)]
+    assert decide([], idle, [CPU], {}, kept) == Launch("kept", "cpu", 4 * GIB, ("0",))
+    assert decide([], [], [CPU], {}, [Kept(group("kept", memory=99 * GIB), 1)]) is None
+
+
+def test_a_version_may_have_more_instances_than_devices_where_that_was_asked_for():
+    busy = occupant("i", busy=True)
+    assert decide([group()], [busy], [CPU], {}) is None
+    assert decide([group(most=2)], [busy], [CPU], {}) == Launch("a", "cpu", GIB)
+    both = [busy, occupant("j", busy=True)]
+    assert decide([group(most=2)], both, [CPU], {}) is None
 
 
 def laddered(**more):
