@@ -3,6 +3,7 @@ into messages in one function.
 
     AtelierError
     ├── NotFound              a model, version, prediction or file that does not exist
+    ├── AlreadyExists         a name that is taken
     ├── InvalidVersion        a version reference that names nothing that may be run
     ├── InvalidRequest        a request that cannot be understood (bad JSON, bad cursor, bad header)
     ├── InvalidInput          inputs that do not fit the model's schema: every problem at once
@@ -31,6 +32,11 @@ class NotFound(AtelierError):
         super().__init__(f"{kind} {name!r} does not exist. {hint}".strip())
         self.kind = kind
         self.name = name
+
+
+class AlreadyExists(AtelierError):
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"A {kind} {name!r} exists already. Choose another name, or change that.")
 
 
 class InvalidVersion(AtelierError):

@@ -15,6 +15,7 @@ from api import errors
 from api.account import Account
 from api.authentication import Authentication, Tokens
 from api.collections import Collections
+from api.deployments import Deployments
 from api.files import Files
 from api.links import LinkMaker
 from api.models import Models
@@ -43,6 +44,7 @@ def build(
     predictions = Predictions(service, link_maker, rendering)
     models = Models(service, link_maker, rendering)
     collections = Collections(service, link_maker)
+    deployments = Deployments(service, link_maker)
     files = Files(service.files, service.signer, link_maker)
     streams = Streams(service, link_maker)
     account = Account(service)
@@ -60,6 +62,13 @@ def build(
         "/models/{owner}/{name}/versions/{version}": {"GET": models.get_version},
         "/files": {"GET": files.list, "POST": files.upload},
         "/files/{id}": {"GET": files.get, "DELETE": files.delete},
+        "/deployments": {"GET": deployments.list, "POST": deployments.create},
+        "/deployments/{owner}/{name}": {
+            "GET": deployments.get,
+            "PATCH": deployments.update,
+            "DELETE": deployments.delete,
+        },
+        "/deployments/{owner}/{name}/predictions": {"POST": predictions.create_by_deployment},
         "/collections": {"GET": collections.list},
         "/collections/{slug}": {"GET": collections.get},
         "/search": {"GET": collections.search},

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from errors import (
+    AlreadyExists,
     AtelierError,
     BrokenModel,
     CannotDownload,
@@ -47,6 +48,7 @@ class InvalidBody(AtelierError):
 _ANSWERS: dict[type[AtelierError], tuple[int, str]] = {
     Unauthenticated: (401, "Unauthenticated"),
     NotFound: (404, "Not found"),
+    AlreadyExists: (409, "Already exists"),
     InvalidRequest: (400, "Bad request"),
     InvalidVersion: (422, "Invalid version or not permitted"),
     InvalidInput: (422, "Input validation failed"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import re
 import time
 from datetime import datetime, timezone
@@ -66,8 +67,18 @@ class Predictions:
             raise InvalidVersion(body.version, str(error)) from None
 
     async def create_by_model(self, request: Request) -> Response:
+        """Also by deployment: Python's client runs one as it runs a model."""
         body = await read(request, _creation)
-        return await self._create(request, "{owner}/{name}".format(**request.path_params), body)
+        reference = "{owner}/{name}".format(**request.path_params)
+        try:
+            return await self._create(request, reference, body)
+        except NotFound as error:
+            if error.name != reference or not self._is_deployment(request):
+                raise
+        return await self._through(request, body)
+
+    async def create_by_deployment(self, request: Request) -> Response:
+        return await self._through(request, await read(request, _creation))
 
     async def get(self, request: Request) -> Response:
         prediction = await self._service.get(request.path_params["id"], caller_of(request))
@@ -88,7 +99,22 @@ class Predictions:
             page(results, found.next, found.previous, request, f"{links.base}/v1/predictions")
         )
 
-    async def _create(self, request: Request, reference: str, body: Creation) -> Response:
+    def _is_deployment(self, request: Request) -> bool:
+        with contextlib.suppress(NotFound):
+            self._service.deployments.get(**request.path_params, caller=caller_of(request))
+            return True
+        return False
+
+    async def _through(self, request: Request, body: Creation) -> Response:
+        found = self._service.deployments.get(**request.path_params, caller=caller_of(request))
+        if not found.most:
+            reason = f"{found.id} has max_instances 0 and takes no predictions. Give it some."
+            raise InvalidRequest(reason)
+        return await self._create(request, found.reference, body, found.id)
+
+    async def _create(
+        self, request: Request, reference: str, body: Creation, deployment: str | None = None
+    ) -> Response:
         arrived = time.monotonic()
         hold = held_seconds(request.headers)
         webhook, events = _webhook(body)
@@ -101,6 +127,7 @@ class Predictions:
             webhook=webhook,
             webhook_events_filter=events,
             origin=self._link_maker.links(request).base,
+            deployment=deployment,
         )
         if hold is not None:
             left = max(0.0, hold - (time.monotonic() - arrived))

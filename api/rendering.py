@@ -55,6 +55,8 @@ class Rendering:
         }
         if prediction.deadline is not None:
             rendered["deadline"] = timestamp(prediction.deadline)
+        if prediction.deployment is not None:
+            rendered["deployment"] = prediction.deployment
         if prediction.webhook is not None:
             rendered["webhook"] = prediction.webhook
         if prediction.webhook_events_filter is not None:

@@ -20,6 +20,7 @@ from model_registry.downloads import Downloads
 from model_registry.spec import Version
 from predictions import pricing
 from predictions.callers import EVERYBODY, Caller
+from predictions.deployments import Deployments
 from predictions.files import Files, Signer
 from predictions.input_files import InputFiles
 from predictions.live import Live
@@ -73,6 +74,7 @@ class PredictionService:
         self._saving: asyncio.TimerHandle | None = None
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.deployments = Deployments(store, catalog, pool, self.downloads, self._spawn)
         pool.events = self._fold
 
     async def start(self) -> None:
@@ -80,6 +82,7 @@ class PredictionService:
         running have failed.
         """
         await self.pool.start()
+        await self.deployments.start()
         for prediction in await self._store.unfinished():
             self._open(prediction)
             if prediction.status is Status.STARTING:
@@ -116,6 +119,7 @@ class PredictionService:
         webhook: str | None = None,
         webhook_events_filter: tuple[str, ...] | None = None,
         origin: str = "",
+        deployment: str | None = None,
     ) -> Prediction:
         """A new prediction, committed to the store before it is returned.
 
@@ -145,6 +149,7 @@ class PredictionService:
             webhook=webhook,
             webhook_events_filter=webhook_events_filter,
             origin=origin,
+            deployment=deployment,
         )
         try:
             await self._store.save(prediction)

@@ -144,13 +144,17 @@ class Store:
         return done
 
     async def delete_file(self, file_id: str) -> None:
-        statement = sql.delete(files).where(files.c.id == file_id)
+        await self.write(sql.delete(files).where(files.c.id == file_id))
 
-        def delete() -> None:
+    async def write(self, *statements: sql.Executable) -> None:
+        """Carries out statements beside the writer, all or none: for what is seldom written."""
+
+        def write() -> None:
             with self._engine.begin() as connection:
-                connection.execute(statement)
+                for statement in statements:
+                    connection.execute(statement)
 
-        await asyncio.to_thread(delete)
+        await asyncio.to_thread(write)
 
     def settle_webhook(self, prediction_id: str) -> None:
         """Its webhook has heard of the end, or never will."""
@@ -205,7 +209,7 @@ class Store:
     # --- reading
 
     async def get(self, prediction_id: str) -> Prediction | None:
-        rows = await self._read(sql.select(predictions).where(predictions.c.id == prediction_id))
+        rows = await self.read(sql.select(predictions).where(predictions.c.id == prediction_id))
         return row_prediction(rows[0]) if rows else None
 
     async def unfinished(self) -> Sequence[Prediction]:
@@ -216,14 +220,14 @@ class Store:
             .where(unfinished)
             .order_by(predictions.c.created_at, predictions.c.id)
         )
-        return [row_prediction(row) for row in await self._read(statement)]
+        return [row_prediction(row) for row in await self.read(statement)]
 
     async def owing(self) -> Sequence[Prediction]:
         """Predictions whose end their webhook has not heard of."""
         statement = sql.select(predictions).join(
             owed_webhooks, owed_webhooks.c.prediction_id == predictions.c.id
         )
-        return [row_prediction(row) for row in await self._read(statement)]
+        return [row_prediction(row) for row in await self.read(statement)]
 
     async def list(
         self,
@@ -242,7 +246,7 @@ class Store:
             sql.func.count(), sql.func.coalesce(sql.func.sum(columns.predict_time), 0.0),
             sql.func.coalesce(sql.func.sum(columns.cost), 0.0),
         ).where(*_conditions(filter))  # fmt: skip
-        (count, predict_time, cost), *_ = await self._read(statement)
+        (count, predict_time, cost), *_ = await self.read(statement)
         return Totals(count, predict_time, cost)
 
     async def run_counts(self) -> dict[str, int]:
@@ -250,13 +254,13 @@ class Store:
         columns = predictions.c
         return {
             model: count
-            for model, count in await self._read(
+            for model, count in await self.read(
                 sql.select(columns.model, sql.func.count()).group_by(columns.model)
             )
         }
 
     async def get_file(self, file_id: str) -> StoredFile | None:
-        rows = await self._read(sql.select(files).where(files.c.id == file_id))
+        rows = await self.read(sql.select(files).where(files.c.id == file_id))
         return row_file(rows[0]) if rows else None
 
     async def list_uploads(
@@ -290,7 +294,7 @@ class Store:
             if before is not None:
                 statement = statement.where(place < before)
             statement = statement.order_by(table.c.created_at.desc(), table.c.id.desc())
-        rows = await self._read(statement.limit(limit + 1))
+        rows = await self.read(statement.limit(limit + 1))
         more, rows = len(rows) > limit, rows[:limit]
         if after is not None:
             rows = rows[::-1]
@@ -301,7 +305,9 @@ class Store:
         has_newer = more if after is not None else before is not None
         return rows, last if has_older else None, first if has_newer else None
 
-    async def _read(self, statement: sql.Select[Any]) -> Sequence[Any]:
+    async def read(self, statement: sql.Select[Any]) -> Sequence[Any]:
+        """The rows of a statement."""
+
         def read() -> Sequence[Any]:
             with self._engine.connect() as connection:
                 return connection.execute(statement).all()

@@ -35,6 +35,7 @@ predictions = sql.Table(
     sql.Column("output", sql.Text, nullable=False),
     sql.Column("metrics", sql.Text, nullable=False),
     sql.Column("webhook", sql.Text, nullable=False),
+    sql.Column("deployment", sql.String),
 )
 
 files = sql.Table(
@@ -60,6 +61,13 @@ owed_webhooks = sql.Table(
     sql.Column("prediction_id", sql.String, primary_key=True),
 )
 """Predictions whose end their webhook has not heard of."""
+deployments = sql.Table(
+    "deployments",
+    _metadata,
+    sql.Column("id", sql.String, primary_key=True),
+    sql.Column("created_at", sql.Double, nullable=False),
+    sql.Column("release", sql.Text, nullable=False),
+)
 
 
 def _create_tables(connection: sql.Connection) -> None:
@@ -90,8 +98,22 @@ def _create_owed_webhooks(connection: sql.Connection) -> None:
     connection.execute(sql.text("CREATE TABLE owed_webhooks (prediction_id VARCHAR PRIMARY KEY)"))
 
 
+def _create_deployments(connection: sql.Connection) -> None:
+    for statement in (
+        """CREATE TABLE deployments (
+            id VARCHAR PRIMARY KEY, created_at DOUBLE NOT NULL, release TEXT NOT NULL
+        )""",
+        "ALTER TABLE predictions ADD COLUMN deployment VARCHAR",
+    ):
+        connection.execute(sql.text(statement))
+
+
 # Append, never edit: the number of migrations that a database has seen is its `user_version`.
-MIGRATIONS: Sequence[Callable[[sql.Connection], None]] = (_create_tables, _create_owed_webhooks)
+MIGRATIONS: Sequence[Callable[[sql.Connection], None]] = (
+    _create_tables,
+    _create_owed_webhooks,
+    _create_deployments,
+)
 
 
 def migrate(connection: sql.Connection) -> None:
@@ -160,6 +182,7 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
         "webhook": as_json(
             [prediction.webhook, prediction.webhook_events_filter, prediction.origin]
         ),
+        "deployment": prediction.deployment,
     }
 
 
@@ -188,6 +211,7 @@ def row_prediction(row: Any) -> Prediction:
         webhook=webhook,
         webhook_events_filter=None if events is None else tuple(events),
         origin=origin[0] if origin else "",
+        deployment=row.deployment,
     )
 
 
