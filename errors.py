@@ -11,6 +11,7 @@ into messages in one function.
     ├── BrokenModel           a model folder, spec or environment that cannot be used
     ├── ConsentNeeded         a licence that has to be accepted before the model runs
     ├── CannotDownload        weights that are not on disk and cannot be brought there
+    ├── InUse                 something that cannot be removed while it is needed
     ├── CannotPlace           a model that can never fit this machine
     ├── CannotBuild           a model's own environment that cannot be installed
     └── CannotStart           the app itself cannot start (port, data folder, options)
@@ -99,6 +100,10 @@ class ConsentNeeded(AtelierError):
 
 
 class CannotDownload(AtelierError):
+    pass
+
+
+class InUse(AtelierError):
     pass
 
 

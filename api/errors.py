@@ -21,6 +21,7 @@ from errors import (
     CannotPlace,
     ConsentNeeded,
     FileTooLarge,
+    InUse,
     InvalidInput,
     InvalidRequest,
     InvalidVersion,
@@ -58,6 +59,7 @@ _ANSWERS: dict[type[AtelierError], tuple[int, str]] = {
     BrokenModel: (422, "Model cannot be used"),
     ConsentNeeded: (403, "Licence not accepted"),
     CannotDownload: (422, "Weights cannot be downloaded"),
+    InUse: (409, "In use"),
     CannotPlace: (422, "Model does not fit this machine"),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from components import wording
+from model_registry.downloads import Downloads
 from model_registry.spec import Model, Version
 
 # What stands for a kind of model where there is no picture.
@@ -73,8 +74,25 @@ def badges_html(model: Model) -> str:
     )
 
 
-def model_html(model: Model, version: Version, warm: bool = False) -> str:
-    """Above the form: what this is, what it needs, what to know before running it."""
+def weights_words(version: Version, downloads: Downloads) -> str:
+    """What a first run downloads, and what is left for it; "" where nothing is to be downloaded.
+    Looks at the disk.
+    """
+    if not version.weights:
+        return ""
+    extent, free = downloads.extent(version), wording.size(downloads.shelf.cache.free())
+    if extent.left is None:
+        return f"downloads its weights first · {free} of disk left"
+    if not extent.left:
+        return f"{wording.size(extent.here)} on disk"
+    here = f" (has {wording.size(extent.here)} of it)" if extent.here else ""
+    return f"downloads {wording.size(extent.total or 0)} first{here} · {free} of disk left"
+
+
+def model_html(model: Model, version: Version, warm: bool = False, weights: str = "") -> str:
+    """Above the form: what this is, what it needs, what to know before running it. `weights` says
+    what there is to download.
+    """
     needs = [model.category, f"version {version.id[:8]}"]
     if model.toy and model.licence:
         needs.insert(1, model.licence.name)
@@ -87,6 +105,8 @@ def model_html(model: Model, version: Version, warm: bool = False) -> str:
         needs.append(f"about {sizes} of memory")
     if version.gpu:
         needs.append("wants a GPU")
+    if weights:
+        needs.append(weights)
     if warm:
         needs.append("loaded and warm")
     warnings = list(model.warnings)

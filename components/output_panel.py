@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from components import output_views, page_files, wording
+from components.consent_panel import ConsentPanel
 from components.following import ticking
 from components.house_rules import markup
 from components.output_views import View, ViewKind
@@ -38,6 +39,7 @@ class OutputPanel:
     def __init__(self, service: PredictionService, run: gr.Button, cancel: gr.Button) -> None:
         self._service = service
         self._run = run
+        self.consent = ConsentPanel(service)
         self._cancel = cancel
         self._views = gr.State(())
         self._build()
@@ -54,6 +56,7 @@ class OutputPanel:
             self._cancel,
             self._placeholder,
             self._share,
+            *self.consent.outputs,
         ]
 
     def _build(self) -> None:
@@ -177,7 +180,12 @@ class OutputPanel:
             self._cancel: gr.update(visible=False),
             self._placeholder: gr.update(visible=True, value=NOTHING_YET),
             self._share: gr.update(visible=False),
+            **self.consent.blank(),
         }
+
+    def asks_consent(self, name: str) -> Updates:
+        """A licence to accept, in place of an output."""
+        return {self._placeholder: gr.update(visible=False), **self.consent.ask(name)}
 
 
 class _Watched:

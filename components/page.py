@@ -1,4 +1,4 @@
-"""The page: a header and three tabs over one prediction service. Nothing here runs a model."""
+"""The page: a header and four tabs over one prediction service. Nothing here runs a model."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import gradio as gr
 from components.explore_tab import ExploreTab
 from components.history_tab import HistoryTab
 from components.house_rules import QUIET, markup
+from components.models_tab import ModelsTab
 from components.run_tab import RunTab
 from components.theme import theme
 from predictions.service import PredictionService
@@ -23,7 +24,7 @@ SCRIPT = HERE / "atelier.js"
 CACHE_CHECK, CACHE_AGE = 3600, 86400
 
 
-OTHERS = ("explore", "history")
+OTHERS = ("explore", "history", "models")
 """The tabs that a link can open besides Run."""
 
 
@@ -46,14 +47,21 @@ def build(service: PredictionService) -> gr.Blocks:
                 run = RunTab(service)
             with gr.Tab("History", id="history") as history_tab:
                 history = HistoryTab(service, run)
+            with gr.Tab("Models", id="models") as models_tab:
+                weights = ModelsTab(service)
         dark.click(None, None, None, js="() => atelier.toggleDark()")
         _wire(page, tabs, explore, run, history)
         # Each tab has an address, so that going back and loading again lead to it.
         explore_tab.select(None, None, js="() => atelier.go('/?tab=explore')")
         history_tab.select(None, None, js="() => atelier.go('/?tab=history')")
         run_tab.select(None, run.link, js="(link) => atelier.go(link)")
-        for tab in (explore_tab, run_tab):
+        models_tab.select(None, None, js="() => atelier.go('/?tab=models')")
+        for tab in (explore_tab, run_tab, models_tab):
             tab.select(lambda: gr.update(active=False), None, history.timer, **QUIET)
+        for tab in (explore_tab, run_tab, history_tab):
+            tab.select(lambda: gr.update(active=False), None, weights.timer, **QUIET)
+        models_tab.select(lambda: gr.update(active=True), None, weights.timer, **QUIET)
+        models_tab.select(weights.refresh, weights.shown, weights.listing, **QUIET)
         history_tab.select(lambda: gr.update(active=True), None, history.timer, **QUIET)
         history_tab.select(history.refresh, history.refresh_inputs, history.listing, **QUIET)
     return page

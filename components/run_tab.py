@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from components import about, facts, form, input_fields, page_files, wording
 from components.house_rules import QUIET, markup
 from components.input_widgets import Upload
 from components.output_panel import OutputPanel, Updates, problem_html
-from errors import AtelierError, InvalidInput, Problem
+from errors import AtelierError, ConsentNeeded, InvalidInput, Problem
 from model_registry.inputs import check, file_positions, map_files
 from model_registry.spec import Example, Model, Version
 from predictions.service import PredictionService
@@ -109,7 +110,12 @@ class RunTab:
             markup(problem_html(wording.message(error)))
             return
         markup(
-            facts.model_html(model, version, self._service.pool.is_warm(version.id)),
+            facts.model_html(
+                model,
+                version,
+                self._service.pool.is_warm(version.id),
+                facts.weights_words(version, self._service.downloads),
+            ),
             elem_classes=["facts"],
         )
         fields = input_fields.fields(version.schema)
@@ -167,6 +173,9 @@ class RunTab:
                 prediction = await self._service.create(opened["reference"], stored, source="web")
             except InvalidInput as error:
                 return {**form.notes(drawn, error.problems), **self._refused(error, fields)}
+            except ConsentNeeded as error:
+                asked = await asyncio.to_thread(self._panel.asks_consent, error.model)
+                return {**form.notes(drawn, ()), **self._panel.blank(), self.current: None, **asked}
             except AtelierError as error:
                 return {**form.notes(drawn, ()), **self._refused(error, fields)}
             return {

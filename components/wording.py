@@ -6,6 +6,7 @@ import time
 from html import escape
 
 from errors import AtelierError
+from model_registry.sizes import size as size
 from predictions.prediction import Prediction, Status
 from workers.messages import Progress
 
@@ -36,15 +37,6 @@ def cost(value: float | None) -> str:
     if value == 0 or value >= 0.1:
         return f"${value:.2f}"
     return f"${value:.4f}" if value >= 0.00005 else "<$0.0001"
-
-
-def size(count: float) -> str:
-    """Bytes in decimal units, as disks and networks count them."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 def age(then: float, now: float) -> str:

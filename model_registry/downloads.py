@@ -65,6 +65,14 @@ class Downloads:
         self._transfers: dict[tuple[object, ...], _Transfer] = {}
         self._tasks: set[asyncio.Task[str]] = set()
 
+    @property
+    def has_token(self) -> bool:
+        return self._settings.token() is not None
+
+    def page(self, repo: str) -> str:
+        """Where a repository can be read about, and its terms accepted."""
+        return f"{self._settings.endpoint}/{repo}"
+
     # --- what is here and what may come; these look at the disk, so call them in a thread
 
     def located(self, version: Version) -> Version | None:
@@ -97,9 +105,9 @@ class Downloads:
                 f"with network and bring what HF_HOME holds there to {self.shelf.cache.root.parent}"
                 ", or let HF_HOME name a folder that has it."
             )
-        if model.licence is not None and model.licence.gated and not self._settings.token():
-            page = f"{self._settings.endpoint}/{missing[0].repo}"
-            raise CannotDownload(hub.gated(missing[0].repo, page, has_token=False))
+        if model.licence is not None and model.licence.gated and not self.has_token:
+            repo = missing[0].repo
+            raise CannotDownload(hub.gated(repo, self.page(repo), has_token=False))
         left, free = self.extent(version).left, self.shelf.cache.free()
         if left is not None and left > free - self._settings.reserve:
             raise CannotDownload(
@@ -189,11 +197,11 @@ class _Transfer:
             self.task.cancel()
 
     def speed(self) -> float:
-        """Bytes a second, lately."""
+        """Bytes a second, lately; 0 where nothing has arrived lately."""
         now = time.monotonic()
-        while len(self._history) > 2 and now - self._history[1][0] > _SPEED_OVER:
+        while len(self._history) > 1 and now - self._history[1][0] > _SPEED_OVER:
             self._history.popleft()
-        if not self._history:
+        if len(self._history) < 2:
             return 0.0
         then, before = self._history[0]
         return max(0.0, (self.done - before) / max(now - then, 0.5))

@@ -97,7 +97,6 @@ class Fetch:
         self._commit = ""
         self._lock = threading.Lock()
         self._done: dict[str, int] = {}
-        self._reported = 0.0
 
     def run(self) -> str:
         """The folder in which all files are. Raises `CannotDownload`, `OSError`."""
@@ -111,8 +110,9 @@ class Fetch:
             )
         self._done = {file.etag: self._downloaded(file) for file in files}
         total = sum({file.etag: file.size for file in files}.values())
-        self._report({"total": total, "done": sum(self._done.values())})
-        self._check_disk(total - sum(self._done.values()))
+        self._report({"total": total, "done": self._so_far()})
+        self._check_disk(total - self._so_far())
+        threading.Thread(target=self._report_on, daemon=True).start()
         lacking = [file for file in files if not self._cache.has(self._repo, self._commit, file)]
         # Not waited for when one fails: the process is about to end.
         threads = ThreadPoolExecutor(AT_ONCE)
@@ -243,12 +243,19 @@ class Fetch:
     def _advance(self, file: HubFile, done: int) -> None:
         with self._lock:
             self._done[file.etag] = done
-            now = time.monotonic()
-            if now - self._reported < _REPORT_EVERY:
-                return
-            self._reported = now
-            done = sum(self._done.values())
-        self._report({"done": done})
+
+    def _so_far(self) -> int:
+        with self._lock:
+            return sum(self._done.values())
+
+    def _report_on(self) -> None:
+        """At its own pace, so that the last bytes before a standstill are reported as well."""
+        reported = -1
+        while True:
+            if (done := self._so_far()) != reported:
+                self._report({"done": done})
+                reported = done
+            time.sleep(_REPORT_EVERY)
 
 
 def _end_with_standard_input() -> None:

@@ -46,6 +46,11 @@ class Shelf:
         """Pins the commit, unless one is pinned already; the one that is."""
         return str(self._pins.settle(repo, commit))
 
+    def repositories(self) -> set[str]:
+        """All that was ever downloaded here."""
+        listed = (path.name.partition("@")[0] for path in self._listings.glob("*@*.json"))
+        return {*self._pins.all(), *(name.replace("--", "/", 1) for name in listed)}
+
     def listing(self, repo: str, commit: str) -> Listing | None:
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             return Listing.from_json(self._listing_file(repo, commit).read_text())

@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any
 
 from cog.encoding import FILE
-from errors import AtelierError, NotFound
+from errors import AtelierError, InUse, NotFound
 from model_registry import inputs as model_inputs
+from model_registry import inventory
 from model_registry.catalog import Catalog
 from model_registry.downloads import Downloads
 from model_registry.spec import Version
@@ -220,6 +221,30 @@ class PredictionService:
     async def run_counts(self) -> dict[str, int]:
         """How many predictions each model has had, by `owner/name`."""
         return await self._store.run_counts()
+
+    async def last_runs(self) -> dict[str, float]:
+        """When each model was last asked for, by `owner/name`, in Unix seconds."""
+        return await self._store.last_runs()
+
+    async def inventory(self) -> inventory.Inventory:
+        """The weights on disk."""
+        return await asyncio.to_thread(inventory.take, self.catalog.models(), self.downloads)
+
+    async def remove_weights(self, repo: str) -> None:
+        """Removes a repository from disk; the next run that needs it downloads it again. Raises
+        `InUse` while something needs it.
+        """
+        running = [each for each in self._folded.values() if not each.status.terminal]
+        if repo in self.downloads.running() or any(self._needs(each, repo) for each in running):
+            raise InUse(f"{repo} is in use. Wait for what runs with it to end, or cancel it.")
+        await asyncio.to_thread(self.downloads.shelf.cache.remove, repo)
+
+    def _needs(self, prediction: Prediction, repo: str) -> bool:
+        try:
+            version = self.catalog.resolve(f"{prediction.model}:{prediction.version}")
+        except AtelierError:
+            return False
+        return any(weights.repo == repo for weights in version.weights)
 
     # --- on the way to the pool
 

@@ -259,6 +259,12 @@ class Store:
             )
         }
 
+    async def last_runs(self) -> dict[str, float]:
+        """When each model was last asked for, in Unix seconds."""
+        columns = predictions.c
+        latest = sql.select(columns.model, sql.func.max(columns.created_at))
+        return {model: at for model, at in await self.read(latest.group_by(columns.model))}
+
     async def get_file(self, file_id: str) -> StoredFile | None:
         rows = await self.read(sql.select(files).where(files.c.id == file_id))
         return row_file(rows[0]) if rows else None
