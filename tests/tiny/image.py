@@ -5,6 +5,7 @@ repositories have. Also LoRA weights for two of them, and for none.
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 WORDS = Path(__file__).parents[2] / "model_registry" / "starter" / "shapes" / "tokenizer"
@@ -121,43 +122,39 @@ def single_file(path):
     save_file({"all": torch.zeros(1)}, path)
 
 
-def flux(guidance):
+def flux(folder: Path, guidance: bool) -> None:
     """FLUX.1: its transformer knows guidance ("dev") or not ("schnell")."""
+    from diffusers import FluxPipeline, FluxTransformer2DModel
+    from transformers import CLIPTextModel
 
-    def write(folder: Path) -> None:
-        from diffusers import FluxPipeline, FluxTransformer2DModel
-        from transformers import CLIPTextModel
-
-        seeded()
-        tokenizer, words = clip()
-        tokenizer_2, text_encoder_2 = t5()
-        FluxPipeline(
-            vae=vae(
-                use_quant_conv=False,
-                use_post_quant_conv=False,
-                shift_factor=0.1159,
-                scaling_factor=0.3611,
-            ),
-            text_encoder=CLIPTextModel(words),
-            text_encoder_2=text_encoder_2,
-            tokenizer=tokenizer,
-            tokenizer_2=tokenizer_2,
-            transformer=FluxTransformer2DModel(
-                in_channels=16,
-                num_layers=1,
-                num_single_layers=1,
-                attention_head_dim=16,
-                num_attention_heads=2,
-                joint_attention_dim=16,
-                pooled_projection_dim=16,
-                axes_dims_rope=(4, 4, 8),
-                guidance_embeds=guidance,
-            ),
-            scheduler=flow(),
-        ).save_pretrained(folder)
-        single_file(folder / "flux1.safetensors")
-
-    return write
+    seeded()
+    tokenizer, words = clip()
+    tokenizer_2, text_encoder_2 = t5()
+    FluxPipeline(
+        vae=vae(
+            use_quant_conv=False,
+            use_post_quant_conv=False,
+            shift_factor=0.1159,
+            scaling_factor=0.3611,
+        ),
+        text_encoder=CLIPTextModel(words),
+        text_encoder_2=text_encoder_2,
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer_2,
+        transformer=FluxTransformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=16,
+            pooled_projection_dim=16,
+            axes_dims_rope=(4, 4, 8),
+            guidance_embeds=guidance,
+        ),
+        scheduler=flow(),
+    ).save_pretrained(folder)
+    single_file(folder / "flux1.safetensors")
 
 
 def flux2_klein(folder: Path) -> None:
@@ -461,8 +458,8 @@ SMALL = {
 }  # fmt: skip
 
 TINY = {
-    "black-forest-labs/FLUX.1-schnell": flux(guidance=False),
-    "black-forest-labs/FLUX.1-dev": flux(guidance=True),
+    "black-forest-labs/FLUX.1-schnell": partial(flux, guidance=False),
+    "black-forest-labs/FLUX.1-dev": partial(flux, guidance=True),
     "black-forest-labs/FLUX.2-klein-4B": flux2_klein,
     "stabilityai/stable-diffusion-xl-base-1.0": sdxl,
     "stabilityai/stable-diffusion-xl-refiner-1.0": sdxl_refiner,
