@@ -1,0 +1,67 @@
+"""One run that makes sound: its seed, its files, and what it took. No runner: those that speak and
+those that make music import it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from pathlib import Path as FilePath
+from typing import Any
+
+import memory_peak
+
+from cog import Path, current_scope
+
+FORMATS = {"wav": ("WAV", "PCM_16"), "mp3": ("MP3", "MPEG_LAYER_III"), "flac": ("FLAC", "PCM_16")}
+"""The container and the coding of each, in libsndfile's words. The same samples make the same
+bytes.
+"""
+
+
+class SoundMaking:
+    """A run, from now on. `seed` is the one asked for, else (also for -1) one of its own choosing;
+    torch's own chances begin with it.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        import torch
+
+        self.seed = secrets.randbits(32) if seed is None or seed == -1 else seed % 2**63
+        print(f"Using seed: {self.seed}")
+        current_scope().record_metric("seed", self.seed)
+        torch.manual_seed(self.seed)
+        memory_peak.start()
+        self._began = time.monotonic()
+        self._seconds = 0.0
+
+    def generator(self) -> Any:
+        """A source of noise that is the same on every device."""
+        import torch
+
+        return torch.Generator("cpu").manual_seed(self.seed)
+
+    def file(self, samples: Any, rate: int, kind: str = "wav", name: str = "sound") -> Path:
+        """A file of samples between -1 and 1, one row a channel (or only one). What is louder is
+        cut off, and what is no number is silence. Records what the run took so far;
+        `real_time_factor` is seconds of work for each second of sound.
+        """
+        import numpy as np
+        import soundfile
+
+        samples = np.nan_to_num(np.atleast_2d(np.asarray(samples, np.float32)))
+        path = FilePath(tempfile.mkdtemp()) / f"{name}.{kind}"
+        container, coding = FORMATS[kind]
+        soundfile.write(path, samples.clip(-1, 1).T, rate, subtype=coding, format=container)
+        self._tell(samples.shape[-1] / rate)
+        return Path(path)
+
+    def _tell(self, seconds: float) -> None:
+        scope = current_scope()
+        self._seconds += seconds
+        scope.record_metric("audio_seconds", round(self._seconds, 3))
+        if self._seconds:
+            spent = time.monotonic() - self._began
+            scope.record_metric("real_time_factor", round(spent / self._seconds, 3))
+        memory_peak.record()
