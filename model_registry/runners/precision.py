@@ -50,7 +50,6 @@ def language_model(precision: str = "", weights: str = "") -> dict[str, Any]:
     _check(precision)
     where, size = device(), parameters_in(weights)
     chosen: dict[str, Any] = {"dtype": _dtype(precision, where, size)}
-    chosen["attn_implementation"] = "sdpa"
     if where == "cuda":
         chosen["device_map"] = {"": 0}
         if precision == "offload":
@@ -61,7 +60,9 @@ def language_model(precision: str = "", weights: str = "") -> dict[str, Any]:
         chosen["quantization_config"] = _quantization(precision, "transformers", chosen["dtype"])
     if where == "cpu" and size:
         use_threads(size)
-    _tell(precision, chosen["dtype"], ["attention: sdpa"])
+    # Not asked for by name: transformers takes it by itself where a class has it, and refuses
+    # those that have not.
+    _tell(precision, chosen["dtype"], ["attention: sdpa where the model has it"])
     return chosen
 
 

@@ -86,7 +86,9 @@ def free_memory(monkeypatch, size):
 def test_on_a_cpu_a_language_model_computes_in_float32(llama, capsys):
     model = AutoModelForCausalLM.from_pretrained(llama, **precision.language_model("", llama))
     assert model.dtype is torch.float32 and model.device.type == "cpu"
-    assert capsys.readouterr().out == "Precision: float32 · attention: sdpa · CPU, 1 thread\n"
+    said = capsys.readouterr().out
+    assert said == "Precision: float32 · attention: sdpa where the model has it · CPU, 1 thread\n"
+    assert model.config._attn_implementation == "sdpa"
 
 
 def test_what_does_not_fit_into_free_memory_in_float32_is_loaded_in_bfloat16(llama, monkeypatch):
@@ -203,7 +205,8 @@ def test_on_a_gpu_a_language_model_goes_there_in_16_bits(gpu, monkeypatch, capsy
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
     assert precision.language_model("bf16")["dtype"] is torch.float16
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "Precision: bfloat16 · attention: sdpa · NVIDIA RTX 4090"
+    assert lines[0].startswith("Precision: bfloat16 · attention: sdpa")
+    assert lines[0].endswith(" · NVIDIA RTX 4090")
 
 
 def test_an_offloaded_language_model_keeps_to_the_memory_it_was_given(gpu, monkeypatch):
