@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from text_pieces import StopSequences, WholeCharacters
 
-LONGEST_HEADER = 16
+LONGEST_HEADER = 64
 """Tokens of a Harmony message's header; more is no header, but a model that has lost its format."""
 
 
@@ -22,12 +22,18 @@ class Channels(Protocol):
     def pass_on(self, token: int) -> list[int]:
         """The tokens to show for one that was written: none for a mark of the format."""
 
+    def rest(self) -> list[int]:
+        """The tokens to show at the end."""
+
 
 class OnlyAnswer:
     thinking = False
 
     def pass_on(self, token: int) -> list[int]:
         return [token]
+
+    def rest(self) -> list[int]:
+        return []
 
 
 class ThinkTags:
@@ -44,6 +50,9 @@ class ThinkTags:
         self.thinking = self._marks[token]
         return []
 
+    def rest(self) -> list[int]:
+        return []
+
 
 class Harmony:
     """`<|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>final<|message|>…`"""
@@ -58,14 +67,14 @@ class Harmony:
         # The prompt ends within a header, before its channel.
         marks = [token for token in asked if token in (self._start, self._message, *ends)]
         self._header: list[int] | None = [] if marks[-1:] == [self._start] else None
+        self._at_first = True
         self.thinking = False
 
     def pass_on(self, token: int) -> list[int]:
-        if token == self._start:
-            self._header = []
-        elif token in self._ends:
-            self._header = []
-            self.thinking = False
+        shown: list[int] = []
+        if token == self._start or token in self._ends:
+            shown = self.rest()
+            self._header, self._at_first, self.thinking = [], False, False
         elif token == self._message:
             self.thinking = self._is_thought()
             self._header = None
@@ -74,9 +83,13 @@ class Harmony:
         else:
             self._header.append(token)
             if len(self._header) > LONGEST_HEADER:
-                lost, self._header = self._header, None
-                return lost
-        return []
+                shown, self._header = self._header, None
+        return shown
+
+    def rest(self) -> list[int]:
+        """What was held for a header and is none: the text of a model that writes no channels."""
+        header = self._header or []
+        return header if self._at_first and self._channel not in header else []
 
     def _is_thought(self) -> bool:
         header = self._header or []
@@ -129,8 +142,8 @@ class Output:
 
     def rest(self) -> str:
         """What was held back, at the end."""
-        ended = self._end_thought()
-        return f"{ended}{self._stop.passed(self._answer.rest())}{self._stop.rest()}"
+        text = self._end_thought() + "".join(map(self._say, self._channels.rest()))
+        return f"{text}{self._stop.passed(self._answer.rest())}{self._stop.rest()}"
 
     def _say(self, token: int) -> str:
         piece = self._answer.add(token)
