@@ -19,6 +19,7 @@ from api.deployments import Deployments
 from api.files import Files
 from api.links import LinkMaker
 from api.models import Models
+from api.openai.routes import router as openai_door
 from api.predictions import Predictions
 from api.rendering import Rendering
 from api.streams import Streams
@@ -92,6 +93,7 @@ def build(
     # Python's client 1.x appends /v1 to its base address, the others want it there: with both,
     # one address serves all.
     application.router.routes += [
+        Mount("/openai/v1", openai_door(service, link_maker, guard)),
         Mount("/v1/v1", version_1),
         Mount("/v1", version_1),
         Route("/v1", version_1),  # nothing is there, and that is ours to say

@@ -72,10 +72,17 @@ def install(application: FastAPI) -> None:
     application.add_exception_handler(Exception, _answer_fault)
 
 
+def status_of(error: AtelierError) -> int:
+    return _answer_of(error)[0]
+
+
+def _answer_of(error: AtelierError) -> tuple[int, str]:
+    kinds = (kind for kind in type(error).__mro__ if kind in _ANSWERS)
+    return _ANSWERS.get(next(kinds, AtelierError), (500, "Error"))
+
+
 async def _answer_error(request: Request, error: Any) -> Response:
-    status, title = next(
-        (_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS), (500, "Error")
-    )
+    status, title = _answer_of(error)
     match error:
         case InvalidInput(problems=problems):
             return _invalid(status, title, tuple(map(_below_body, problems)))

@@ -48,15 +48,14 @@ def test_every_variable_does_what_its_option_does(tmp_path):
 
 
 def test_every_endpoint_is_in_the_readme():
-    listed = re.findall(r"`([A-Z]+) (/v1/[^`]*)`", README)
-    text = (ROOT / "api" / "app.py").read_text()
-    for path, methods in re.findall(r'"(/[^"]+)": \{(.*?)\}', text, re.DOTALL):
-        for method in re.findall(r'"([A-Z]+)"', methods):
-            if method == "HEAD":
-                continue
-            wanted = re.sub(r"\{[^}]*\}", "{}", "/v1" + path)
-            found = [m for m, p in listed if re.sub(r"\{[^}]*\}", "{}", p) == wanted]
-            assert method in found, f"{method} {wanted}"
+    listed = re.findall(r"`([A-Z]+) (/[^`]*)`", README)
+    for file, below in (("app.py", "/v1"), ("openai/routes.py", "/openai/v1")):
+        text = (ROOT / "api" / file).read_text()
+        for path, methods in re.findall(r'"(/[^"]+)": \{(.*?)\}', text, re.DOTALL):
+            for method in re.findall(r'"([A-Z]+)"', methods):
+                wanted = re.sub(r"\{[^}]*\}", "{}", below + path)
+                found = [m for m, p in listed if re.sub(r"\{[^}]*\}", "{}", p) == wanted]
+                assert method in found, f"{method} {wanted}"
 
 
 def test_the_client_example_runs_as_it_stands(tmp_path):
