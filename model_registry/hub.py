@@ -106,22 +106,32 @@ class Hub:
         self, repo: str, revision: str | None, address: str, response: httpx.Response
     ) -> CannotDownload:
         status, code = response.status_code, response.headers.get("X-Error-Code", "")
-        page = f"{self._settings.endpoint}/{repo}"
-        if code == "GatedRepo" or status == 403:
+        # Where a file lies besides has no say in who may have it: its addresses only expire.
+        ours = not response.history
+        if ours and (code == "GatedRepo" or status == 403):
+            page = f"{self._settings.endpoint}/{repo}"
             return CannotDownload(gated(repo, page, bool(self._token)))
         if code == "RevisionNotFound":
             return CannotDownload(
-                f"{repo} has no revision {revision} any more. Remove it with its line in "
-                "pins.json, in the data folder, to take what is there today."
+                f"{repo} has no revision {revision} any more. If pins.json in the data folder has "
+                "it, remove that line to take what is there today; if the model's spec does, the "
+                "spec has to name another."
             )
         if code == "EntryNotFound":
             return CannotDownload(f"{address} is not there: the repository has changed.")
-        if status in (401, 404):
+        if ours and status == 401 and "nvalid" in response.headers.get("X-Error-Message", ""):
+            return CannotDownload(
+                f"The Hub at {self._settings.endpoint} refuses the token of HF_TOKEN. Set it to a "
+                "valid one, or to none, and start Atelier again."
+            )
+        if ours and status in (401, 404):
             known = "The token of HF_TOKEN does not see it." if self._token else "Set HF_TOKEN."
             return CannotDownload(
                 f"{repo} does not exist at {self._settings.endpoint}, or it is private. "
                 f"Check its name; if it is private: {known}"
             )
+        if ours and status < 500 and status not in (408, 429):
+            return CannotDownload(f"{address} cannot be had: the Hub answered {status}.")
         later = response.headers.get("Retry-After", "")
         return Trouble(
             f"The Hub at {self._settings.endpoint} answered {status} for {repo}. Run it again "
@@ -149,7 +159,9 @@ def gated(repo: str, page: str, has_token: bool) -> str:
 def _file(sibling: Mapping[str, Any]) -> HubFile:
     large = sibling.get("lfs") or {}
     etag = large.get("sha256") or sibling.get("blobId")
-    return HubFile(sibling["rfilename"], int(large.get("size", sibling.get("size", 0))), str(etag))
+    return HubFile(
+        sibling["rfilename"], int(large.get("size") or sibling.get("size") or 0), str(etag)
+    )
 
 
 def _is_safe(sibling: Mapping[str, Any]) -> bool:

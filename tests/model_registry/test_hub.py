@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from errors import CannotDownload
-from model_registry.hub import Hub
+from model_registry.hub import Hub, Trouble
 from model_registry.listing import HubFile, Listing, choose, pipeline_components
 from settings import HubSettings
 from tests.hub_stand_in import LARGE, hub
@@ -154,3 +154,34 @@ def test_a_file_too_large_for_memory_is_not_read_into_it(repository):
         listing = asked.listing("owner/name")
         with pytest.raises(CannotDownload, match="larger than 20 MB"):
             asked.read("owner/name", listing.commit, "vae/model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (401, "RepoNotFound", "does not exist at .* or it is private"),
+        (401, "", "refuses the token of HF_TOKEN"),
+        (403, "GatedRepo", "is gated: accept its terms at"),
+        (404, "RepoNotFound", "does not exist at"),
+        (404, "RevisionNotFound", "has no revision"),
+        (400, "", "the Hub answered 400"),
+        (429, "", "answered 429 .* Run it again later"),
+        (503, "", "answered 503 .* Run it again later"),
+    ],
+)
+def test_every_refusal_is_a_sentence(repository, monkeypatch, status, code, said):
+    from tests import hub_stand_in
+
+    def answer(handler):
+        message = "Invalid credentials in Authorization header" if not code else "no"
+        handler._refuse(status, code, message)
+
+    monkeypatch.setattr(hub_stand_in._Handler, "_answer", answer)
+    with (
+        hub({}) as stand_in,
+        Hub(HubSettings(endpoint=stand_in.address)) as asked,
+        pytest.raises(CannotDownload, match=said) as caught,
+    ):
+        asked.listing("owner/name")
+    # Only what may mend itself is tried again.
+    assert isinstance(caught.value, Trouble) == (status in (429, 503))

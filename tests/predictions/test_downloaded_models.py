@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from errors import CannotDownload, ConsentNeeded
+from errors import CannotDownload, ConsentNeeded, InUse
 from model_registry.catalog import Catalog
 from model_registry.spec import Licence, Weights
 from predictions.prediction import Status
@@ -155,3 +155,21 @@ async def test_a_download_that_fails_fails_the_prediction_with_its_sentence(run,
     ended = await app.run("ada/weighs")
     assert ended.status is Status.FAILED
     assert "cannot be reached" in ended.error and "kept" in ended.error
+
+
+async def test_what_is_needed_stays_on_disk_and_what_is_not_may_go(run, stand_in):
+    app = await run()
+    await app.run("ada/weighs")
+    held = {each.repo: each for each in (await app.service.inventory()).held}
+    assert held[REPO].size >= SIZE and held[REPO].left == 0
+    assert [model.id for model in held["somebody/part"].models] == ["ada/weighs"]
+    assert (await app.service.last_runs())["ada/weighs"] > 0
+
+    await app.service.remove_weights(REPO)
+    assert REPO not in {each.repo for each in (await app.service.inventory()).held}
+    stand_in.flowing.clear()
+    waiting = await app.service.create("ada/weighs", {})
+    await app.until(waiting, lambda snapshot: snapshot.activity.startswith("downloading"))
+    with pytest.raises(InUse, match="in use"):
+        await app.service.remove_weights("somebody/part")
+    await app.service.cancel(waiting.id)
