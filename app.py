@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import settings as options
 from errors import AtelierError, CannotStart
-from settings import Pull, Settings
+from settings import Add, Pull, Settings
 
 if TYPE_CHECKING:
     import fastapi
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if arguments[:1] == ["pull"]:
             return pull(options.parse_pull(arguments[1:]))
+        if arguments[:1] == ["add"]:
+            return add(options.parse_add(arguments[1:]))
         settings = options.parse(arguments)
         listening = listen(settings.host, settings.port)
         with data_folder(settings.data):
@@ -75,10 +77,28 @@ def pull(asked: Pull) -> int:
     return asyncio.run(pull(catalog, downloads, asked.names, asked.accept_licence))
 
 
+def add(asked: Add) -> int:
+    """Makes a model of a repository of the Hub, which an app on this data folder then has."""
+    settings = asked.settings
+    settings.data.mkdir(parents=True, exist_ok=True)
+    catalog = load_catalog(settings)
+    model = asyncio.run(catalog.add_from_hub(asked.reference, **asked.options))
+    revision = model.latest.weights[0].revision
+    print(f"{model.id}: {model.description} At commit {revision}.")
+    print(
+        f"`python app.py pull {model.id}` downloads it now, its first run does so otherwise. "
+        "An Atelier that runs already has it after its next start."
+    )
+    return 0
+
+
 def load_catalog(settings: Settings) -> Catalog:
     from model_registry.catalog import Catalog
+    from model_registry.hub_models import HubModels
 
-    return Catalog.load(settings.models, settings.data)
+    catalog = Catalog.load(settings.models, settings.data)
+    catalog.hub = HubModels(settings.data, settings.hub, settings.offline, catalog.__contains__)
+    return catalog
 
 
 async def serve(settings: Settings, catalog: Catalog, listening: socket.socket) -> None:

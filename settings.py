@@ -98,7 +98,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     parser = argparse.ArgumentParser(
         prog="app.py",
         description="Run AI models on your own machine, in the browser and over an API.",
-        epilog="`app.py pull owner/name` downloads a model's weights ahead of its first run.",
+        epilog="`app.py pull owner/name` downloads a model's weights ahead of its first run; "
+        "`app.py add hf:owner/repo` adds a model of the Hub.",
     )
     option = parser.add_argument
     option(
@@ -206,6 +207,38 @@ def parse_pull(arguments: Sequence[str], environment: Mapping[str, str] = os.env
     more = ["--data", given.data] if given.data else []
     more += [text for folder in given.models for text in ("--models", folder)]
     return Pull(tuple(given.names), given.accept_licence, parse(more, environment))
+
+
+@dataclass(frozen=True)
+class Add:
+    """What `app.py add` was asked for; `options` are those of `HubModels.make`."""
+
+    reference: str
+    options: Mapping[str, str | bool]
+    settings: Settings
+
+
+def parse_add(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Add:
+    """The command line of `app.py add`. Raises `CannotStart` as `parse` does."""
+    parser = argparse.ArgumentParser(
+        prog="app.py add", description="Make a model of a repository of the Hub."
+    )
+    option = parser.add_argument
+    option("reference", metavar="hf:owner/repo[@revision]")
+    option("--name", default="", metavar="owner/name", help="what it is to be called")
+    trusted = "run the code that the repository brings, as it is at this commit"
+    option("--trust-remote-code", default="", metavar="COMMIT", help=trusted)
+    unsafe = "also take weights in formats that can run code when they are read"
+    option("--unsafe-formats", action="store_true", help=unsafe)
+    option("--data", help="the app's data folder (data)")
+    given = parser.parse_args(arguments)
+    options = {
+        "name": given.name,
+        "trust_remote_code": given.trust_remote_code,
+        "unsafe_formats": given.unsafe_formats,
+    }
+    more = ["--data", given.data] if given.data else []
+    return Add(given.reference, options, parse(more, environment))
 
 
 def _hub(data: Path, environment: Mapping[str, str]) -> HubSettings:

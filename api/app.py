@@ -55,7 +55,7 @@ def build(
         "/predictions": {"GET": predictions.list, "POST": predictions.create_by_version},
         "/predictions/{id}": {"GET": predictions.get},
         "/predictions/{id}/cancel": {"POST": predictions.cancel},
-        "/models": {"GET": models.list, "QUERY": models.search},
+        "/models": {"GET": models.list, "POST": models.create, "QUERY": models.search},
         "/models/{owner}/{name}": {"GET": models.get},
         "/models/{owner}/{name}/examples": {"GET": models.examples},
         "/models/{owner}/{name}/readme": {"GET": models.readme},

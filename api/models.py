@@ -1,21 +1,24 @@
-"""Models and their versions over HTTP: list, search, get."""
+"""Models and their versions over HTTP: list, search, get, add from the Hub."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from api.authentication import caller_of
-from api.bodies import answer, read_bytes
+from api.bodies import answer, read, read_bytes
+from api.errors import InvalidBody
 from api.links import LinkMaker, Links
 from api.pagination import PAGE_SIZE, Cursor, cursor, page
 from api.rendering import Rendering, timestamp
-from errors import InvalidRequest, NotFound
+from errors import InvalidRequest, NotFound, Problem
 from model_registry.spec import Model, Version
 from predictions.prediction import Prediction, Status
 from predictions.service import PredictionService
@@ -33,6 +36,24 @@ _LOOKED_AT = 200
 """How many runs of a model are looked through for its examples."""
 
 T = TypeVar("T")
+
+
+class NewModel(msgspec.Struct):
+    """Replicate's body, of which `owner` and `name` say what the model is called; `hardware` and
+    `visibility` change nothing on a machine of one's own. `source` and what follows are ours.
+    """
+
+    owner: str
+    name: str
+    visibility: Literal["public", "private"]
+    hardware: str
+    description: str | None = None
+    source: str | None = None
+    trust_remote_code: str = ""
+    unsafe_formats: bool = False
+
+
+_NEW = msgspec.json.Decoder(NewModel)
 
 
 class Models:
@@ -88,6 +109,24 @@ class Models:
         results = [self._rendering.prediction(each, links) for each in found]
         path = f"{links.base}/v1/models/{model.id}/examples"
         return answer(page(results, older, newer, request, path))
+
+    async def create(self, request: Request) -> Response:
+        """A model made of the repository of the Hub that `source` names."""
+        if not caller_of(request).sees_all:
+            raise HTTPException(403, "Only the operator of this Atelier may add models.")
+        asked = await read(request, _NEW)
+        if not asked.source:
+            raise InvalidBody(
+                Problem("source", "required", "source is required here: hf:owner/repo[@revision]")
+            )
+        model = await self._service.catalog.add_from_hub(
+            asked.source,
+            name=f"{asked.owner}/{asked.name}",
+            description=asked.description or "",
+            trust_remote_code=asked.trust_remote_code,
+            unsafe_formats=asked.unsafe_formats,
+        )
+        return answer(rendered_model(model, 0, self._link_maker.links(request), None), 201)
 
     async def readme(self, request: Request) -> Response:
         model = self._model(request)

@@ -1,4 +1,6 @@
-"""Which models exist: find, search, resolve. Fed by our specs and by folders of Cog models."""
+"""Which models exist: find, search, resolve. Fed by our specs, by folders of Cog models and by what
+was added from the Hub.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,13 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from errors import BrokenModel, InvalidVersion, NotFound
-from model_registry import spec_files
+from errors import BrokenModel, InvalidRequest, InvalidVersion, NotFound
+from model_registry import hub_models, spec_files
 from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints
+from model_registry.hub_models import HubModels
 from model_registry.model_folder import ModelFolder, find_folders
 from model_registry.spec import Model, Version
 
@@ -42,6 +46,8 @@ class Catalog:
         self._clock = clock
         self._gone: dict[str, str] = {}
         """Versions whose code was edited while the app ran, and their models."""
+        self.hub: HubModels | None = None
+        """How repositories of the Hub become models; None where none may be added."""
         self._versions = {
             version.id: version for model in self._models.values() for version in model.versions
         }
@@ -54,7 +60,7 @@ class Catalog:
         specs: Path = spec_files.SPECS,
         clock: Callable[[], float] = time.monotonic,
     ) -> Catalog:
-        """Reads our specs, then each folder of `models`.
+        """Reads our specs, then each folder of `models`, then what was added from the Hub.
 
         What is described or hashed is kept below `data`. One broken model harms no other; of two
         with one name the first is kept and the other is among the broken.
@@ -75,6 +81,9 @@ class Catalog:
                 )
             folders += found
         readers += [folder.read for folder in folders]
+        readers += [
+            partial(spec_files.read, path, prints, descriptions) for path in hub_models.specs(data)
+        ]
         read: dict[str, Model] = {}
         with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as threads:
             for outcome in threads.map(_attempt, readers):
@@ -95,6 +104,31 @@ class Catalog:
     def broken(self) -> tuple[BrokenModel, ...]:
         """What cannot be used at present, each with its reason."""
         return tuple(self._broken.values())
+
+    def add(self, model: Model) -> None:
+        """A model from now on; of an earlier one by that name the versions are gone."""
+        former = self._models.get(model.id)
+        for version in former.versions if former else ():
+            self._gone[version.id] = self._versions.pop(version.id).model
+        self._broken.pop(model.id, None)
+        self._models[model.id] = model
+        for version in model.versions:
+            self._gone.pop(version.id, None)
+            self._versions[version.id] = version
+
+    async def add_from_hub(self, reference: str, **options: Any) -> Model:
+        """The model of a repository of the Hub (`hf:owner/repo[@revision]`), which stays in the
+        catalog; `options` are those of `HubModels.make`. Raises `InvalidRequest`, `CannotDownload`,
+        `BrokenModel`.
+        """
+        if self.hub is None:
+            raise InvalidRequest("Models of the Hub cannot be added to this catalog.")
+        model = await self.hub.add(reference, **options)
+        self.add(model)
+        return model
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._models or name in self._broken
 
     def models(self) -> tuple[Model, ...]:
         """All models: the featured first, then starters, then by category and name."""
@@ -184,14 +218,7 @@ class Catalog:
         if isinstance(outcome, BrokenModel):
             self._broken[name] = outcome
         elif outcome is not None:
-            self._broken.pop(name, None)
-            former = self._models.get(name)
-            for version in former.versions if former else ():
-                self._gone[version.id] = self._versions.pop(version.id).model
-            self._models[name] = outcome
-            for version in outcome.versions:
-                self._gone.pop(version.id, None)
-                self._versions[version.id] = version
+            self.add(outcome)
 
 
 def _attempt(read: Callable[[], Model]) -> Model | BrokenModel:

@@ -24,7 +24,7 @@ _KEYS = {
     "inputs": dict, "examples": list, "toy": bool, "featured": bool, "memory": str,
     "gpu": bool, "heavy": bool, "stand_in_for": str, "readme": str, "concurrency": int,
     "environment": dict, "parts": dict, "setup": dict, "precisions": dict, "packages": list,
-    "verified": str,
+    "verified": str, "category": str,
 }  # fmt: skip
 _REQUIRED = ("name", "runner")
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -83,7 +83,7 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
         name=name,
         versions=(version,),
         description=spec.get("description", ""),
-        category=path.parent.name,
+        category=spec.get("category", path.parent.name),
         licence=_licence(spec, path),
         examples=read_examples(spec.get("examples"), spec["name"], path.name, HERE),
         readme=_readme(spec, path),

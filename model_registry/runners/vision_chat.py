@@ -13,7 +13,8 @@ from typing import Any
 from picture_reading import fit, processor_of
 from pictures import on_white, opened
 from pretrained import on_device, pretrained, trusting
-from writing import Stop, Writing
+from text_pieces import StopSequences
+from writing import Writing
 
 from cog import BasePredictor, ConcatenateIterator, Input, InvalidInput, Path, current_scope
 
@@ -142,7 +143,7 @@ class VisionChat(BasePredictor):
 
 def _told(writing: Writing, stop_sequences: str) -> Generator[str, None, None]:
     """The pieces up to a stop sequence; ends the writing, and records how it went."""
-    stop = Stop(stop_sequences)
+    stop = StopSequences(stop_sequences)
     try:
         for text in writing:
             if piece := stop.passed(text):

@@ -7,8 +7,10 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
+
+from text_pieces import WholeCharacters
 
 from cog import current_scope
 
@@ -44,11 +46,19 @@ class Writing:
     def __iter__(self) -> Iterator[str]:
         """The text's pieces, none of them empty."""
         if not self._in_one:
-            yield from whole_characters(self._tokens, self._tokenizer)
+            yield from self._text()
         output = self.result()
         if self._in_one:
             self.count = int((output.beam_indices[0] >= 0).sum())
             yield self._tokenizer.decode(self._written(output), skip_special_tokens=True).strip()
+
+    def _text(self) -> Iterator[str]:
+        characters = WholeCharacters(self._tokenizer)
+        for token in self._tokens:
+            if piece := characters.add(token):
+                yield piece
+        if piece := characters.rest():
+            yield piece
 
     def result(self) -> Any:
         """What `generate` gave. Raises what it raised."""
@@ -126,55 +136,3 @@ class _Tokens:
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._queue.get, None)
-
-
-def whole_characters(tokens: Iterable[int], tokenizer: Any) -> Iterator[str]:
-    """The tokens' text as it comes; a character that spans several tokens comes when it is
-    complete.
-    """
-    kept: list[int] = []
-    given = 0  # of those kept, how many have become text
-
-    def text() -> str:
-        known = tokenizer.decode(kept[:given], skip_special_tokens=True)
-        return str(tokenizer.decode(kept, skip_special_tokens=True))[len(known) :]
-
-    for token in tokens:
-        kept.append(token)
-        piece = text()
-        if piece and not piece.endswith("\ufffd"):
-            yield piece
-            # Some tokenizers write a token's space only after another: the last piece stays.
-            kept, given = kept[given:], len(kept) - given
-    if piece := text().rstrip("\ufffd"):
-        yield piece
-
-
-class Stop:
-    """Lets text pass up to the first of some texts; holds back what may be the start of one."""
-
-    def __init__(self, sequences: str) -> None:
-        """`sequences` have commas between them."""
-        self._sequences = [each for each in sequences.split(",") if each]
-        self._held = ""
-        self.reached = False
-
-    def passed(self, text: str) -> str:
-        text, self._held = self._held + text, ""
-        starts = [start for each in self._sequences if (start := text.find(each)) >= 0]
-        if starts:
-            self.reached = True
-            return text[: min(starts)]
-        keep = max((_overlap(text, each) for each in self._sequences), default=0)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
-
-    def rest(self) -> str:
-        """What was held back and turned out to begin none of them."""
-        return self._held
-
-
-def _overlap(text: str, sequence: str) -> int:
-    """The length of the longest end of `text` with which `sequence` begins."""
-    longest = min(len(text), len(sequence) - 1)
-    return next((size for size in range(longest, 0, -1) if text.endswith(sequence[:size])), 0)

@@ -1,0 +1,369 @@
+"""What a repository of the Hub says of itself → what has to be in a spec for it. Asks nobody, and
+names no model.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from errors import BrokenModel
+from model_registry import hub_tasks, known_classes
+from model_registry.hub_tasks import Task
+from model_registry.listing import HubFile, Listing, choose, is_weights
+from model_registry.spec_files import RUNNERS
+
+UNSAFE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+"""Formats in which reading a file can run code."""
+
+_QUANTIZED = {
+    "bitsandbytes": "bitsandbytes", "gptq": "gptqmodel", "awq": "gptqmodel",
+    "compressed-tensors": "compressed_tensors", "hqq": "hqq", "quanto": "optimum",
+    "torchao": "torchao", "aqlm": "aqlm", "auto-round": "auto_round", "eetq": "eetq",
+}  # fmt: skip
+"""The package that weights quantized in a way need; where none is named, transformers knows it."""
+
+_AUTO = {
+    "AutoModelForCausalLM": "text generation",
+    "AutoModelForSeq2SeqLM": "text from text",
+    "AutoModelForImageTextToText": "chat about pictures",
+    "AutoModelForVision2Seq": "chat about pictures",
+    "AutoModelForImageSegmentation": "segmentation",
+    "AutoModelForSpeechSeq2Seq": "speech recognition",
+    "AutoModelForCTC": "speech recognition",
+    "AutoModel": "embeddings",
+}
+"""What code that a repository brings is loaded as, and the task that takes it."""
+
+_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
+_NON_COMMERCIAL = re.compile(r"(^|[-_])nc([-_.]|$)|non-?commercial|research", re.IGNORECASE)
+_LICENCES = {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A repository at one commit: its `listing`, and of its small files those that were read, by
+    path, as JSON. `page` is its address for people.
+    """
+
+    listing: Listing
+    json: Mapping[str, Any]
+    page: str
+
+    @property
+    def repo(self) -> str:
+        return self.listing.repo
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return self.json.get("config.json") or {}
+
+    @property
+    def architectures(self) -> Sequence[str]:
+        return tuple(map(str, self.config.get("architectures") or ()))
+
+    @property
+    def kind(self) -> str:
+        return str(self.config.get("model_type") or "")
+
+    def has(self, pattern: str) -> bool:
+        return any(re.fullmatch(pattern, file.path) for file in self.listing.files)
+
+    def refusal(self, reason: str) -> BrokenModel:
+        return BrokenModel(f"hf:{self.repo}", reason)
+
+
+READ = (
+    "config.json", "model_index.json", "modules.json", "adapter_config.json",
+    "tokenizer_config.json",
+)  # fmt: skip
+"""The small files that are read before it is decided."""
+
+
+def recipe(facts: Facts, trusted: bool, unsafe_formats: bool) -> dict[str, Any]:
+    """A spec without its name. `trusted`: a person has agreed to run the code of this very commit.
+    Raises `BrokenModel`, saying which class or file is missing and what would do.
+    """
+    task, trusts = _task(facts, trusted)
+    if not (RUNNERS / f"{task.runner.partition(':')[0]}.py").is_file():
+        raise facts.refusal(f"it makes {task.name}, for which there is no runner here yet.")
+    files = _files(facts, task, trusts, unsafe_formats)
+    weights = sum(file.size for file in files if is_weights(file.path))
+    setup = {**task.setup, **({"trust_code": True} if trusts else {})}
+    inputs = {**task.inputs, **_inputs(facts, task)}
+    spec: dict[str, Any] = {
+        "category": task.category,
+        "description": f"{facts.repo} of the Hub: {task.name}.",
+        "runner": task.runner,
+        "weights": {
+            "repo": facts.repo,
+            "revision": facts.listing.commit,
+            "files": [file.path for file in files],
+            "size": _written(sum(file.size for file in files)),
+        },
+        "licence": _licence(facts),
+        "heavy": True,
+        "verified": "tiny",
+        **_memory(facts, task, weights),
+    }
+    return spec | ({"setup": setup} if setup else {}) | ({"inputs": inputs} if inputs else {})
+
+
+# --- what it is for
+
+
+def _task(facts: Facts, trusted: bool) -> tuple[Task, bool]:
+    """The task, and whether it takes the repository's own code."""
+    if "model_index.json" in facts.json:
+        return _pipeline(facts), False
+    if "adapter_config.json" in facts.json:
+        base = facts.json["adapter_config.json"].get("base_model_name_or_path") or "its base model"
+        raise facts.refusal(
+            f"it is a LoRA for {base}, no model of its own. Add {base}, and give this as "
+            "lora_weights where that has such an input."
+        )
+    if facts.has(r"model\.bin") and facts.has(r"vocabulary\.(json|txt)"):
+        return hub_tasks.WHISPER, False
+    if not facts.config:
+        raise facts.refusal(_without_config(facts))
+    if "modules.json" in facts.json:
+        return _named("embeddings"), _own_code(facts, trusted)
+    _check_packages(facts)
+    if (task := _of_transformers(facts)) is not None:
+        return task, False
+    return _of_own_code(facts, trusted), True
+
+
+def _pipeline(facts: Facts) -> Task:
+    kind = facts.json["model_index.json"].get("_class_name")
+    if isinstance(kind, list):
+        raise facts.refusal(f"it brings code of its own for its pipeline ({kind[0]}.py).")
+    installed = f"diffusers {known_classes.version('diffusers')}"
+    if kind not in known_classes.pipelines():
+        raise facts.refusal(f"{installed} has no {kind}; a newer release may.")
+    found = next(each for each in hub_tasks.OF_DIFFUSERS if each.pattern.search(kind))
+    if not found.runner:
+        raise facts.refusal(f"its pipeline is a {kind}, and {found.reason}.")
+    return Task(found.name, found.runner, found.category, (), trusts=False)
+
+
+def _without_config(facts: Facts) -> str:
+    if facts.has(r".*\.gguf"):
+        return "its weights are GGUF, for llama.cpp. Add the repository that they were made from."
+    if facts.has(r"(onnx/)?[^/]*\.onnx"):
+        return "it has ONNX networks only. Add the repository that they were made from."
+    missing = "it has neither a config.json (transformers) nor a model_index.json (diffusers)"
+    single = facts.has(r"[^/]*\.(safetensors|ckpt)")
+    more = "single files of weights do not say what they are" if single else "nothing can load it"
+    return f"{missing}: {more}. Look for a repository in one of these forms."
+
+
+def _of_transformers(facts: Facts) -> Task | None:
+    """The task of a class that the installed transformers has; None if it has none for this.
+
+    Several tasks may take one class: then what the owner calls it decides.
+    """
+    tag = facts.listing.task
+    first = [task for task in hub_tasks.OF_TRANSFORMERS if tag in task.tags]
+    rest = [task for task in hub_tasks.OF_TRANSFORMERS if tag not in task.tags]
+    for task in (*first, *rest):
+        if _takes(task, facts) and (task.name != "embeddings" or _is_text_encoder(facts, task)):
+            if task.name == "text from text" and facts.kind in hub_tasks.TRANSLATORS:
+                return _named("translation")
+            if task.name == "translation" and tag not in task.tags:
+                continue
+            return task
+    classes = {
+        name
+        for mapping in known_classes.transformers_mappings().values()
+        for name in mapping.get(facts.kind, ())
+    }
+    known = classes & set(facts.architectures) or (classes if not facts.architectures else set())
+    if known:
+        raise facts.refusal(
+            f"it is a {' or '.join(sorted(known))}"
+            f"{f' for {tag}' if tag else ''}, for which there is no runner. Runners are there for: "
+            f"{hub_tasks.NAMES}."
+        )
+    return None
+
+
+def _takes(task: Task, facts: Facts) -> bool:
+    if task.kinds and facts.kind not in task.kinds:
+        return False
+    mappings = known_classes.transformers_mappings()
+    named = set(facts.architectures)
+    found = [mappings.get(mapping, {}).get(facts.kind, frozenset()) for mapping in task.mappings]
+    return any(classes and (not named or named & classes) for classes in found)
+
+
+def _is_text_encoder(facts: Facts, task: Task) -> bool:
+    """Whether what has no head reads text: nearly every kind of model has such a form."""
+    reads = facts.has(r"tokenizer\.json|vocab\.txt|vocab\.json|.*\.model|.*\.spm")
+    sees = facts.has(r"preprocessor_config\.json")
+    return facts.listing.task in task.tags or (facts.listing.task is None and reads and not sees)
+
+
+def _named(name: str) -> Task:
+    return next(task for task in hub_tasks.OF_TRANSFORMERS if task.name == name)
+
+
+def _of_own_code(facts: Facts, trusted: bool) -> Task:
+    """The task of a class that the repository itself brings."""
+    wanted = ", ".join(facts.architectures) or facts.kind or "a class that it does not name"
+    installed = f"transformers {known_classes.version('transformers')}"
+    auto = facts.config.get("auto_map") or {}
+    if not auto:
+        raise facts.refusal(
+            f"{installed} has no {wanted} (model_type {facts.kind!r}); a newer release may."
+        )
+    found = [task for key, name in _AUTO.items() if key in auto for task in [_named(name)]]
+    tagged = [task for task in hub_tasks.OF_TRANSFORMERS if facts.listing.task in task.tags]
+    task = next((task for task in (*tagged, *found) if task.trusts), None)
+    if task is None:
+        raise facts.refusal(
+            f"it is a {wanted} by code of its own, for {facts.listing.task or 'no task named'}, "
+            f"for which there is no runner. Runners are there for: {hub_tasks.NAMES}."
+        )
+    _own_code(facts, trusted, wanted)
+    return task
+
+
+def _own_code(facts: Facts, trusted: bool, wanted: str = "") -> bool:
+    """Whether the repository's own code is to run. Raises `BrokenModel` where nobody agreed."""
+    auto = facts.config.get("auto_map") or {}
+    mappings = known_classes.transformers_mappings()
+    if not auto or any(facts.kind in kinds for kinds in mappings.values()):
+        return False
+    places = {str(place) for each in auto.values() for place in _as_list(each) if place}
+    if other := sorted(place.partition("--")[0] for place in places if "--" in place):
+        raise facts.refusal(
+            f"its code lies in another repository ({other[0]}), which this commit does not hold."
+        )
+    if not trusted:
+        code = ", ".join(sorted({f"{place.partition('.')[0]}.py" for place in places}))
+        raise facts.refusal(
+            f"it runs code of its own for {wanted or 'its class'} ({code}), with all that you may "
+            f"do on this machine. Read it at {facts.page}/tree/{facts.listing.commit}; if you "
+            f"trust it, add it again with --trust-remote-code {facts.listing.commit}"
+        )
+    return True
+
+
+def _check_packages(facts: Facts) -> None:
+    """Refuses what needs a package that is not there."""
+    backbone = facts.config.get("backbone_config") or {}
+    if facts.config.get("use_timm_backbone") or backbone.get("model_type") == "timm_backbone":
+        raise facts.refusal(
+            "its backbone comes from the package timm, which needs torchvision and is not "
+            "installed. A model with a backbone of transformers will do, such as a Mask2Former."
+        )
+    way = str((facts.config.get("quantization_config") or {}).get("quant_method") or "")
+    package = _QUANTIZED.get(way)
+    if package and importlib.util.find_spec(package) is None:
+        raise facts.refusal(
+            f"its weights are quantized with {way}, which needs the package {package}: "
+            f"pip install {package.replace('_', '-')}, or add the repository they were made from."
+        )
+
+
+# --- what belongs to it
+
+
+def _files(facts: Facts, task: Task, trusts: bool, unsafe_formats: bool) -> list[HubFile]:
+    listing = facts.listing
+    if task is hub_tasks.WHISPER:  # a plain list of numbers, in spite of its name
+        return list(choose(listing, ("model.bin", "*.json", "*.txt")))
+    files = list(choose(listing))
+    unsafe = [file.path for file in files if PurePosixPath(file.path).suffix in UNSAFE]
+    if unsafe and not unsafe_formats:
+        raise facts.refusal(
+            f"{' and '.join(unsafe[:3])}{' and more' if len(unsafe) > 3 else ''} can run code when "
+            "read (pickle), and there are no safetensors. Ask the owner for them, or, if you trust "
+            "the owner, add it again with --unsafe-formats."
+        )
+    if not any(is_weights(file.path) for file in files):
+        raise facts.refusal("no weights are in it: no safetensors file, nor any other known form.")
+    if trusts:
+        files += [file for file in listing.files if file.path.endswith(".py")]
+    return files
+
+
+def _inputs(facts: Facts, task: Task) -> dict[str, Any]:
+    """Inputs that mean nothing to this model are taken away; defaults come from its settings."""
+    if task.name == "speech recognition" and facts.kind != "whisper":
+        return {"language": None, "translate": None}
+    if task.runner != "text_to_text:TextToText":
+        return {}
+    found: dict[str, Any] = {}
+    marks = [word for word in facts.json.get("vocab.json") or () if re.fullmatch(">>.+<<", word)]
+    if facts.kind not in hub_tasks.TONGUES:
+        found["source_language"] = None
+        if not marks:
+            found["target_language"] = None
+    special = facts.config.get("task_specific_params") or {}
+    names = ("translation", "summarization")
+    prefix = next(
+        (
+            str(each["prefix"])
+            for name, each in special.items()
+            if name.startswith(names) and (each or {}).get("prefix")
+            and (facts.listing.task is None or name.startswith(facts.listing.task[:9]))
+        ),
+        "",
+    )  # fmt: skip
+    if prefix:
+        found["prefix"] = {"default": prefix}
+    elif facts.kind not in ("t5", "mt5", "umt5", "longt5"):
+        found["prefix"] = None
+    return found
+
+
+def _memory(facts: Facts, task: Task, weights: int) -> dict[str, Any]:
+    """What it takes, from the bytes of its weights: an estimate, which use replaces."""
+    said = str(facts.config.get("dtype") or facts.config.get("torch_dtype") or "float32")
+    quantized = bool(facts.config.get("quantization_config"))
+    numbers = weights / (1 if quantized else _BYTES.get(said, 4))
+    if "model_index.json" in facts.json:
+        numbers = weights / 2  # diffusers' files rarely say; most are of 16 bits
+    room = 600_000_000
+    full = numbers * (2 if numbers > 1e9 else 4) * 1.15 + room
+    found: dict[str, Any] = {"memory": _written(full)}
+    if numbers > 3e8:
+        half = numbers * 2 * 1.15 + 2 * room
+        rungs = {"bf16": half}
+        if task.large and not quantized:
+            rungs |= {"int8": numbers * 1.25 + 2 * room, "4bit": numbers * 0.75 + 2 * room}
+        elif task.category in ("image", "video", "editing"):
+            rungs["offload"] = numbers * 1.1 + 2 * room
+        found["precisions"] = {name: _written(size) for name, size in rungs.items()}
+        found["gpu"] = numbers > 1e9
+    return found
+
+
+def _licence(facts: Facts) -> dict[str, Any]:
+    given = [tag.partition(":")[2] for tag in facts.listing.tags if tag.startswith("license:")]
+    name = next((each for each in given if each), "")
+    licence: dict[str, Any] = {
+        "name": _LICENCES.get(name, name) or "not said: see the repository",
+        "url": facts.page,
+    }
+    if name == "other":
+        licence["name"] = "its own: see the repository"
+    if _NON_COMMERCIAL.search(name):
+        licence["non_commercial"] = True
+    if facts.listing.gated:
+        licence["gated"] = True
+    return licence
+
+
+def _written(size: float) -> str:
+    return f"{size / 1e6:.1f}MB"
+
+
+def _as_list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,64 @@
+"""Which classes the installed libraries have, read from their files: nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+_MAPPINGS = "models/auto/modeling_auto.py"
+
+
+@cache
+def transformers_mappings() -> Mapping[str, Mapping[str, frozenset[str]]]:
+    """For each of transformers' automatic classes the kinds of model (`model_type`) that it loads,
+    and as which classes: `{"MODEL_FOR_CAUSAL_LM": {"llama": {"LlamaForCausalLM"}}}`.
+    """
+    tree = ast.parse((_package("transformers") / _MAPPINGS).read_text())
+    found = {}
+    for node in tree.body:
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+            continue
+        name = node.targets[0].id
+        if name.endswith("_MAPPING_NAMES") and isinstance(node.value, ast.Call):
+            found[name.removesuffix("_MAPPING_NAMES")] = _pairs(node.value)
+    return found
+
+
+@cache
+def pipelines() -> frozenset[str]:
+    """The names of diffusers' pipelines."""
+    text = (_package("diffusers") / "__init__.py").read_text()
+    return frozenset(re.findall(r'"(\w+Pipeline\w*)"', text))
+
+
+@cache
+def version(package: str) -> str:
+    from importlib.metadata import version
+
+    return version(package)
+
+
+def _package(name: str) -> Path:
+    found = importlib.util.find_spec(name)
+    assert found is not None and found.origin is not None
+    return Path(found.origin).parent
+
+
+def _pairs(call: ast.Call) -> Mapping[str, frozenset[str]]:
+    """What `OrderedDict([("llama", "LlamaForCausalLM"), …])` says; a class may be several."""
+    if not call.args or not isinstance(call.args[0], ast.List):
+        return {}
+    pairs = (each.elts for each in call.args[0].elts if isinstance(each, ast.Tuple))
+    return {
+        key.value: frozenset(
+            node.value
+            for node in ast.walk(value)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        )
+        for key, value in pairs
+        if isinstance(key, ast.Constant) and isinstance(key.value, str)
+    }

@@ -1,0 +1,374 @@
+"""Repositories of the Hub become models: which runner, which files, which refusals."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from errors import BrokenModel, CannotDownload, InvalidRequest
+from model_registry.catalog import Catalog
+from model_registry.hub_models import HubModels, parsed
+from settings import HubSettings
+from tests.hub_stand_in import Repository, hub
+
+
+@pytest.fixture(scope="module")
+def stand_in():
+    with hub({}) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def publish(stand_in, tmp_path):
+    """Puts a repository on the Hub: its files are texts, or JSON."""
+
+    def publish(name, files, tag=None, tags=(), token=None):
+        folder = tmp_path / "hub" / name
+        for path, content in files.items():
+            place = folder / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(content if isinstance(content, str) else json.dumps(content))
+        stand_in.repositories[name] = Repository(folder, tag, None, tags, token)
+        return stand_in.repositories[name]
+
+    return publish
+
+
+@pytest.fixture
+def models(stand_in, tmp_path, described):
+    settings = HubSettings(endpoint=stand_in.address, pause=0)
+    (tmp_path / "data").mkdir()
+    (described / "described").mkdir(exist_ok=True)
+    (tmp_path / "data" / "described").symlink_to(described / "described")
+    return HubModels(tmp_path / "data", settings, False, lambda name: name == "taken/name")
+
+
+def config(kind, *architectures, **more):
+    return {"model_type": kind, "architectures": list(architectures), **more}
+
+
+def of_transformers(kind, *architectures, **more):
+    files = {"config.json": config(kind, *architectures, **more), "model.safetensors": "weights"}
+    return files | {"tokenizer.json": "{}"}
+
+
+def of_diffusers(kind):
+    index = {"_class_name": kind, "unet": ["diffusers", "UNet2DConditionModel"]}
+    parts = {"unet/config.json": "{}", "unet/diffusion_pytorch_model.safetensors": "weights"}
+    return {"model_index.json": index, **parts}
+
+
+SENTENCES = of_transformers("bert", "BertForMaskedLM") | {
+    "modules.json": [{"type": "sentence_transformers.models.Transformer", "path": ""}]
+}
+WHISPER = {"model.bin": "w", "config.json": {}, "vocabulary.json": "[]", "tokenizer.json": "{}"}
+
+TASKS = {
+    "text-generation": (of_transformers("llama", "LlamaForCausalLM"), "TextGeneration"),
+    "image-text-to-text": (
+        of_transformers("qwen3_vl", "Qwen3VLForConditionalGeneration"),
+        "VisionChat",
+    ),
+    "image-to-text": (of_transformers("blip", "BlipForConditionalGeneration"), "ImageToText"),
+    "visual-question-answering": (
+        of_transformers("vilt", "ViltForQuestionAnswering"),
+        "VisualQuestionAnswering",
+    ),
+    "translation": (of_transformers("marian", "MarianMTModel"), "TextToText"),
+    "summarization": (of_transformers("bart", "BartForConditionalGeneration"), "TextToText"),
+    "text2text-generation": (of_transformers("t5", "T5ForConditionalGeneration"), "TextToText"),
+    "feature-extraction": (of_transformers("bert", "BertModel"), "Embeddings"),
+    "sentence-similarity": (SENTENCES, "Embeddings"),
+    "automatic-speech-recognition": (
+        of_transformers("wav2vec2", "Wav2Vec2ForCTC"),
+        "SpeechRecognition",
+    ),
+    "image-segmentation": (
+        of_transformers("segformer", "SegformerForSemanticSegmentation"),
+        "ImageSegmentation",
+    ),
+    "depth-estimation": (
+        of_transformers("depth_anything", "DepthAnythingForDepthEstimation"),
+        "DepthEstimation",
+    ),
+    "text-to-audio": (
+        of_transformers("musicgen", "MusicgenForConditionalGeneration"),
+        "MusicGeneration",
+    ),
+    "text-to-image": (of_diffusers("FluxPipeline"), "TextToImage"),
+    "image-to-image": (of_diffusers("FluxKontextPipeline"), "ImageEdit"),
+    "text-to-video": (of_diffusers("WanPipeline"), "TextToVideo"),
+    "image-to-video": (of_diffusers("WanImageToVideoPipeline"), "ImageToVideo"),
+}
+
+
+@pytest.mark.parametrize("tag", TASKS)
+@pytest.mark.parametrize("tagged", [True, False], ids=["tagged", "untagged"])
+def test_a_repository_gets_the_runner_of_its_task(models, publish, tag, tagged):
+    files, runner = TASKS[tag]
+    publish("tiny/model", files, tag if tagged else None)
+    model = models.make("hf:tiny/model")
+    assert model.latest.code.target.endswith(f":{runner}")
+    assert model.latest.weights[0].repo == "tiny/model"
+
+
+def test_whisper_in_ctranslate2s_form_is_known_by_its_files(models, publish):
+    publish("tiny/whisper", WHISPER)
+    model = models.make("hf:tiny/whisper")
+    assert model.latest.code.target == "speech_to_text.py:SpeechToText"
+    assert "model.bin" in model.latest.weights[0].files
+
+
+def test_the_owner_decides_where_a_class_has_two_uses(models, publish):
+    files = of_transformers("blip", "BlipForQuestionAnswering")
+    publish("tiny/blip", files, "visual-question-answering")
+    assert models.make("hf:tiny/blip").latest.code.target.endswith(":VisualQuestionAnswering")
+    publish("tiny/mbart", of_transformers("mbart", "MBartForConditionalGeneration"), "translation")
+    assert models.make("hf:tiny/mbart").latest.code.options == {"by_sentence": True}
+
+
+def test_the_revision_is_pinned_and_the_files_are_named(models, publish, tmp_path):
+    repository = publish("tiny/llama", of_transformers("llama", "LlamaForCausalLM"))
+    commit = repository.commit
+    (weights,) = models.make("hf:tiny/llama").latest.weights
+    assert weights.revision == commit
+    assert set(weights.files) == {"config.json", "model.safetensors", "tokenizer.json"}
+    (repository.folder / "model.safetensors").write_text("other weights")
+    assert repository.commit != commit
+    spec = yaml.safe_load((tmp_path / "data/hub_models/tiny/llama.yaml").read_text())
+    assert spec["weights"]["revision"] == commit
+    assert models.make("hf:tiny/llama").latest.weights[0].revision == repository.commit
+
+
+def test_a_model_is_there_after_a_restart(models, publish, tmp_path):
+    publish("tiny/llama", of_transformers("llama", "LlamaForCausalLM"))
+    added = models.make("hf:tiny/llama")
+    catalog = Catalog.load([], tmp_path / "data", specs=tmp_path / "none")
+    assert catalog.find("tiny/llama").latest.id == added.latest.id
+    assert catalog.find("tiny/llama").category == "language"
+    assert models.remove("tiny/llama") and not models.remove("tiny/llama")
+    assert Catalog.load([], tmp_path / "data", specs=tmp_path / "none").models() == ()
+
+
+async def test_a_model_is_in_the_catalog_at_once_and_an_older_version_is_gone(
+    models, publish, tmp_path
+):
+    repository = publish("tiny/llama", of_transformers("llama", "LlamaForCausalLM"))
+    catalog = Catalog()
+    catalog.hub = models
+    first = await catalog.add_from_hub("hf:tiny/llama")
+    assert catalog.resolve("tiny/llama") == first.latest
+    (repository.folder / "model.safetensors").write_text("other weights")
+    second = await catalog.add_from_hub("hf:tiny/llama")
+    assert catalog.resolve("tiny/llama").id == second.latest.id != first.latest.id
+    with pytest.raises(Exception, match="its latest version is"):
+        catalog.resolve(f"tiny/llama:{first.latest.id}")
+
+
+def test_a_name_that_is_taken_gets_a_prefix(models, publish):
+    publish("taken/name", of_transformers("llama", "LlamaForCausalLM"))
+    assert models.make("hf:taken/name").id == "hf-taken/name"
+    assert models.make("hf:taken/name", name="my/own").id == "my/own"
+    with pytest.raises(InvalidRequest, match="taken/name is taken"):
+        models.make("hf:taken/name", name="taken/name")
+
+
+@pytest.mark.parametrize("name", ["name", "a/b/c", "../up", "a/..", "a b/c", "/a", "a/.hidden"])
+def test_a_name_that_is_none_is_refused(models, publish, name):
+    publish("tiny/llama", of_transformers("llama", "LlamaForCausalLM"))
+    with pytest.raises(InvalidRequest, match="must be owner/name"):
+        models.make("hf:tiny/llama", name=name)
+
+
+@pytest.mark.parametrize(
+    "reference, expected",
+    [
+        ("hf:owner/repo", ("owner/repo", None)),
+        ("owner/repo", ("owner/repo", None)),
+        (" hf:owner/repo@v1.0 ", ("owner/repo", "v1.0")),
+        ("hf:owner/repo@refs/pr/1", ("owner/repo", "refs/pr/1")),
+        ("https://huggingface.co/owner/repo", ("owner/repo", None)),
+        ("https://huggingface.co/owner/re.po-1/tree/main", ("owner/re.po-1", "main")),
+    ],
+)
+def test_a_repository_is_named_in_several_ways(reference, expected):
+    assert parsed(reference) == expected
+
+
+@pytest.mark.parametrize(
+    "reference", ["", "repo", "hf:repo", "hf:a/b/c", "hf:../up", "https://example.com/a"]
+)
+def test_what_names_no_repository_is_refused(reference):
+    with pytest.raises(InvalidRequest, match="Write hf:owner/repo"):
+        parsed(reference)
+
+
+def test_the_licence_is_what_the_owner_says(models, publish):
+    files = of_transformers("llama", "LlamaForCausalLM")
+    publish("tiny/free", files, tags=("license:apache-2.0",))
+    assert models.make("hf:tiny/free").licence.name == "Apache-2.0"
+    publish("tiny/nc", files, tags=("license:cc-by-nc-4.0",))
+    assert models.make("hf:tiny/nc").licence.non_commercial
+    publish("tiny/silent", files)
+    assert models.make("hf:tiny/silent").licence.name.startswith("not said")
+
+
+def test_a_gated_repository_that_may_not_be_read_says_what_to_do(models, publish):
+    publish("tiny/gated", of_transformers("llama", "LlamaForCausalLM"), token="secret")
+    with pytest.raises(CannotDownload, match="accept its terms.*HF_TOKEN"):
+        models.make("hf:tiny/gated")
+
+
+def test_a_repository_that_is_not_there_is_told(models):
+    with pytest.raises(CannotDownload, match="tiny/none does not exist"):
+        models.make("hf:tiny/none")
+
+
+def test_offline_nothing_is_asked(tmp_path, stand_in):
+    settings = HubSettings(endpoint=stand_in.address)
+    before = len(stand_in.requests)
+    with pytest.raises(CannotDownload, match="--offline"):
+        HubModels(tmp_path, settings, True, lambda name: False).make("hf:tiny/llama")
+    assert len(stand_in.requests) == before
+
+
+PICKLES = {"config.json": config("bert", "BertModel"), "pytorch_model.bin": "p", "vocab.txt": "a"}
+
+
+def test_formats_that_can_run_code_need_the_operators_word(models, publish):
+    publish("tiny/pickled", PICKLES, "feature-extraction")
+    with pytest.raises(BrokenModel, match=r"pytorch_model\.bin can run code.*--unsafe-formats"):
+        models.make("hf:tiny/pickled")
+    model = models.make("hf:tiny/pickled", unsafe_formats=True)
+    assert "pytorch_model.bin" in model.latest.weights[0].files
+
+
+def test_safetensors_are_taken_where_there_are_both(models, publish):
+    publish("tiny/both", PICKLES | {"model.safetensors": "w"}, "feature-extraction")
+    assert "pytorch_model.bin" not in models.make("hf:tiny/both").latest.weights[0].files
+
+
+OWN_CODE = of_transformers(
+    "words",
+    "WordsForCausalLM",
+    auto_map={"AutoConfig": "words.Config", "AutoModelForCausalLM": "words.WordsForCausalLM"},
+) | {"words.py": "raise SystemExit('ran')"}
+
+
+def test_code_of_a_repository_runs_only_with_consent_to_its_very_commit(models, publish):
+    repository = publish("tiny/own-code", OWN_CODE, "text-generation")
+    commit = repository.commit
+    with pytest.raises(BrokenModel, match=f"WordsForCausalLM .words.py.*{commit}$"):
+        models.make("hf:tiny/own-code")
+    model = models.make("hf:tiny/own-code", trust_remote_code=commit)
+    assert model.latest.code.options == {"trust_code": True}
+    assert "words.py" in model.latest.weights[0].files
+
+
+@pytest.mark.parametrize("given", ["main", "abc", "yes", "0" * 39])
+def test_a_consent_that_names_no_commit_is_none(models, publish, given):
+    publish("tiny/own-code", OWN_CODE, "text-generation")
+    with pytest.raises(InvalidRequest, match="names the commit"):
+        models.make("hf:tiny/own-code", trust_remote_code=given)
+
+
+def test_a_consent_to_another_commit_is_none(models, publish):
+    publish("tiny/own-code", OWN_CODE, "text-generation")
+    with pytest.raises(CannotDownload, match="has no revision"):
+        models.make("hf:tiny/own-code", trust_remote_code="0" * 40)
+    with pytest.raises(InvalidRequest, match="the code to trust is that of 000"):
+        models.make("hf:tiny/own-code@main", trust_remote_code="0" * 40)
+
+
+def test_code_in_yet_another_repository_is_refused(models, publish):
+    elsewhere = {"AutoModelForCausalLM": "other/repo--words.WordsForCausalLM"}
+    files = of_transformers("words", "WordsForCausalLM", auto_map=elsewhere)
+    commit = publish("tiny/elsewhere", files, "text-generation").commit
+    with pytest.raises(BrokenModel, match="another repository .other/repo"):
+        models.make("hf:tiny/elsewhere", trust_remote_code=commit)
+
+
+REFUSED = {
+    "an unknown class": (
+        of_transformers("words", "WordsForCausalLM"),
+        r"transformers [\d.]+ has no WordsForCausalLM \(model_type 'words'\)",
+    ),
+    "an unknown pipeline": (of_diffusers("WordsPipeline"), r"diffusers [\d.]+ has no WordsPipe"),
+    "a pipeline for what nothing does": (
+        of_diffusers("FluxControlNetPipeline"),
+        "its pipeline is a FluxControlNetPipeline, and it also takes a picture that controls it",
+    ),
+    "a pipeline of its own code": (
+        {"model_index.json": {"_class_name": ["words", "WordsPipeline"]}},
+        r"code of its own for its pipeline \(words.py\)",
+    ),
+    "a class for what nothing does": (
+        of_transformers("bert", "BertForSequenceClassification"),
+        "it is a BertForSequenceClassification, for which there is no runner.*depth, ",
+    ),
+    "a LoRA": (
+        {"adapter_config.json": {"base_model_name_or_path": "some/base"}, "a.safetensors": "w"},
+        "it is a LoRA for some/base.*give this as lora_weights",
+    ),
+    "GGUF": ({"model-q4.gguf": "w"}, "its weights are GGUF"),
+    "ONNX": ({"onnx/model.onnx": "w"}, "it has ONNX networks only"),
+    "nothing": ({"README.md": "hello"}, "neither a config.json .* nor a model_index.json"),
+    "single files": ({"model.safetensors": "w"}, "single files of weights do not say"),
+    "no weights": (
+        {"config.json": config("llama", "LlamaForCausalLM")},
+        "no weights are in it: no safetensors",
+    ),
+    "timm": (
+        of_transformers("detr", "DetrForSegmentation", use_timm_backbone=True),
+        "the package timm, which needs torchvision",
+    ),
+    "quantized otherwise": (
+        of_transformers("llama", "LlamaForCausalLM", quantization_config={"quant_method": "aqlm"}),
+        "quantized with aqlm, which needs the package aqlm",
+    ),
+    "broken JSON": ({"model_index.json": "{", "a.safetensors": "w"}, r"index\.json is no JSON"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_run_says_what_is_missing(models, publish, case, tmp_path):
+    files, reason = REFUSED[case]
+    publish("tiny/refused", files)
+    with pytest.raises(BrokenModel, match=reason):
+        models.make("hf:tiny/refused")
+    assert not list(tmp_path.glob("data/hub_models/*/*"))
+
+
+def test_inputs_that_mean_nothing_to_a_model_are_not_shown(models, publish):
+    def inputs(name):
+        return models.make(f"hf:tiny/{name}").latest.input_schema["properties"]
+
+    publish("tiny/german", of_transformers("marian", "MarianMTModel"), "translation")
+    assert not {"source_language", "target_language", "prefix"} & set(inputs("german"))
+    tongues = of_transformers("marian", "MarianMTModel")
+    tongues |= {"source.spm": "s", "vocab.json": {"</s>": 0, ">>deu<<": 1, ">>fra<<": 2}}
+    publish("tiny/tongues", tongues, "translation")
+    assert "target_language" in inputs("tongues") and "source_language" not in inputs("tongues")
+    special = {"summarization": {"prefix": "summarize: "}, "translation_en_to_de": {"prefix": "t"}}
+    t5 = of_transformers("t5", "T5ForConditionalGeneration", task_specific_params=special)
+    publish("tiny/t5", t5, "summarization")
+    assert inputs("t5")["prefix"]["default"] == "summarize: "
+    publish("tiny/speller", of_transformers("wav2vec2", "Wav2Vec2ForCTC"))
+    assert set(inputs("speller")) == {"audio"}
+
+
+def test_memory_follows_from_the_weights(models, publish, monkeypatch):
+    from model_registry import hub_recipe
+
+    monkeypatch.setattr(hub_recipe, "is_weights", lambda path: path.endswith(".safetensors"))
+    files = of_transformers("llama", "LlamaForCausalLM", dtype="bfloat16")
+    repository = publish("tiny/llama", files)
+    with (repository.folder / "model.safetensors").open("wb") as weights:
+        weights.truncate(2_000_000_000)
+    monkeypatch.setattr(Repository, "commit", "c" * 40)
+    monkeypatch.setattr("tests.hub_stand_in._hash", lambda path: "a" * 64)
+    version = models.make("hf:tiny/llama").latest
+    assert [rung.precision for rung in version.ladder] == ["bf16", "int8", "4bit"]
+    assert 2e9 < version.ladder[0].memory < 5e9 and version.memory > 4e9
