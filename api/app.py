@@ -16,6 +16,7 @@ from api.account import Account
 from api.authentication import Authentication, Tokens
 from api.collections import Collections
 from api.deployments import Deployments
+from api.description import Description
 from api.files import Files
 from api.links import LinkMaker
 from api.models import Models
@@ -49,6 +50,7 @@ def build(
     files = Files(service.files, service.signer, link_maker)
     streams = Streams(service, link_maker)
     account = Account(service)
+    description = Description(link_maker)
 
     with_token: dict[str, dict[str, Endpoint]] = {
         "/models/{owner}/{name}/predictions": {"POST": predictions.create_by_model},
@@ -82,6 +84,8 @@ def build(
         "/streams/{token}": {"GET": streams.open},
         "/outputs/{id}/{name}": {"GET": files.output},
         "/files/{id}/download": {"GET": files.download},
+        "/openapi.json": {"GET": description.document},
+        "/docs": {"GET": description.page},
     }
     guard, anybody = Authentication(tokens), Authentication(None)
     routes = [Route(path, Resource(methods, guard)) for path, methods in with_token.items()]
@@ -105,13 +109,13 @@ class Resource:
     """One path as an ASGI app: checks the token and calls the endpoint of the method."""
 
     def __init__(self, methods: Mapping[str, Endpoint], authentication: Authentication) -> None:
-        self._methods = methods
+        self.methods = methods
         self._authentication = authentication
         self._allowed = ", ".join([*methods, *(["HEAD"] if "GET" in methods else [])])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
-        endpoint = self._methods.get("GET" if request.method == "HEAD" else request.method)
+        endpoint = self.methods.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
             raise HTTPException(405, headers={"Allow": self._allowed})
         scope["caller"] = self._authentication.caller(request.headers)
