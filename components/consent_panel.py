@@ -65,7 +65,7 @@ def consent_html(model: Model, version: Version, downloads: Downloads) -> str:
     }
     conditions = "".join(f"<li>{escape(each)}</li>" for each in _conditions(licence))
     warnings = []
-    if licence.gated and not downloads.has_token:
+    if downloads.lacks_token(model):
         warnings.append(
             "HF_TOKEN is not set: accept the terms where the weights come from, with your account, "
             "and start Atelier with HF_TOKEN set to a token of it."

@@ -65,9 +65,11 @@ class Downloads:
         self._transfers: dict[tuple[object, ...], _Transfer] = {}
         self._tasks: set[asyncio.Task[str]] = set()
 
-    @property
-    def has_token(self) -> bool:
-        return self._settings.token() is not None
+    def lacks_token(self, model: Model) -> bool:
+        """Whether the Hub will ask who asks, and nobody says. A mirror may ask for nothing."""
+        gated = model.licence is not None and model.licence.gated
+        at_home = self._settings.endpoint == HubSettings.endpoint
+        return gated and at_home and self._settings.token() is None
 
     def page(self, repo: str) -> str:
         """Where a repository can be read about, and its terms accepted."""
@@ -105,7 +107,7 @@ class Downloads:
                 f"with network and bring what HF_HOME holds there to {self.shelf.cache.root.parent}"
                 ", or let HF_HOME name a folder that has it."
             )
-        if model.licence is not None and model.licence.gated and not self.has_token:
+        if self.lacks_token(model):
             repo = missing[0].repo
             raise CannotDownload(hub.gated(repo, self.page(repo), has_token=False))
         left, free = self.extent(version).left, self.shelf.cache.free()

@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -103,11 +103,7 @@ class Fetch:
         listing = self._retried(self._listing)
         self._commit = listing.commit
         files = choose(listing, self._weights.files)
-        if not any(self._weights.files or is_weights(file.path) for file in files):
-            wanted = ", ".join(self._weights.files) or "weights in a format that is taken unasked"
-            raise CannotDownload(
-                f"{self._repo} has no {wanted}. Name what to download under `files` in the spec."
-            )
+        self._check_named(files)
         self._done = {file.etag: self._downloaded(file) for file in files}
         total = sum({file.etag: file.size for file in files}.values())
         self._report({"total": total, "done": self._so_far()})
@@ -144,6 +140,18 @@ class Fetch:
             with contextlib.suppress(CannotDownload):
                 return self._hub.listing(self._repo, here)
         return self._hub.listing(self._repo, commit)
+
+    def _check_named(self, files: Sequence[HubFile]) -> None:
+        """What is named without a wildcard has to be there, and some weights in any case."""
+        paths = {file.path for file in files}
+        named = self._weights.files
+        lacking = [each for each in named if each not in paths and not set(each) & set("*?[")]
+        if not lacking and (files if named else any(map(is_weights, paths))):
+            return
+        wanted = ", ".join(lacking or named) or "weights in a format that is taken unasked"
+        raise CannotDownload(
+            f"{self._repo} has no {wanted}. Name what to download under `files` in the spec."
+        )
 
     def _check_disk(self, needed: int) -> None:
         free = self._cache.free()

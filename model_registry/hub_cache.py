@@ -109,6 +109,10 @@ class HubCache:
         named = (index.parent / name for index in files for name in _named(index))
         return any(map(is_weights, paths)) and all(map(Path.exists, named))
 
+    def size(self, repo: str) -> int:
+        """Bytes that a repository holds on disk, all its revisions."""
+        return sum(_size(path) for path in self.folder(repo).rglob("*") if not path.is_dir())
+
     # --- what there is, and its end
 
     def repositories(self) -> list[OnDisk]:

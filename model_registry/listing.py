@@ -20,7 +20,7 @@ _FORMATS: Sequence[tuple[str, ...]] = (
 )
 _TEXTS = (
     *(".json", ".txt", ".model", ".tiktoken", ".jinja", ".yaml", ".yml"),
-    *(".vocab", ".bpe", ".spm"),
+    *(".vocab", ".bpe", ".spm", ".npy"),
 )
 _NOT_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|rng_state|openvino)[^/]*\.(bin|pt)")
 _VARIANT = re.compile(r"[.-](fp16|bf16|fp32|fp8|int8|non_ema|ema)(?=[.-])")

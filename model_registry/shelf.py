@@ -88,7 +88,8 @@ class Shelf:
     def extent(self, weights: Weights) -> Extent:
         known = self.files(weights)
         if known is None:
-            return Extent(weights.size, 0)
+            # What another program has left is very likely what is wanted.
+            return Extent(weights.size, min(self.cache.size(weights.repo), weights.size or 0))
         commit, files = known
         here = sum(self.cache.downloaded(weights.repo, commit, file) for file in files)
         return Extent(sum(file.size for file in files), here)
