@@ -139,7 +139,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     option(
         "--offline",
         action="store_true",
-        default=_truth(default("OFFLINE")),
+        default=_truth(default("OFFLINE") or environment.get("HF_HUB_OFFLINE")),
         help="never ask the network",
     )
     option(

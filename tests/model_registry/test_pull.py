@@ -87,6 +87,7 @@ def test_the_command_line_says_what_where_and_whether_the_licence_is_accepted(tm
     assert asked.settings.hub.cache == tmp_path / "huggingface" / "hub"
     assert asked.settings.hub.token() == "hf_me" and "hf_me" not in repr(asked)
     assert parse_pull(["ada/free", "--accept-licence"], {"HF_HOME": "/h"}).accept_licence
+    assert parse_pull(["ada/free"], {"HF_HUB_OFFLINE": "1"}).settings.offline
     assert str(parse_pull(["x/y"], {"HF_HOME": "/h"}).settings.hub.cache) == "/h/hub"
 
 
