@@ -14,15 +14,14 @@ import math
 import os
 import shutil
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import quantizing
+
 RUNGS = ("bf16", "fp16", "fp8", "int8", "4bit", "offload")
 """From best to smallest. `offload`: 16 bits, with most weights in the machine's own memory."""
-
-PACKAGES = {"fp8": "torchao", "int8": "torchao", "4bit": "bitsandbytes"}
-"""What has to be installed for a rung, by its name on PyPI (`requirements-gpu.txt` has both)."""
 
 SMALL = 50_000_000
 """Parameters below which more threads gain nothing, and lose much on a busy processor."""
@@ -48,7 +47,7 @@ def language_model(precision: str = "", weights: str = "") -> dict[str, Any]:
     loaded: with it a CPU's choice and its threads follow from the size.
     """
     _check(precision)
-    where, size = device(), parameters_in(weights)
+    where, size, experts = device(), parameters_in(weights), quantizing.has_experts(weights)
     chosen: dict[str, Any] = {"dtype": _dtype(precision, where, size)}
     if where == "cuda":
         chosen["device_map"] = {"": 0}
@@ -56,8 +55,16 @@ def language_model(precision: str = "", weights: str = "") -> dict[str, Any]:
             # The rest stays in the machine's memory and comes over as it is needed.
             chosen["device_map"] = "auto"
             chosen["max_memory"] = {0: int(0.8 * _budget()), "cpu": _free_on_cpu()}
-    if precision in PACKAGES:
-        chosen["quantization_config"] = _quantization(precision, "transformers", chosen["dtype"])
+    if precision in quantizing.PACKAGES:
+        chosen["quantization_config"] = quantizing.configuration(
+            precision, "transformers", chosen["dtype"], experts
+        )
+    if experts and precision in ("int8", "fp8"):
+        chosen["experts_implementation"] = "eager"  # the only one that takes small weights
+    if experts and precision == "4bit" and where == "cuda":
+        chosen["device_map"] = {
+            "": "cpu"
+        }  # most of it is still large: `quantizing.finish` brings it over
     if where == "cpu" and size:
         use_threads(size)
     # Not asked for by name: transformers takes it by itself where a class has it, and refuses
@@ -74,11 +81,11 @@ def pipeline(precision: str = "", *parts: str, weights: str = "") -> dict[str, A
     _check(precision)
     dtype = _dtype(precision, device(), parameters_in(weights))
     chosen: dict[str, Any] = {"dtype": dtype}
-    if precision in PACKAGES and parts:
+    if precision in quantizing.PACKAGES and parts:
         from diffusers import PipelineQuantizationConfig
 
         mapping = {
-            part: _quantization(
+            part: quantizing.configuration(
                 precision, "transformers" if "encoder" in part else "diffusers", dtype
             )
             for part in parts
@@ -144,12 +151,7 @@ def _check(precision: str) -> None:
     if precision and precision not in RUNGS:
         allowed = ", ".join(RUNGS)
         raise ValueError(f"There is no precision {precision!r}; a ladder has rungs of: {allowed}.")
-    package = PACKAGES.get(precision)
-    if package and importlib.util.find_spec(package) is None:
-        raise ImportError(
-            f"The precision {precision} needs the package {package}, which is not installed: "
-            f"pip install {package} (or -r requirements-gpu.txt), and run it again."
-        )
+    quantizing.check(precision)
 
 
 def _dtype(precision: str, where: str, parameters: int) -> Any:
@@ -186,27 +188,6 @@ def _budget() -> int:
 
     free, _ = torch.cuda.mem_get_info()
     return int(min(int(os.environ.get(BUDGET) or free), free))
-
-
-def _quantization(precision: str, library: str, dtype: Any) -> Any:
-    """The configuration of `library` ("transformers" or "diffusers") for a rung. Weights only: the
-    activations keep 16 bits, so that every GPU can do it and pictures lose least.
-    """
-    module = importlib.import_module(library)
-    if precision == "4bit":
-        return module.BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=dtype,
-        )
-    from torchao import quantization
-
-    kinds: dict[str, Callable[[], Any]] = {
-        "fp8": quantization.Float8WeightOnlyConfig,
-        "int8": quantization.Int8WeightOnlyConfig,
-    }
-    return module.TorchAoConfig(kinds[precision]())
 
 
 def _offload(pipeline: Any, parts: dict[str, Any]) -> str:
@@ -298,7 +279,7 @@ def _tell(precision: str, dtype: Any, said: Iterable[str]) -> None:
     import torch
 
     name = str(dtype).removeprefix("torch.")
-    package = PACKAGES.get(precision)
+    package = quantizing.PACKAGES.get(precision)
     rung = f"{precision} ({package}, computes in {name})" if package else name
     if device() == "cuda":
         where = torch.cuda.get_device_name()

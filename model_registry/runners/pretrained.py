@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from precision import language_model
+from quantizing import finish
 
 
 def quiet() -> None:
@@ -29,11 +30,10 @@ def pretrained(kind: str, weights: str, precision: str = "", trust_code: bool = 
     settings = language_model(precision, weights)
     # The library takes it where a class can; asked for by name, it refuses a class that cannot.
     settings.pop("attn_implementation", None)
-    return (
-        getattr(transformers, kind)
-        .from_pretrained(weights, **settings, **trusting(trust_code))
-        .eval()
-    )
+    family = getattr(transformers, kind)
+    model = family.from_pretrained(weights, **settings, **trusting(trust_code)).eval()
+    finish(model, precision)
+    return model
 
 
 def trusting(trust_code: bool) -> dict[str, Any]:

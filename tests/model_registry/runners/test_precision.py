@@ -13,13 +13,21 @@ from diffusers import (
     FluxPipeline,
     FluxTransformer2DModel,
 )
-from transformers import AutoModelForCausalLM, CLIPTextModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    CLIPTextModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
+)
 
 from model_registry.spec_files import RUNNERS
 from tests.model_registry.runners.conftest import clip_parts, t5_parts
 
 sys.path.append(str(RUNNERS))
 import precision
+import quantizing
 
 GIB = 1 << 30
 SHAPES = RUNNERS.parent / "starter" / "shapes"
@@ -134,7 +142,7 @@ def test_a_rung_that_no_ladder_has_is_refused_with_those_there_are():
     ("rung", "package"), [("fp8", "torchao"), ("int8", "torchao"), ("4bit", "bitsandbytes")]
 )
 def test_a_rung_whose_package_is_missing_names_it(rung, package, monkeypatch):
-    monkeypatch.setattr(precision.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(quantizing.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=f"{rung} needs the package {package}.*pip install"):
         precision.pipeline(rung, "transformer")
 
@@ -158,6 +166,35 @@ def test_a_language_model_with_4_bits_a_weight_says_about_the_same(llama):
     small = AutoModelForCausalLM.from_pretrained(llama, **precision.language_model("4bit", llama))
     assert type(small.get_submodule(LAYER)).__name__ == "Linear4bit"
     torch.testing.assert_close(small(tokens).logits, whole(tokens).logits, atol=0.2, rtol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("rung", "package"), [("int8", "torchao"), ("fp8", "torchao"), ("4bit", "bitsandbytes")]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_the_experts_of_a_mixture_are_quantized_too(rung, package, tmp_path):
+    pytest.importorskip(package, reason="it is not installed: requirements-gpu.txt has it")
+    config = MixtralConfig(
+        vocab_size=128,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        num_local_experts=4,
+    )
+    torch.manual_seed(0)
+    MixtralForCausalLM(config).save_pretrained(tmp_path)
+    tokens = torch.arange(8)[None]
+    whole = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    chosen = precision.language_model(rung, str(tmp_path))
+    small = AutoModelForCausalLM.from_pretrained(tmp_path, **chosen)
+    quantizing.finish(small, rung)
+    experts = [each for name, each in small.named_parameters() if ".experts." in name]
+    assert len(experts) == 2
+    assert not any(type(e) is torch.nn.Parameter and e.dtype is torch.bfloat16 for e in experts)
+    with torch.no_grad():
+        torch.testing.assert_close(small(tokens).logits, whole(tokens).logits, atol=0.2, rtol=0.5)
 
 
 @pytest.mark.parametrize(("rung", "kind"), [("int8", "Int8Tensor"), ("fp8", "Float8Tensor")])
@@ -274,6 +311,6 @@ def test_on_a_gpu_repeated_blocks_are_compiled_and_convolutions_laid_out_for_it(
 
 def test_4_bits_are_not_compiled_and_decode_in_tiles(gpu, compiled, flux, monkeypatch):
     parts = DiffusionPipeline.from_pretrained(flux).components
-    monkeypatch.setattr(precision.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(quantizing.importlib.util, "find_spec", lambda name: True)
     precision.place(Placed(**{name: parts[name] for name in ("transformer", "vae")}), "4bit")
     assert not compiled and parts["vae"].use_tiling
