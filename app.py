@@ -107,7 +107,13 @@ async def serve(settings: Settings, catalog: Catalog, listening: socket.socket) 
     service = build_service(settings, catalog)
     await service.start()
     app = build_app(settings, service)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,  # the API reads them, of the proxies that are trusted
+        timeout_graceful_shutdown=2,
+    )
     server = uvicorn.Server(config)
     announcing = asyncio.create_task(announce(server, settings, listening))
     # Uvicorn raises what has ended it once more, which must not end the service halfway.
@@ -159,7 +165,10 @@ def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI
     import components.page
 
     app = api.app.build(
-        service, tokens=read_tokens(settings.tokens), public_url=settings.public_url
+        service,
+        tokens=read_tokens(settings.tokens),
+        public_url=settings.public_url,
+        trusted_proxies=settings.trusted_proxies,
     )
     components.page.mount(app, service, allowed_paths=[str(service.files.root)])
     return app

@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 
 from errors import CannotStart
@@ -78,6 +79,7 @@ class Settings:
     models: tuple[Path, ...] = ()
     share: bool = False
     public_url: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
     tokens: Path | None = None
     offline: bool = False
     allow_private_webhooks: bool = False
@@ -131,6 +133,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         help="address under which others reach this app",
     )
     option(
+        "--trusted-proxies",
+        default=default("TRUSTED_PROXIES", "*" if space else None),
+        metavar="ADDRESSES",
+        help="proxies whose X-Forwarded headers count, with commas between them; * for all",
+    )
+    option(
         "--tokens",
         default=default("TOKENS"),
         metavar="FILE",
@@ -169,6 +177,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         models=tuple(Path(each).expanduser().resolve() for each in models if each),
         share=given.share,
         public_url=given.public_url.rstrip("/") if given.public_url else None,
+        trusted_proxies=_networks(given.trusted_proxies or ""),
         tokens=Path(given.tokens).expanduser().resolve() if given.tokens else None,
         offline=given.offline,
         allow_private_webhooks=given.allow_private_webhooks,
@@ -257,6 +266,19 @@ def _hub(data: Path, environment: Mapping[str, str]) -> HubSettings:
 
 def _truth(text: str | None) -> bool:
     return (text or "").lower() in ("1", "true", "yes", "on")
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    found = tuple(each.strip() for each in text.split(",") if each.strip())
+    for each in found:
+        try:
+            if each != "*":
+                ip_network(each, strict=False)
+        except ValueError:
+            raise CannotStart(
+                f"--trusted-proxies has {each!r}; write addresses such as 10.0.0.1 or 10.0.0.0/8."
+            ) from None
+    return found
 
 
 def _port(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -35,13 +35,15 @@ def build(
     *,
     tokens: Tokens | None = None,
     public_url: str | None = None,
+    trusted_proxies: Collection[str] = (),
 ) -> FastAPI:
     """The API over `service`.
 
     `tokens` are those that may call, None: anybody. `public_url` is the root of all links that the
-    API gives out, None: the host that each request names.
+    API gives out, None: the host that each request names, or that one of the `trusted_proxies`
+    names for it.
     """
-    link_maker = LinkMaker(service.signer, public_url)
+    link_maker = LinkMaker(service.signer, public_url, trusted_proxies)
     rendering = Rendering(service.catalog)
     predictions = Predictions(service, link_maker, rendering)
     models = Models(service, link_maker, rendering)

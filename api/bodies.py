@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, TypeVar
 
@@ -10,10 +12,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.errors import BodyTooLarge, InvalidBody
+from api.errors import BodyTooLarge, InvalidBody, TooSlow
 from errors import InvalidRequest, Problem
 
 MAX_JSON = 32_000_000
+PATIENCE = 60.0
+"""Seconds that a body may take besides those it has earned by its bytes."""
+SLOWEST = 1_000
+"""Bytes a second that a body has to bring on the whole."""
 
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
@@ -43,18 +49,34 @@ async def read_bytes(request: Request) -> bytes:
     too_large = BodyTooLarge(
         f"A JSON body may have at most {MAX_JSON // 1_000_000} MB. Upload files to /v1/files."
     )
-    return b"".join([chunk async for chunk in bounded(request, MAX_JSON, too_large)])
+    body = bytearray()
+    async for chunk in bounded(request, MAX_JSON, too_large):
+        body += chunk
+    return bytes(body)
 
 
 async def bounded(
     request: Request, limit: int, too_large: Exception
 ) -> AsyncGenerator[bytes, None]:
-    """The chunks of a request's body. Raises `too_large` at the first byte over `limit`."""
+    """The chunks of a request's body. Raises `too_large` at the first byte over `limit`, and
+    `TooSlow` when it comes more slowly than anybody sends who means it.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise too_large
-    size = 0
-    async for chunk in request.stream():
+    size, began = 0, time.monotonic()
+    chunks = request.stream()
+    while True:
+        left = began + PATIENCE + size / SLOWEST - time.monotonic()
+        try:
+            chunk = await asyncio.wait_for(anext(chunks, None), max(0.0, left))
+        except asyncio.TimeoutError:
+            raise TooSlow(
+                f"The body came too slowly: {size} bytes in {PATIENCE + size / SLOWEST:.0f} s. "
+                f"Send at least {SLOWEST} bytes a second."
+            ) from None
+        if chunk is None:
+            return
         size += len(chunk)
         if size > limit:
             raise too_large

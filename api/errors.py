@@ -38,6 +38,10 @@ class BodyTooLarge(AtelierError):
     pass
 
 
+class TooSlow(AtelierError):
+    """A body that trickles in, which holds a connection and means nothing good."""
+
+
 class InvalidBody(AtelierError):
     """A body or header of the wrong shape; the problems' fields are paths below the body."""
 
@@ -55,6 +59,7 @@ _ANSWERS: dict[type[AtelierError], tuple[int, str]] = {
     InvalidInput: (422, "Input validation failed"),
     InvalidBody: (422, "Input validation failed"),
     BodyTooLarge: (413, "Request too large"),
+    TooSlow: (408, "Request too slow"),
     FileTooLarge: (413, "File too large"),
     BrokenModel: (422, "Model cannot be used"),
     ConsentNeeded: (403, "Licence not accepted"),
@@ -90,7 +95,9 @@ async def _answer_error(request: Request, error: Any) -> Response:
             return _invalid(status, title, problems)
         case NotFound(kind="File"):
             return problem(status, title, "File not found")
-    return problem(status, title, str(error))
+    # What is still to come of a body that was given up is not to be taken for the next request.
+    headers = {"Connection": "close"} if isinstance(error, TooSlow | BodyTooLarge) else None
+    return problem(status, title, str(error), headers=headers)
 
 
 async def _answer_refusal(request: Request, error: Any) -> Response:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hmac
+import re
+from collections.abc import Collection
+from ipaddress import ip_address, ip_network
 from urllib.parse import quote
 
 from starlette.requests import Request
 
 from predictions.files import Signer
+
+_HOST = re.compile(r"[\w.:\[\]-]{1,300}", re.ASCII)
 
 
 class Links:
@@ -40,11 +45,17 @@ class Links:
 
 
 class LinkMaker:
-    """`public_url` is the root of all addresses; None takes what each request says of itself."""
+    """`public_url` is the root of all addresses; None takes what each request says of itself, or
+    what a proxy says of it that is among `trusted`, or anybody's where that holds `*`.
+    """
 
-    def __init__(self, signer: Signer, public_url: str | None) -> None:
+    def __init__(
+        self, signer: Signer, public_url: str | None, trusted: Collection[str] = ()
+    ) -> None:
         self._signer = signer
         self._public_url = public_url.rstrip("/") if public_url else None
+        self._everybody = "*" in trusted
+        self._trusted = [ip_network(each, strict=False) for each in trusted if each != "*"]
 
     def links(self, request: Request) -> Links:
         base = self._public_url
@@ -52,8 +63,28 @@ class LinkMaker:
             scope = request.scope
             host, port = scope["server"] or ("localhost", None)
             otherwise = f"{host}:{port}" if port else host
-            base = f"{scope['scheme']}://{request.headers.get('host') or otherwise}"
+            named, scheme = request.headers.get("host") or otherwise, scope["scheme"]
+            if self._is_trusted(scope.get("client")):
+                named = _nearest(request, "x-forwarded-host") or named
+                told = _nearest(request, "x-forwarded-proto")
+                scheme = told if told in ("http", "https") else scheme
+            base = f"{scheme}://{named}"
         return Links(base, self._signer)
+
+    def _is_trusted(self, client: tuple[str, int] | None) -> bool:
+        if self._everybody or not self._trusted or client is None:
+            return self._everybody
+        try:
+            address = ip_address(client[0])
+        except ValueError:
+            return False
+        return any(address in network for network in self._trusted)
+
+
+def _nearest(request: Request, header: str) -> str:
+    """What the proxy next to us says; those before it come first in the header."""
+    said = request.headers.get(header, "").rpartition(",")[2].strip()
+    return said if _HOST.fullmatch(said) else ""
 
 
 def stream_token(signer: Signer, prediction_id: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from api import deployments, predictions
+from api import deployments, models, predictions
 
 _SCHEMAS = "#/components/schemas/"
 _TEXT = {"type": "string"}
@@ -222,6 +222,9 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
             _query("sort_direction", {"enum": ["asc", "desc"]}, "Newest first unless `asc`."),
         ),
     ),
+    ("POST", "/models"): Operation(
+        "Add a model of the Hub, for the operator", {201: "Model"}, "ModelCreation"
+    ),
     ("GET", "/models/{owner}/{name}"): Operation("One model", {200: "Model"}),
     ("GET", "/models/{owner}/{name}/examples"): Operation(
         "Its examples, as they were run here", {200: "PredictionPage"}, parameters=_PAGED
@@ -294,6 +297,7 @@ def document(base: str) -> dict[str, Any]:
     bodies = {
         "Creation": predictions.Creation,
         "VersionCreation": predictions.VersionCreation,
+        "ModelCreation": models.NewModel,
         "DeploymentCreation": deployments.Creation,
         "DeploymentChange": deployments.Change,
     }

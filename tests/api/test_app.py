@@ -127,3 +127,24 @@ def test_all_links_are_below_the_public_url(closed):
     del closed.headers["Authorization"]
     links = [*made["urls"].values(), *made["output"], model["url"], *file["urls"].values()]
     assert all(link.startswith(PUBLIC) for link in links), "clients see files in https links"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "base"),
+    [
+        ([], "http://inner"),
+        (["10.0.0.0/8"], "http://inner"),
+        (["127.0.0.1"], "https://outer.example"),
+        (["*"], "https://outer.example"),
+    ],
+)
+async def test_a_proxy_that_is_trusted_says_under_which_address_it_was_asked(server, trusted, base):
+    application = api.app.build(server.service, trusted_proxies=trusted)
+    transport = httpx.ASGITransport(application, client=("127.0.0.1", 9))
+    said = {"X-Forwarded-Host": "evil, outer.example", "X-Forwarded-Proto": "https"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://inner") as client:
+        document = (await client.get("/v1/openapi.json", headers=said)).json()
+        assert document["servers"] == [{"url": f"{base}/v1"}]
+        said["X-Forwarded-Host"] = "a b<script>"
+        document = (await client.get("/v1/openapi.json", headers=said)).json()
+        assert "script" not in document["servers"][0]["url"]
