@@ -4,6 +4,7 @@ import it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class Lora:
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = pipeline
         self._loaded: object = None
+        self._trainable: list[Any] = []
 
     def use(self, reference: str | None, scale: float, upload: Path | None = None) -> None:
         """Loads what a run asks for: weights by name or address, or an uploaded file. Raises
@@ -44,6 +46,7 @@ class Lora:
         wanted = (file, state.st_size, state.st_mtime_ns)
         if self._loaded != wanted:
             self._unload()
+            self._trainable = [each for each in self._parameters() if each.requires_grad]
             self._loaded = "in part"  # until it is wholly there: a cancel may come in between
             self._fit(file)
             self._loaded = wanted
@@ -86,4 +89,13 @@ class Lora:
             return
         widened = {"reset_to_overwritten_params": True} if self._widened() else {}
         self._pipeline.unload_lora_weights(**widened)
+        # What is trainable a CPU computes with other roundings: without this, the same seed would
+        # give other bytes once there had been a LoRA.
+        for each in self._trainable:
+            each.requires_grad_(True)
         self._loaded = None
+
+    def _parameters(self) -> Iterator[Any]:
+        for part in self._pipeline.components.values():
+            if hasattr(part, "parameters"):
+                yield from part.parameters()

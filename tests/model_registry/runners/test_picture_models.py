@@ -5,92 +5,27 @@ from __future__ import annotations
 import io
 
 import pytest
-import yaml
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from cog import CancelationException, InvalidInput
 from cog.scope import Scope, entered
-from tests.model_registry.runners.conftest import REGISTRY, Model
-from tests.tiny import image as tiny
+from tests.model_registry.runners.drawn_models import PROMPT, SMALL, DrawnModels, disc, size_of
 
 # diffusers hands torch tensors to numpy in a way that numpy 2 is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-PROMPT = "a red circle on a blue background"
-
-
-class Drawn:
-    """A model of the catalogue, called by the names and with the defaults of its spec."""
-
-    def __init__(self, name, folder_of):
-        spec = yaml.safe_load((REGISTRY / "specs" / "image" / f"{name}.yaml").read_text())
-        changed = {key: each for key, each in spec["inputs"].items() if each is not None}
-        self.arguments = {each.get("name", key): key for key, each in changed.items()}
-        self.defaults = {key: each["default"] for key, each in changed.items() if "default" in each}
-        parts = {role: folder_of(each["repo"]) for role, each in spec.get("parts", {}).items()}
-        options = {**spec.get("setup", {}), **({"parts": parts} if parts else {})}
-        file, _, kind = spec["runner"].partition(":")
-        self.model = Model(f"{file}.py:{kind}", folder_of(spec["weights"]["repo"]), **options)
-
-    def run(self, **inputs):
-        """The pictures of a run, as files."""
-        given = {self.arguments.get(name, name): value for name, value in inputs.items()}
-        output = self.model.run(**{**self.defaults, **given})
-        return output if isinstance(output, list) else [output]
-
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """Sets a model up, once."""
-    folders, models = {}, {}
-
-    def folder_of(repo):
-        if repo not in folders:
-            folders[repo] = tmp_path_factory.mktemp(repo.rpartition("/")[2])
-            tiny.TINY[repo](folders[repo])
-        return str(folders[repo])
-
-    def model(name):
-        if name not in models:
-            models[name] = Drawn(name, folder_of)
-        return models[name]
-
-    return model
+    return DrawnModels(tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture
 def picture(tmp_path):
     """Writes a red disc on blue of a given size."""
-
-    def write(size=(300, 260), name="given.png", colour=(222, 44, 44)):
-        made = Image.new("RGB", size, (44, 88, 214))
-        ImageDraw.Draw(made).ellipse((0, 0, size[0] * 0.7, size[1] * 0.7), fill=colour)
-        made.save(tmp_path / name)
-        return str(tmp_path / name)
-
-    return write
+    return lambda size=(300, 260), name="given.png": disc(tmp_path / name, size)
 
 
-def size_of(path):
-    with Image.open(path) as opened:
-        return opened.size
-
-
-SMALL = {
-    "flux-schnell": {"megapixels": "0.25", "num_inference_steps": 2},
-    "flux-dev": {"megapixels": "0.25", "num_inference_steps": 2},
-    "flux-2-klein-4b": {"output_megapixels": "0.25"},
-    "flux-1.1-pro": {"aspect_ratio": "custom", "width": 256, "height": 256},
-    "sdxl": {"width": 256, "height": 256, "num_inference_steps": 4},
-    "sdxl-lightning-4step": {"width": 256, "height": 256},
-    "stable-diffusion-3.5-large": {"steps": 1},
-    "qwen-image": {
-        "image_size": "optimize_for_speed",
-        "aspect_ratio": "16:9",
-        "num_inference_steps": 1,
-    },
-    "z-image-turbo": {"width": 256, "height": 256, "num_inference_steps": 2},
-}
 SIZES = {
     "flux-schnell": (512, 512),
     "flux-dev": (512, 512),
@@ -231,7 +166,7 @@ def test_a_size_that_does_not_fit_is_rounded_as_on_replicate_and_said(drawn, cap
 
 
 def test_guidance_and_negative_prompt_reach_a_family_that_has_other_words_for_them(drawn):
-    settings = {"prompt": PROMPT, "seed": 1, **SMALL["qwen-image"]}
+    settings = {"prompt": PROMPT, "seed": 1, "output_format": "png", **SMALL["qwen-image"]}
     pictures = [
         drawn("qwen-image").run(**settings, **more)[0].read_bytes()
         for more in ({}, {"guidance": 0}, {"negative_prompt": "green"})

@@ -1,0 +1,174 @@
+"""LoRA weights by the Hub's name, by address and as a file, on FLUX and Stable Diffusion XL."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from cog import InvalidInput
+from tests.hub_stand_in import hub
+from tests.model_registry.runners.conftest import REGISTRY
+from tests.model_registry.runners.drawn_models import PROMPT, SMALL, DrawnModels
+from tests.tiny import image as tiny
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+NAME = "pytorch_lora_weights.safetensors"
+MODELS = {"flux-dev": tiny.FLUX_LORA, "sdxl": tiny.SDXL_LORA}
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    return DrawnModels(tmp_path_factory.mktemp("drawn"))
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Writes the LoRA weights made for a model; gives the file."""
+
+    def write(name):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        MODELS[name](folder)
+        return folder / NAME
+
+    return write
+
+
+def run(model, name, **inputs):
+    (path,) = model.run(prompt=PROMPT, seed=1, **SMALL[name], **inputs)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_lora_weights_change_the_picture_by_their_scale_for_that_run_only(drawn, weights, name):
+    model, file = drawn(name), str(weights(name))
+    plain = run(model, name)
+    full = run(model, name, lora_file=file, lora_scale=1)
+    half = run(model, name, lora_file=file, lora_scale=0.5)
+    assert run(model, name, lora_file=file, lora_scale=1) == full
+    assert len({plain, full, half}) == 3
+    assert run(model, name) == plain
+
+
+@pytest.mark.parametrize(("name", "other"), [("flux-dev", "sdxl"), ("sdxl", "flux-dev")])
+def test_weights_for_another_architecture_are_refused_and_leave_no_trace(
+    drawn, weights, name, other
+):
+    model = drawn(name)
+    plain = run(model, name)
+    with pytest.raises(InvalidInput, match="made for another architecture"):
+        run(model, name, lora_file=str(weights(other)))
+    assert run(model, name) == plain
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_layers_of_another_width_are_refused_and_leave_no_trace(drawn, weights, name):
+    model, file = drawn(name), weights(name)
+    plain = run(model, name)
+    tensors = load_file(file)
+    wider = {key: each.repeat(2, axis=int("lora_A" in key)) for key, each in tensors.items()}
+    save_file(wider, file)
+    with pytest.raises(InvalidInput, match="made for another architecture"):
+        run(model, name, lora_file=str(file))
+    assert run(model, name) == plain
+
+
+def test_a_file_of_another_form_is_refused_unread(drawn, tmp_path):
+    (tmp_path / "lora.pt").write_bytes(b"\x80\x04pickle")
+    with pytest.raises(InvalidInput, match="no file of safetensors"):
+        run(drawn("flux-dev"), "flux-dev", lora_file=str(tmp_path / "lora.pt"))
+
+
+def test_weights_come_by_address_once_and_equal_the_file(drawn, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "home"))
+    file = weights("flux-dev")
+    model, uploaded = drawn("flux-dev"), run(drawn("flux-dev"), "flux-dev", lora_file=str(file))
+    with hub({"someone/lora": file.parent}) as stand_in:
+        address = f"{stand_in.address}/someone/lora/resolve/main/{NAME}"
+        assert run(model, "flux-dev", lora_weights=address) == uploaded
+        asked = len(stand_in.requests)
+        run(model, "flux-dev")
+        assert run(model, "flux-dev", lora_weights=address) == uploaded
+        assert len(stand_in.requests) == asked
+        with pytest.raises(InvalidInput, match="answered 404"):
+            run(model, "flux-dev", lora_weights=f"{stand_in.address}/nothing.safetensors")
+
+
+def test_weights_by_name_and_as_a_file_at_once_are_refused(drawn, weights):
+    with pytest.raises(InvalidInput, match="not both"):
+        file = str(weights("flux-dev"))
+        run(drawn("flux-dev"), "flux-dev", lora_weights="someone/lora", lora_file=file)
+
+
+FETCH = """
+import sys
+import lora_files
+from cog import InvalidInput
+
+for reference in sys.argv[1:]:
+    try:
+        print("got", lora_files.fetched(reference).name)
+    except InvalidInput as refused:
+        print("refused", refused)
+"""
+
+
+def fetch(references, home, environment):
+    """What becomes of references in a process that takes the stand-in for the Hub."""
+    done = subprocess.run(
+        [sys.executable, "-c", FETCH, *references],
+        cwd=REGISTRY / "runners",
+        env={
+            **os.environ,
+            **environment,
+            "HF_HOME": str(home),
+            "PYTHONPATH": str(REGISTRY.parent),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stdout.splitlines() if not line.startswith("LoRA: ")]
+
+
+def test_names_of_the_hub_are_fetched_or_refused_with_what_to_do(weights, tmp_path):
+    one = weights("flux-dev")
+    several = weights("sdxl").rename(tmp_path / "sdxl" / "a.safetensors").parent
+    (several / "b.safetensors").write_bytes(one.read_bytes())
+    (several / "broken.safetensors").write_bytes(b"not this")
+    with hub({"someone/one": one.parent, "someone/several": several}) as stand_in:
+        environment = stand_in.environment()
+        found = fetch(
+            [
+                "someone/one",
+                f"https://huggingface.co/someone/one/blob/main/{NAME}",
+                "huggingface.co/someone/several/b.safetensors",
+                "someone/several",
+                "someone/several/c.safetensors",
+                "someone/several/broken.safetensors",
+                "someone/none",
+                "a nice style",
+            ],
+            tmp_path / "home",
+            environment,
+        )
+    assert found[:3] == [f"got {NAME}", f"got {NAME}", "got b.safetensors"]
+    wanted = [
+        "has 3 .safetensors files; name the one you mean",
+        "has no file c.safetensors",
+        "is no file of safetensors",
+        "has no repository someone/none",
+        "names no LoRA weights",
+    ]
+    assert [reason in line for reason, line in zip(wanted, found[3:], strict=True)] == [True] * 5
+    # The Hub is gone: what was fetched is still there, and the rest is refused.
+    later = ["someone/one", "someone/several/a.safetensors"]
+    found = fetch(later, tmp_path / "home", {**environment, "HF_HUB_OFFLINE": "1"})
+    assert found[0] == f"got {NAME}" and "cannot be fetched" in found[1]
+    found = fetch(later[1:], tmp_path / "home", environment)
+    assert "cannot be fetched" in found[0]
