@@ -5,11 +5,13 @@ colours shifted and scaled, and gives a mask (U²-Net, IS-Net, BiRefNet and thei
 from __future__ import annotations
 
 import json
-import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
+import onnx_sessions
+from model_files import file_of
 from pictures import on_white, opened
 
 from cog import BasePredictor, Input, InvalidInput, Path, current_scope
@@ -18,40 +20,33 @@ NORMAL = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225
 """What U²-Net expects; a `preprocessor_config.json` beside the network says otherwise."""
 
 USUAL_SIDE = 320
-SMALL = 20_000_000
-"""Bytes of a network below which more than two threads gain nothing."""
 
 NOTHING = 0.002
 """The share of a picture below which what was found is nothing."""
 
 
 class BackgroundRemoval(BasePredictor):
-    def setup(self, weights: str) -> None:
-        """`weights` is a folder with one ONNX file, in it or in a folder `onnx`."""
-        import onnxruntime
-
-        path = _network_in(FilePath(weights))
-        options = onnxruntime.SessionOptions()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if path.stat().st_size < SMALL:
-            options.intra_op_num_threads = min(2, os.cpu_count() or 1)
-        there = onnxruntime.get_available_providers()
-        wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-        self.session = onnxruntime.InferenceSession(
-            str(path), options, providers=[each for each in wanted if each in there]
-        )
-        (given, *_) = self.session.get_inputs()
-        self.input_name, self.is_half = given.name, given.type == "tensor(float16)"
-        settings = path.parent / "preprocessor_config.json"
-        if not settings.is_file():
-            settings = FilePath(weights) / "preprocessor_config.json"
-        said = json.loads(settings.read_text()) if settings.is_file() else {}
-        self.normal = {key: said.get(key, usual) for key, usual in NORMAL.items()}
-        self.size = _size(given.shape, said.get("size"))
+    def setup(
+        self,
+        weights: str,
+        parts: dict[str, str] | None = None,
+        networks: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """`weights` is a folder with one ONNX file, in it or in a folder `onnx`. Or `networks` names
+        several: a `file`, as `model_files` writes it, and what a `preprocessor_config.json` would
+        say (`image_mean`, `image_std`, `size`).
+        """
+        self.said = {
+            name: (file_of(each["file"], weights, parts or {}), each)
+            for name, each in (networks or {}).items()
+        } or {"": (_network_in(FilePath(weights)), {})}
+        self.networks: dict[str, _Network] = {}
+        self._network(next(iter(self.said)))
 
     def predict(
         self,
         image: Path = Input(description="The picture to cut from.", accept="image/*"),
+        model: str = Input(default="", description="The network; empty takes the first."),
         threshold: float = Input(
             default=0,
             ge=0,
@@ -71,7 +66,7 @@ class BackgroundRemoval(BasePredictor):
         """A PNG as large as the picture, with the picture's own pixels where the thing is."""
         ground = _colour(background_color)
         picture = opened(image)
-        mask = self.mask(picture)
+        mask = self._network(model or next(iter(self.said))).mask(picture)
         if threshold > 0:
             level = max(1, round(threshold * 255))
             mask = mask.point([0] * level + [255] * (256 - level))
@@ -80,6 +75,26 @@ class BackgroundRemoval(BasePredictor):
         made = mask if only_mask else _cut(picture, mask, ground)
         made.save(path)
         return Path(path)
+
+    def _network(self, name: str) -> _Network:
+        if name not in self.said:
+            allowed = ", ".join(self.said)
+            raise InvalidInput(f"There is no model {name!r}; allowed are {allowed}.")
+        if name not in self.networks:
+            self.networks[name] = _Network(*self.said[name])
+        return self.networks[name]
+
+
+class _Network:
+    """One ONNX file. `said` tells what its `preprocessor_config.json` would, where it has none."""
+
+    def __init__(self, path: FilePath, said: Mapping[str, Any]) -> None:
+        self.session = onnx_sessions.opened(path)
+        (given, *_) = self.session.get_inputs()
+        self.input_name, self.is_half = given.name, given.type == "tensor(float16)"
+        said = {**_settings_beside(path), **said}
+        self.normal = {key: said.get(key, usual) for key, usual in NORMAL.items()}
+        self.size = _size(given.shape, said.get("size"))
 
     def mask(self, picture: Any) -> Any:
         """Where the thing is in a PIL image: an image in shades of grey, as large as it."""
@@ -113,6 +128,16 @@ def _network_in(folder: FilePath) -> FilePath:
             f"{folder} must hold one ONNX file, or one named model.onnx; it has: {there}."
         )
     return named[0]
+
+
+def _settings_beside(path: FilePath) -> dict[str, Any]:
+    """Its `preprocessor_config.json`: beside it, or beside the folder `onnx` that it lies in."""
+    above = [path.parent.parent] if path.parent.name == "onnx" else []
+    for folder in (path.parent, *above):
+        settings = folder / "preprocessor_config.json"
+        if settings.is_file():
+            return dict(json.loads(settings.read_text()))
+    return {}
 
 
 def _size(shape: list[Any], said: Any) -> tuple[int, int]:

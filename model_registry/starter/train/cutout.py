@@ -304,7 +304,7 @@ def evaluate(folder: Path, seed: int, count: int) -> dict[str, float]:
         ground = GROUNDS[at % len(GROUNDS)]
         picture, mask = scene(rng, *some_size(rng, 96, 320), ground)
         wanted = mask > 0.5
-        found = np.asarray(loaded._owner.mask(as_image(picture))) > 127
+        found = np.asarray(loaded._owner.networks[""].mask(as_image(picture))) > 127
         if wanted.any():
             overlaps[ground].append((wanted & found).sum() / (wanted | found).sum())
         else:

@@ -144,10 +144,10 @@ def test_what_is_no_picture_and_what_is_no_colour_are_refused(cutout, saved, tmp
 @pytest.mark.parametrize("logits", [False, True])
 def test_any_networks_size_scaling_and_range_are_found_out(tmp_path, size, logits):
     model = Model(TARGET, network(tmp_path / "weights", size, logits))
-    assert model.runner.size == ((32, 24) if size else (40, 30))
+    assert model.runner.networks[""].size == ((32, 24) if size else (40, 30))
     image = Image.new("RGB", (80, 60), (0, 90, 90))
     image.paste((255, 90, 90), (0, 0, 40, 60))
-    mask = np.asarray(model.runner.mask(image))
+    mask = np.asarray(model.runner.networks[""].mask(image))
     assert mask.shape == (60, 80) and mask[:, :30].min() > 250 and mask[:, 50:].max() < 5
 
 
@@ -155,7 +155,46 @@ def test_a_network_may_lie_where_others_put_it_but_must_be_one(tmp_path):
     folder = tmp_path / "weights"
     network(folder / "onnx")
     network(folder / "onnx", name="model_quantized.onnx")
-    assert Model(TARGET, folder).runner.size == (40, 30)
+    assert Model(TARGET, folder).runner.networks[""].size == (40, 30)
     (folder / "onnx" / "model.onnx").rename(folder / "onnx" / "other.onnx")
     with pytest.raises(ValueError, match="other.onnx"):
         Model(TARGET, folder)
+
+
+@pytest.fixture(scope="module")
+def rembg(tmp_path_factory):
+    from tests.tiny.restoration import TINY
+
+    folder = tmp_path_factory.mktemp("rembg")
+    TINY["tomjackson2023/rembg"](folder)
+    fine = tmp_path_factory.mktemp("birefnet")
+    TINY["onnx-community/BiRefNet-ONNX"](fine)
+    networks = {
+        "u2net": {"file": "u2net.onnx", "size": {"width": 320, "height": 320}},
+        "isnet": {
+            "file": "isnet-general-use.onnx",
+            "image_mean": [0.5, 0.5, 0.5],
+            "image_std": [1.0, 1.0, 1.0],
+        },
+        "birefnet": {"file": "fine:onnx/model_fp16.onnx"},
+    }
+    return Model(TARGET, folder, parts={"fine": str(fine)}, networks=networks)
+
+
+@pytest.mark.parametrize(
+    ("name", "side"), [("", 320), ("u2net", 320), ("isnet", 1024), ("birefnet", 1024)]
+)
+def test_of_several_networks_one_is_chosen_and_each_is_given_what_it_expects(
+    rembg, saved, name, side
+):
+    image = Image.new("RGB", (80, 60), (40, 60, 200))
+    image.paste((255, 0, 0), (0, 0, 40, 60))
+    made = opened(rembg.run(image=saved(image), model=name))
+    alpha = np.asarray(made.getchannel("A"))
+    assert alpha[:, :35].min() > 240 and alpha[:, 45:].max() < 15
+    assert rembg.runner.networks[name or "u2net"].size == (side, side)
+
+
+def test_a_network_that_is_not_there_is_refused(rembg, saved):
+    with pytest.raises(InvalidInput, match="allowed are u2net, isnet, birefnet"):
+        rembg.run(image=saved(disc()), model="nothing")

@@ -1,0 +1,162 @@
+"""A picture enlarged by any network, tile by tile, so that no seam shows and memory stays bounded.
+No runner: runners that enlarge import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cog import InvalidInput, current_scope
+
+TILE = 320
+"""Pixels of a side that a network is given at once: bounds the memory, and how long a cancel
+waits."""
+
+OVERLAP = 24
+"""Pixels around each tile that are enlarged and thrown away: more than a small network sees, so
+that no seam shows."""
+
+LEAST = 16
+"""Pixels of a side below which a picture is continued at its edges: networks may need some."""
+
+MOST_PIXELS = 100_000_000
+"""Of what is made: it takes four bytes each."""
+
+
+class Network(Protocol):
+    """`run` makes of an array (1, 3, height, width) from 0 to 1 one `scale` times as wide and high.
+    `tile` is the width and height that it is given at most, or exactly, if `fixed`; `overlap` the
+    pixels at a tile's edges that it is not trusted with.
+    """
+
+    scale: int
+    tile: tuple[int, int]
+    fixed: bool
+    overlap: int
+
+    def run(self, pixels: Any) -> Any: ...
+
+
+def enlarged(picture: Any, network: Network, scale: float) -> Any:
+    """A PIL image `scale` times as large, in grey or colour, with transparency if it had any.
+
+    Where that is not the network's own factor, what it makes is resized, and that is said.
+    """
+    from PIL import Image
+
+    made = _as_network_does(picture, network)
+    size = scaled(picture.size, scale)
+    if network.scale != scale:
+        print(f"Enlarged {network.scale} times, then resized to {size[0]} × {size[1]}.")
+        made = [each.resize(size, Image.Resampling.LANCZOS) for each in made]
+    for alpha in made[1:]:
+        made[0].putalpha(alpha)
+    return made[0]
+
+
+def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def check_size(size: tuple[int, int], scale: float) -> None:
+    """Raises `InvalidInput` where the enlarged picture would have more than `MOST_PIXELS`."""
+    width, height = scaled(size, scale)
+    if width * height > MOST_PIXELS:
+        raise InvalidInput(
+            f"{size[0]} × {size[1]} pixels enlarged {scale:g} times are {width} × {height}, over "
+            f"the {MOST_PIXELS // 1_000_000} million pixels allowed. Give a smaller picture or "
+            "scale."
+        )
+
+
+def _as_network_does(picture: Any, network: Network) -> list[Any]:
+    """The colours and the transparency, if any, each enlarged by the network's own factor."""
+    from PIL import Image
+
+    layers = _layers(picture)
+    tiles = list(_tiles(picture.size, network))
+    made = []
+    for number, layer in enumerate(layers):
+        mode = "L" if number or picture.mode in ("1", "L", "LA") else "RGB"
+        canvas = Image.new(mode, scaled(picture.size, network.scale))
+        for at, tile in enumerate(tiles, 1):
+            piece, place = tile.enlarged(layer, network)
+            canvas.paste(piece.convert(mode), place)
+            done = number * len(tiles) + at
+            current_scope().progress(done, len(tiles) * len(layers), unit="tile")
+        made.append(canvas)
+    return made
+
+
+def _layers(picture: Any) -> list[Any]:
+    """The colours, and the transparency as shades of grey if there is any: each an RGB image."""
+    from PIL import Image, ImageFilter
+
+    if not picture.has_transparency_data:
+        return [picture.convert("RGB")]
+    layered = picture.convert("RGBA")
+    alpha = layered.getchannel("A")
+    if alpha.getextrema() == (255, 255):
+        return [layered.convert("RGB")]
+    # Behind what is wholly transparent may lie any colour; it must not bleed into the edges, so
+    # the colours beside it go there.
+    beside = layered.convert("RGBa").filter(ImageFilter.BoxBlur(4)).convert("RGBA")
+    seen = alpha.point([0] + [255] * 255)
+    colours = Image.composite(layered.convert("RGB"), beside.convert("RGB"), seen)
+    return [colours, alpha.convert("RGB")]
+
+
+def _tiles(size: tuple[int, int], network: Network) -> Iterator[_Tile]:
+    """Tiles whose inner parts cover the picture, all of one size, so that a network that makes
+    itself ready for a size does so once.
+    """
+    most = network.tile
+    columns, rows = (
+        list(_spans(side, side_of_tile, network.overlap))
+        for side, side_of_tile in zip(size, most, strict=True)
+    )
+    for top, upper, lower in rows:
+        for left, begin, end in columns:
+            read = left, top, left + min(size[0], most[0]), top + min(size[1], most[1])
+            yield _Tile(read, (begin, upper, end, lower))
+
+
+def _spans(side: int, most: int, overlap: int) -> Iterator[tuple[int, int, int]]:
+    """Along one side: where each tile starts, and from where to where its inner part goes."""
+    overlap = min(overlap, most // 4)
+    begin = 0
+    while begin < side:
+        start = max(0, min(begin - overlap, side - most))
+        end = side if start + most >= side else start + most - overlap
+        yield start, begin, end
+        begin = end
+
+
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom, in pixels of the picture."""
+
+
+@dataclass(frozen=True)
+class _Tile:
+    read: Box
+    inner: Box
+
+    def enlarged(self, picture: Any, network: Network) -> tuple[Any, tuple[int, int]]:
+        """What the network makes of the inner part, as a PIL image, and where it goes."""
+        import numpy
+        from PIL import Image
+
+        pixels = numpy.asarray(picture.crop(self.read))
+        height, width = pixels.shape[:2]
+        least = network.tile if network.fixed else (LEAST, LEAST)
+        missing = (0, max(0, least[1] - height)), (0, max(0, least[0] - width)), (0, 0)
+        pixels = numpy.pad(pixels, missing, mode="edge").transpose(2, 0, 1)[None] / 255.0
+        left, top, right, bottom = (
+            network.scale * (edge - offset)
+            for edge, offset in zip(self.inner, self.read[:2] * 2, strict=True)
+        )
+        made = network.run(pixels)[0, :, top:bottom, left:right].transpose(1, 2, 0)
+        tile = Image.fromarray((made.clip(0, 1) * 255 + 0.5).astype(numpy.uint8))
+        return tile, (network.scale * self.inner[0], network.scale * self.inner[1])
