@@ -126,11 +126,12 @@ class Fetch:
         if known is None:
             known = self._asked(commit)
             self._shelf.keep(known)
-        if self._weights.revision is None and commit is None:
+        if self._weights.revision is None:
             pinned = self._shelf.pin(self._repo, known.commit)
             if pinned != known.commit:  # another download was first
                 return self._listing()
-            self._cache.set_main(self._repo, pinned)
+            if self._cache.main(self._repo) is None:
+                self._cache.set_main(self._repo, pinned)
         return known
 
     def _asked(self, commit: str | None) -> Listing:

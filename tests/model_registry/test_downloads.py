@@ -119,6 +119,10 @@ async def test_other_programs_find_what_was_downloaded_and_the_other_way_round(
     assert ours.code.weights == theirs
     assert not stand_in.served
 
+    ours = await provided(start(cache=tmp_path / "other" / "hub"), version)
+    found = library(HF_HOME=str(tmp_path / "other"), HF_HUB_OFFLINE="1")
+    assert found == ours.code.weights
+
 
 async def test_a_killed_download_goes_on_from_where_it_was(start, stand_in, tmp_path):
     _, version = version_of(Weights("", REPO))
