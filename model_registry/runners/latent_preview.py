@@ -13,7 +13,7 @@ from cog import current_scope
 PREVIEW_SIZE = 256
 PREVIEW_SHARE = 0.03
 """Of a run's time, at most, after the first preview."""
-OF_PICTURES = ("AutoencoderKL", "AutoencoderKLFlux2")
+OF_PICTURES = ("AutoencoderKL", "AutoencoderKLFlux2", "AutoencoderKLTemporalDecoder")
 
 
 class LatentPreview:
@@ -33,8 +33,10 @@ class LatentPreview:
             "AutoencoderKLCogVideoX": self._mapped,
             "AutoencoderKLFlux2": self._mapped,
             "AutoencoderKLHunyuanVideo": self._mapped,
+            "AutoencoderKLLTX2Video": self._mapped,
             "AutoencoderKLLTXVideo": self._mapped,
             "AutoencoderKLQwenImage": self._mapped,
+            "AutoencoderKLTemporalDecoder": self._mapped,
             "AutoencoderKLWan": self._mapped,
         }
         self._colours = kinds.get(type(self._vae).__name__)

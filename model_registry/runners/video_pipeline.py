@@ -171,11 +171,12 @@ class VideoPipeline:
     def _report(self, called: dict[str, Any], accepted: Mapping[str, Any]) -> None:
         """Has the pipeline call back after each step; older ones have another word for it."""
         total = called["num_inference_steps"]
+        shape = {**self.usual(), **called}
         self.preview.start()
 
         def told(step: int, latents: Any) -> None:
             current_scope().progress(step + 1, max(total, step + 1), unit="step")
-            self.preview.show(latents, called)
+            self.preview.show(latents, shape)
 
         def on_step(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> Any:
             told(step, tensors["latents"])

@@ -176,7 +176,9 @@ def test_a_model_of_words_alone_refuses_a_picture(model):
 def test_sound_comes_in_the_same_file(ltx_2):
     import av
 
-    with av.open(str(ltx_2.run(**SMALL, num_frames=17, fps=8))) as file:
+    made = ltx_2.run(**SMALL, num_frames=17, fps=8)
+    assert ltx_2.told.previews
+    with av.open(str(made)) as file:
         heard = file.streams.audio[0]
         assert (heard.codec_context.name, heard.rate, heard.channels) == ("aac", 24000, 2)
         seconds = sum(frame.samples for frame in file.decode(heard)) / 24000
@@ -211,8 +213,9 @@ def test_each_length_is_a_model_of_its_own(stable):
     )
     assert short.shape == (14, 64, 64, 3)
     assert long.shape == (25, 64, 64, 3)
-    assert np.abs(short.astype(int) - again).max() == 0
+    assert np.abs(short.astype(int) - again).mean() < 2
     assert stable.told.steps == [(1, 1, "step")]
+    assert stable.told.previews
 
 
 def test_a_picture_is_sized_as_asked(stable):
