@@ -35,12 +35,15 @@ Most = Annotated[int, msgspec.Meta(ge=0, le=20)]
 
 
 class Creation(msgspec.Struct, forbid_unknown_fields=True):
+    """`owner` is the caller unless it is said; `version` the model's latest."""
+
     name: str
     model: str
-    version: str
     hardware: str
     min_instances: Fewest
     max_instances: Most
+    version: str | None = None
+    owner: str | None = None
 
 
 class Change(msgspec.Struct, forbid_unknown_fields=True):
@@ -70,16 +73,17 @@ class Deployments:
 
     async def create(self, request: Request) -> Response:
         body = await read(request, _creation)
-        owner = account_name(caller_of(request))
+        owner = self._owner(body, caller_of(request))
         name = body.name.removeprefix(f"{owner}/")
-        if not _NAME.fullmatch(name):
-            reason = f"{body.name!r} is no name; use small letters, digits, dots, dashes and _."
-            raise InvalidBody(Problem("name", "invalid", reason))
+        for field, given in (("name", name), ("owner", owner)):
+            if not _NAME.fullmatch(given):
+                reason = f"{given!r} is no name; use small letters, digits, dots, dashes and _."
+                raise InvalidBody(Problem(field, "invalid", reason))
         self._check(body.hardware, body.min_instances, body.max_instances)
         made = await self._service.deployments.create(
             owner,
             name,
-            f"{body.model}:{body.version}",
+            f"{body.model}:{body.version}" if body.version else body.model,
             body.hardware,
             body.min_instances,
             body.max_instances,
@@ -110,6 +114,14 @@ class Deployments:
     def _named(self, request: Request) -> Deployment:
         owner, name = request.path_params["owner"], request.path_params["name"]
         return self._service.deployments.get(owner, name, caller_of(request))
+
+    @staticmethod
+    def _owner(body: Creation, caller: Caller) -> str:
+        own = account_name(caller)
+        if body.owner not in (None, own) and not caller.sees_all:
+            reason = f"{body.owner!r} is another's name; deployments of yours belong to {own!r}."
+            raise InvalidBody(Problem("owner", "invalid", reason))
+        return body.owner or own
 
     def _check(self, hardware: str, fewest: int, most: int) -> None:
         own = [sku(device.hardware) for device in self._service.pool.devices]

@@ -110,8 +110,10 @@ class Downloads:
         if self.lacks_token(model):
             repo = missing[0].repo
             raise CannotDownload(hub.gated(repo, self.page(repo), has_token=False))
+        # What a spec says of sizes is rounded; before the Hub has said it, nobody is turned away.
+        listed = all(self.shelf.files(each) is not None for each in missing)
         left, free = self.extent(version).left, self.shelf.cache.free()
-        if left is not None and left > free - self._settings.reserve:
+        if listed and left is not None and left > free - self._settings.reserve:
             raise CannotDownload(
                 f"{model.id} needs {size(left)} more on the disk of {self.shelf.cache.root}, where "
                 f"{size(free)} are left ({size(self._settings.reserve)} are kept free). Remove "

@@ -83,7 +83,9 @@ def client(tmp_path_factory, models, stand_in):
     }
     # What true weights would take is not taken here.
     with (
-        running(folder, "--cpu-memory", "4000", environment=environment) as (_, address),
+        running(
+            folder, "--cpu-memory", "4000", "--allow-private-webhooks", environment=environment
+        ) as (_, address),
         httpx.Client(base_url=address, timeout=60) as client,
     ):
         yield client

@@ -209,20 +209,27 @@ class VideoOfService(Video):
             default=None,
             description="A person to appear in it. The weights that run here cannot do that.",
         ),
-        num_frames: int = Input(
-            default=121, ge=1, le=257, description="Its length: 4 n + 1 frames, or the nearest."
+        duration: int = Input(default=5, ge=1, le=10, description="Its length, in seconds."),
+        resolution: str = Input(
+            default="720p", choices=["720p", "480p"], description="How large the frames are."
+        ),
+        num_frames: int | None = Input(
+            default=None,
+            ge=1,
+            le=257,
+            description="Its length in frames, 4 n + 1 or the nearest, in place of the duration.",
         ),
         width: int | None = Input(
             default=None,
             ge=16,
             le=2048,
-            description="In pixels; unset, the model's own size, in the proportion of the picture.",
+            description="In pixels; unset, as the resolution says, in the picture's proportion.",
         ),
         height: int | None = Input(
             default=None,
             ge=16,
             le=2048,
-            description="In pixels; unset, the model's own size, in the proportion of the picture.",
+            description="In pixels; unset, as the resolution says, in the picture's proportion.",
         ),
         fps: int = Input(default=24, ge=1, le=60, description="How many frames make a second."),
         num_inference_steps: int = Input(
@@ -245,11 +252,15 @@ class VideoOfService(Video):
         if prompt_optimizer:
             print("The prompt is taken as it is: no prompt optimizer runs here.")
         start = self._start(first_frame_image)
+        if resolution == "480p" and width is None and height is None:
+            ratio = start.width / start.height if start else 16 / 9
+            width, height = sides(ratio, AREAS[resolution])
+        frames = num_frames or duration * fps + 1
         settings = {
             "prompt": prompt,
             "num_inference_steps": num_inference_steps,
             "guidance_scale": guidance_scale,
-            **self.video.shape(num_frames, width, height, start),
+            **self.video.shape(frames, width, height, start),
         }
         made: Path = self.video.make(settings, fps, seed, start)
         return made

@@ -103,6 +103,8 @@ def test_deployments_belong_to_their_token(tmp_path_factory, catalog, asked):
         assert ada.get("deployments/ada/my-echo").status_code == 200
         assert bob.get("deployments/ada/my-echo").status_code == 404
         assert bob.get("deployments").json()["results"] == []
+        refused = bob.post("deployments", json={**asked, "owner": "ada"})
+        assert refused.status_code == 422 and "belong to 'bob'" in refused.json()["detail"]
         for client in clients:
             client.close()
 
