@@ -5,15 +5,18 @@ pictures share. No runner: they import it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import aspect_ratios
+import pictures
 import pipelines
+from drawing import Drawing
 from latent_preview import LatentPreview
 from lora import Lora
 from taught import tell_unknown
 
-from cog import InvalidInput
+from cog import InvalidInput, Path
 
 
 class Painter:
@@ -78,6 +81,38 @@ class Painter:
             "height": size[1],
         }
 
+    def after(
+        self,
+        given: Sequence[Any],
+        size: tuple[int, int],
+        strength: float,
+        settings: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Size and pictures as the pipeline takes them. One that takes pictures itself draws a new
+        one after them, at the size asked for; any other draws over the one, at its own size.
+        """
+        sized = {"width": size[0], "height": size[1]}
+        if not given:
+            return sized
+        upright = [pictures.on_white(each) for each in given]
+        if "image" in self.accepted:
+            return {**sized, "image": [self._large_enough(each) for each in upright]}
+        if len(upright) > 1:
+            raise InvalidInput("This model starts from one picture; give one.")
+        own = aspect_ratios.size_like(*upright[0].size, self.multiple)
+        return self.over(upright[0], strength, settings, own)
+
+    def draw(
+        self, drawing: Drawing, settings: Mapping[str, Any], output_format: str, quality: int
+    ) -> list[Path]:
+        """All pictures of a run, as files."""
+        pipeline = self.chosen(settings)
+        for _ in range(drawing.number):
+            picture = drawing.draw(pipeline, {**settings, "generator": drawing.generator()})
+            drawing.save(picture, output_format, quality)
+        files: list[Path] = drawing.files()
+        return files
+
     def side(self, name: str, given: int) -> int:
         """The nearest width or height that the model can draw; says where it is another."""
         side = max(self.multiple, round(given / self.multiple) * self.multiple)
@@ -91,6 +126,12 @@ class Painter:
     def chosen(self, settings: Mapping[str, Any]) -> Any:
         """The pipeline for these settings."""
         return self.from_picture if "strength" in settings else self.pipeline
+
+    def _large_enough(self, picture: Any) -> Any:
+        """The picture, enlarged where the model could not even read it."""
+        if min(picture.size) >= 4 * self.multiple:
+            return picture
+        return fitted(picture, aspect_ratios.size_like(*picture.size, self.multiple))
 
     def _left(self, strength: float, steps: int) -> int:
         """How many of the steps are done over a picture."""

@@ -449,6 +449,11 @@ SMALL = {
     },
     "bytedance/sdxl-lightning-4step": {"prompt": "a red circle", "width": 256, "height": 256},
     "stability-ai/stable-diffusion-3.5-large": {"prompt": "a red circle", "steps": 1},
+    "stability-ai/stable-diffusion-3.5-large-turbo": {"prompt": "a red circle", "steps": 1},
+    "stability-ai/stable-diffusion-3.5-medium": {"prompt": "a red circle", "steps": 1},
+    "black-forest-labs/flux-dev-lora": {
+        "prompt": "a red circle", "megapixels": "0.25", "num_inference_steps": 2,
+    },
     "qwen/qwen-image": {
         "prompt": "a red circle", "image_size": "optimize_for_speed", "num_inference_steps": 1,
     },
@@ -466,6 +471,8 @@ TINY = {
     "madebyollin/sdxl-vae-fp16-fix": sdxl_vae,
     "ByteDance/SDXL-Lightning": sdxl_lightning,
     "stabilityai/stable-diffusion-3.5-large": stable_diffusion_3,
+    "stabilityai/stable-diffusion-3.5-large-turbo": stable_diffusion_3,
+    "stabilityai/stable-diffusion-3.5-medium": stable_diffusion_3,
     "Qwen/Qwen-Image": qwen_image,
     "Tongyi-MAI/Z-Image-Turbo": z_image,
 }
