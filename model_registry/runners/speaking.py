@@ -1,0 +1,40 @@
+"""What neural voices share: refusing nothing, chance, and telling of each token. No runner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cog import InvalidInput, current_scope
+
+
+def refuse_nothing(text: str) -> None:
+    if not text.strip():
+        raise InvalidInput("The text is empty. Write what should be said.")
+
+
+def warm(temperature: float) -> dict[str, Any]:
+    return {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
+
+
+class Counting:
+    """Tells of each token, of `total` if that is known. In a list for `stopping_criteria`, where it
+    stops nothing; or, for a model that heeds none, as its `streamer`.
+    """
+
+    def __init__(self, total: int | None = None) -> None:
+        self._total = total
+        self._done = 0
+
+    def __call__(self, tokens: Any, scores: Any, **others: Any) -> Any:
+        import torch
+
+        self.put(tokens)
+        return torch.zeros(tokens.shape[0], dtype=torch.bool, device=tokens.device)
+
+    def put(self, tokens: Any) -> None:
+        self._done += 1
+        done = min(self._done, self._total or self._done)
+        current_scope().progress(done, self._total, unit="token")
+
+    def end(self) -> None:
+        pass
