@@ -32,9 +32,9 @@ class BackgroundRemoval(BasePredictor):
         parts: dict[str, str] | None = None,
         networks: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        """`weights` is a folder with one ONNX file, in it or in a folder `onnx`. Or `networks` names
-        several: a `file`, as `model_files` writes it, and what a `preprocessor_config.json` would
-        say (`image_mean`, `image_std`, `size`).
+        """`weights` is a folder with one ONNX file, in it or in a folder `onnx`. Or `networks`
+        names several: a `file`, as `model_files` writes it, and what a `preprocessor_config.json`
+        would say (`image_mean`, `image_std`, `size`).
         """
         self.said = {
             name: (file_of(each["file"], weights, parts or {}), each)

@@ -35,7 +35,7 @@ MARGIN = 24
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a face lies: `matrix` (2, 3) takes a point of the picture to one of the upright face."""
+    """Where one lies: `matrix` (2, 3) takes points of the picture to those of the upright face."""
 
     matrix: Any
 
