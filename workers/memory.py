@@ -21,6 +21,7 @@ class Known:
 
     def __init__(self) -> None:
         self._measured: dict[str, dict[tuple[str, str], int]] = {}
+        self._worked: dict[str, set[tuple[str, str]]] = {}
         self._too_large: dict[str, set[tuple[str, str]]] = {}
 
     def measured(self, version: Version) -> Mapping[tuple[str, str], int]:
@@ -32,14 +33,23 @@ class Known:
         return self._too_large.get(version.id, frozenset())
 
     def saw(self, version: Version, precision: str, device: Device, size: int) -> None:
-        """An instance that has run held this much at most."""
+        """An instance that has run held this much at most; 0: it has not said."""
+        self._worked.setdefault(version.id, set()).add((precision, device.name))
+        if not size:
+            return
         known = self._measured.setdefault(version.id, {})
         before = known.get((precision, device.name), 0)
         known[precision, device.name] = max(before, min(size, device.memory))
 
+    def has_worked(self, version: Version, precision: str, device: Device) -> bool:
+        return (precision, device.name) in self._worked.get(version.id, ())
+
     def ran_out(self, version: Version, precision: str, device: Device) -> None:
         """Nothing of this version is placed so again as long as the app runs."""
         self._too_large.setdefault(version.id, set()).add((precision, device.name))
+
+    def fits_after_all(self, version: Version, precision: str, device: Device) -> None:
+        self._too_large.get(version.id, set()).discard((precision, device.name))
 
 
 def next_lower(version: Version, precision: str) -> str | None:

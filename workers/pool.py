@@ -161,7 +161,9 @@ class WorkerPool:
         """A run found no more memory: once it may try with less, if it has put out nothing yet."""
         version, device, job = instance.version, instance.device, running.job
         lower = memory.next_lower(version, instance.precision)
-        if lower and not instance.completed:
+        if job.below:  # not for want of precision, then: it is this one that asks too much
+            self._known.fits_after_all(version, job.below, device)
+        elif lower and not self._known.has_worked(version, instance.precision, device):
             self._known.ran_out(version, instance.precision, device)
         if self._stopping or lower is None or running.put_out or job.below:
             told = memory.ran_out(device, instance.precision, instance.held, failed.reason)
@@ -204,7 +206,7 @@ class WorkerPool:
 
     def _learn(self, instance: Instance, held: int) -> None:
         """What an instance that has run holds is what the next one of its kind will need."""
-        if held and instance.completed:
+        if instance.completed:
             self._known.saw(instance.version, instance.precision, instance.device, held)
 
     # --- the queue
@@ -212,10 +214,9 @@ class WorkerPool:
     def _enqueue(self, job: Job, first: bool = False) -> None:
         key = (job.version.id, job.owner, job.below)
         queued = self._queue.setdefault(key, deque())
-        if first:
-            queued.appendleft(job)
-        else:
-            queued.append(job)
+        queued.append(job)
+        if first:  # among those that came before it and are back as well
+            self._queue[key] = deque(sorted(queued, key=lambda job: job.order))
 
     def _has_queued(self, job: Job) -> bool:
         queued = self._queue.get((job.version.id, job.owner, job.below))

@@ -212,6 +212,30 @@ class Predictor(BasePredictor):
     assert outputs == ["bf16", "fp8", "bf16"]
 
 
+async def test_a_first_request_that_fits_nowhere_does_not_lower_the_others(make_pool):
+    pool = await make_pool(CARD, idle_timeout=0)
+    version = pool.model(
+        ERRORS
+        + """
+class Predictor(BasePredictor):
+    def setup(self, precision=""):
+        self.precision = precision
+    def predict(self, size: int) -> str:
+        if size > 1:
+            raise OutOfMemoryError("CUDA out of memory.")
+        return self.precision
+""",
+        gpu=True,
+        ladder=LADDER,
+    )
+    assert isinstance(await pool.end(pool.run(version, size=2)), messages.Failed)
+    for instance in list(pool.pool._instances.values()):
+        await instance.left()
+    modest = pool.run(version, size=1)
+    await pool.end(modest)
+    assert pool.output(modest) == "bf16"
+
+
 async def test_a_crash_in_cpp_for_want_of_memory_is_told_as_such(pool):
     version = pool.model("""
         import os
