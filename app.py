@@ -156,6 +156,7 @@ def build_service(settings: Settings, catalog: Catalog) -> PredictionService:
         webhooks,
         settings.allow_private_webhooks,
         Downloads(settings.hub, data, settings.offline),
+        settings.retention,
     )
 
 

@@ -83,6 +83,8 @@ class Settings:
     tokens: Path | None = None
     offline: bool = False
     allow_private_webhooks: bool = False
+    retention: float | None = None
+    """Seconds that ended predictions keep their data; None: for ever."""
     max_file_size: int = 100_000_000
     pool: PoolSettings = field(default_factory=PoolSettings)
     hub: HubSettings = field(default_factory=HubSettings)
@@ -156,6 +158,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         default=_truth(default("ALLOW_PRIVATE_WEBHOOKS")),
         help="let webhooks and file inputs name addresses of this machine and its network",
     )
+    option(
+        "--retention",
+        default=default("RETENTION"),
+        metavar="HOURS",
+        help="hours after which inputs, outputs and logs are removed (never)",
+    )
     pool = PoolSettings()
     for name, seconds, meaning in (
         ("idle", pool.idle_timeout, "until a model that nobody uses gives its memory back"),
@@ -181,6 +189,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         tokens=Path(given.tokens).expanduser().resolve() if given.tokens else None,
         offline=given.offline,
         allow_private_webhooks=given.allow_private_webhooks,
+        retention=_number("--retention", given.retention) * 3600 if given.retention else None,
         pool=PoolSettings(
             idle_timeout=_number("--idle-timeout", given.idle_timeout),
             setup_timeout=_number("--setup-timeout", given.setup_timeout),

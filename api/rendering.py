@@ -49,7 +49,7 @@ class Rendering:
             "created_at": timestamp(prediction.created_at),
             "started_at": prediction.started_at and timestamp(prediction.started_at),
             "completed_at": prediction.completed_at and timestamp(prediction.completed_at),
-            "data_removed": False,
+            "data_removed": prediction.data_removed,
             "source": prediction.source,
             "urls": urls,
         }

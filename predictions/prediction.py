@@ -64,6 +64,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """`api` or `web`."""
     owner: str = ""
     deadline: float | None = None
+    data_removed: bool = False
+    """Input, output and logs were removed because it was old."""
     deployment: str | None = None
     """`owner/name` of the deployment that it was made through."""
     webhook: str | None = None

@@ -28,6 +28,7 @@ from predictions.live import Live
 from predictions.prediction import Prediction, Status, abort, advance
 from predictions.provision import Provision
 from predictions.references import replaced
+from predictions.retention import Retention
 from predictions.store import EVERYTHING, Filter, Page, Position, Store, Totals, new_id
 from predictions.webhooks import Webhooks
 from settings import HubSettings
@@ -53,9 +54,11 @@ class PredictionService:
         webhooks: Webhooks | None = None,
         allow_private: bool = False,
         downloads: Downloads | None = None,
+        retention: float | None = None,
     ) -> None:
         """`webhooks` None: nobody is told. `allow_private`: files may be fetched from addresses of
         this machine and its network. `downloads` None: from the Hub, to beside the files.
+        `retention`: seconds after which ended predictions lose their data, None for never.
         """
         self.catalog = catalog
         self.files = files
@@ -75,6 +78,7 @@ class PredictionService:
         self._saving: asyncio.TimerHandle | None = None
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.retention = Retention(store, files, retention)
         self.deployments = Deployments(store, catalog, pool, self.downloads, self._spawn)
         pool.events = self._fold
 
@@ -93,6 +97,7 @@ class PredictionService:
         if self.webhooks is not None:
             for prediction in await self._store.owing():
                 self._spawn(self.webhooks.complete(prediction))
+        self._spawn(self.retention.run())
 
     async def stop(self) -> None:
         """Ends all children, writes what is left to write and closes the store."""

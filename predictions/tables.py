@@ -36,6 +36,7 @@ predictions = sql.Table(
     sql.Column("metrics", sql.Text, nullable=False),
     sql.Column("webhook", sql.Text, nullable=False),
     sql.Column("deployment", sql.String),
+    sql.Column("data_removed", sql.Boolean),
 )
 
 files = sql.Table(
@@ -108,11 +109,16 @@ def _create_deployments(connection: sql.Connection) -> None:
         connection.execute(sql.text(statement))
 
 
+def _add_data_removed(connection: sql.Connection) -> None:
+    connection.execute(sql.text("ALTER TABLE predictions ADD COLUMN data_removed BOOLEAN"))
+
+
 # Append, never edit: the number of migrations that a database has seen is its `user_version`.
 MIGRATIONS: Sequence[Callable[[sql.Connection], None]] = (
     _create_tables,
     _create_owed_webhooks,
     _create_deployments,
+    _add_data_removed,
 )
 
 
@@ -183,6 +189,7 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
             [prediction.webhook, prediction.webhook_events_filter, prediction.origin]
         ),
         "deployment": prediction.deployment,
+        "data_removed": prediction.data_removed,
     }
 
 
@@ -212,6 +219,7 @@ def row_prediction(row: Any) -> Prediction:
         webhook_events_filter=None if events is None else tuple(events),
         origin=origin[0] if origin else "",
         deployment=row.deployment,
+        data_removed=bool(row.data_removed),
     )
 
 
