@@ -135,13 +135,17 @@ def build_service(settings: Settings, catalog: Catalog) -> PredictionService:
     from predictions.store import Store
     from predictions.webhooks import Webhooks, WebhookSecret
     from workers.devices import find_devices
+    from workers.environments import Environments
     from workers.pool import WorkerPool
 
     data = settings.data
     store = Store(data / "atelier.db")
     files = Files(data / "files", store, settings.max_file_size)
     devices = find_devices(settings.pool.cpu_instances, settings.pool.cpu_memory)
-    pool = WorkerPool(settings.pool, devices, data / "work", catalog.why_gone)
+    environments = Environments(data / "environments", settings.offline)
+    versions = [version for model in catalog.models() for version in model.versions]
+    environments.remove_unused(version.code.packages for version in versions)
+    pool = WorkerPool(settings.pool, devices, data / "work", catalog.why_gone, environments)
     signer = Signer(data / "secret.key")
     secret = WebhookSecret(data / "webhook_secret")
     body = webhook_body(catalog, signer, settings.public_url)

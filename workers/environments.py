@@ -52,6 +52,7 @@ class Environments:
         self._offline = offline
         self._uv = uv or shutil.which("uv")
         self._builds: dict[str, _Build] = {}
+        self._stopping = False
 
     def python_for(self, packages: Sequence[str]) -> Path | None:
         """The interpreter of the environment with these packages, None while there is none."""
@@ -64,6 +65,8 @@ class Environments:
         """
         if python := self.python_for(packages):
             return python
+        if self._stopping:
+            raise CannotBuild("Atelier was stopped before the environment was built.")
         key = self._place(packages).name
         build = self._builds.get(key)
         if build is None:
@@ -80,7 +83,8 @@ class Environments:
             task.exception()  # nobody may be waiting for it any more
 
     async def stop(self) -> None:
-        """Ends what is being built."""
+        """Ends what is being built; nothing is begun any more."""
+        self._stopping = True
         tasks = [build.task for build in self._builds.values()]
         for task in tasks:
             task.cancel()
@@ -90,10 +94,11 @@ class Environments:
         """Deletes the environments that none of these lists asks for, and what killed builds have
         left; how many. Those being built stay. Blocks.
         """
-        wanted = {self._place(packages) for packages in used}
+        there = [place for place in self._folder.glob("*") if place.is_dir()]
+        wanted = {self._place(packages) for packages in used} if there else set()
         removed = 0
-        for place in self._folder.iterdir() if self._folder.is_dir() else ():
-            if not place.is_dir() or (place in wanted and is_ready(place)):
+        for place in there:
+            if place in wanted and is_ready(place):
                 continue
             with open(_lock(place), "w") as lock:
                 if _taken(lock):

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import msgspec
 
+from errors import CannotBuild
 from model_registry.spec import Version
 from settings import PoolSettings
 from workers import memory, messages
 from workers.devices import Device, free_now
+from workers.environments import Environments
 from workers.instance import Instance, Job, Limits, Running
 from workers.messages import Event
 from workers.process import ChildProcess
@@ -45,7 +47,8 @@ class Reservation:
 class WorkerPool:
     """`events` is called on the event loop with what happens to predictions, in order; set it
     before `start`. `why_gone` says why a version's code is no longer what its id names, "" if it
-    is; it is asked in a thread before an instance is launched.
+    is; it is asked in a thread before an instance is launched. A version with packages of its own
+    runs in one of the `environments`.
     """
 
     def __init__(
@@ -54,9 +57,11 @@ class WorkerPool:
         devices: Sequence[Device],
         work: Path,
         why_gone: Callable[[Version], str] = lambda version: "",
+        environments: Environments | None = None,
     ) -> None:
         self.events: Callable[[Sequence[Event]], None] = lambda events: None
         self._why_gone = why_gone
+        self._environments = environments or Environments(work.parent / "environments")
         self.devices = devices
         self._settings = settings
         self._work = work
@@ -93,6 +98,7 @@ class WorkerPool:
         for instance in list(self._instances.values()):
             instance.leave(STOPPED)
         self._wake.set()
+        await self._environments.stop()
         # A child that is just being started is waited for: only then is there something to end.
         await asyncio.gather(*self._tasks, return_exceptions=True)
         leaving = [instance.left() for instance in self._instances.values()]
@@ -334,14 +340,34 @@ class WorkerPool:
             child = None
             if not refusal:
                 child = self._spares.take(version) or await ChildProcess.start(
-                    version.code.python, instance.device.environment
+                    await self._python_for(instance), instance.device.environment
                 )
+        except CannotBuild as error:
+            refusal, child = str(error), None
         except Exception as error:  # whatever it is, nobody may wait for it for ever
             refusal, child = f"Its process could not be started: {error}.", None
         if child is None:
             instance.refuse(refusal)
         else:
             await instance.start(child)
+
+    async def _python_for(self, instance: Instance) -> str | None:
+        """The interpreter of the model's own environment, built first where it is not there yet:
+        who waits for it sees that go on. Raises `CannotBuild`.
+        """
+        version = instance.version
+
+        def said(line: str) -> None:
+            instance.setup_line = line[:200]
+            waiting = [
+                job for key, jobs in self._queue.items() if key[0] == version.id for job in jobs
+            ]
+            self.events([messages.Log(job.prediction_id, f"{line}\n") for job in waiting])
+            self._announce()
+
+        if version.code.python or not version.code.packages:
+            return version.code.python
+        return str(await self._environments.build(version.code.packages, said))
 
     async def _keep_spares(self) -> None:
         while self._spares.count and not self._stopping:

@@ -23,7 +23,8 @@ class Spares:
         """A child for this version, if one waits that is of use: only where nothing has to be set
         before the imports.
         """
-        if not version.heavy or version.code.python or version.code.environment:
+        code = version.code
+        if not version.heavy or code.python or code.packages or code.environment:
             return None
         for child in self.children:
             if not child.gone.is_set():

@@ -16,6 +16,7 @@ import numpy
 import pytest
 
 from errors import CannotBuild
+from workers import messages
 from workers.environments import Environments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,7 +77,13 @@ def installer(tmp_path, script):
 
 
 @pytest.mark.parametrize(
-    "uv", [None, pytest.param(UV, marks=pytest.mark.skipif(not UV, reason="uv is not installed"))]
+    "uv",
+    [
+        pytest.param(None, id="pip"),
+        pytest.param(
+            UV, id="uv", marks=pytest.mark.skipif(not UV, reason="requirements-dev.txt has uv")
+        ),
+    ],
 )
 async def test_what_the_app_satisfies_is_not_installed_again_and_the_rest_hides_it(
     environments, shelf, uv
@@ -222,3 +229,58 @@ async def test_a_full_disk_or_a_file_in_the_way_is_said(environments, shelf):
     environments._folder.write_text("no folder")
     with pytest.raises(CannotBuild, match="could not be built"):
         await environments.build([*shelf[0], "tinyvoice"], lambda line: None)
+
+
+SAYS_ITS_VERSION = """
+    import tinyvoice
+    class Predictor(BasePredictor):
+        def predict(self) -> str:
+            import numpy
+            return f"{tinyvoice.version} {numpy.__file__}"
+"""
+
+
+async def test_models_with_conflicting_packages_run_side_by_side(pool, shelf):
+    options, folder = shelf
+    for number in ("1.0", "2.0"):
+        wheel(folder, "tinyvoice", number)
+    runs = {
+        number: pool.run(
+            pool.model(SAYS_ITS_VERSION, packages=(*options, f"tinyvoice=={number}"), heavy=True)
+        )
+        for number in ("1.0", "2.0")
+    }
+    for number, prediction in runs.items():
+        assert isinstance(await pool.end(prediction), messages.Succeeded)
+        assert pool.output(prediction) == f"{number} {numpy.__file__}"
+        waited = [e.activity for e in pool.events[prediction] if isinstance(e, messages.Waiting)]
+        assert any(f"tinyvoice=={number}" in activity for activity in waited)
+        assert f"tinyvoice=={number}" in pool.logs(prediction)
+        assert "was built in" in pool.logs(prediction)
+
+
+async def test_a_model_whose_packages_cannot_be_had_fails_and_the_others_run(pool, shelf):
+    options, _ = shelf
+    fails = pool.run(pool.model(SAYS_ITS_VERSION, packages=(*options, "tinymusic==1.0")))
+    source = """
+        class Predictor(BasePredictor):
+            def predict(self) -> str:
+                return "fine"
+    """
+    other = pool.run(pool.model(source))
+    failed = await pool.end(fails)
+    assert isinstance(failed, messages.Failed)
+    assert "tinymusic==1.0 could not be installed" in failed.reason
+    assert "No matching distribution" in pool.logs(fails)
+    await pool.end(other)
+    assert pool.output(other) == "fine"
+
+
+async def test_a_pool_that_is_stopped_ends_a_build(make_pool, shelf, tmp_path):
+    pool = await make_pool()
+    pool.pool._environments._uv = installer(tmp_path, "echo working; exec sleep 600")
+    prediction = pool.run(pool.model(SAYS_ITS_VERSION, packages=(*shelf[0], "tinyvoice")))
+    while "working" not in pool.logs(prediction):
+        pool._changed.clear()
+        await asyncio.wait_for(pool._changed.wait(), 60)
+    await pool.pool.stop()
