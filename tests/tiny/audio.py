@@ -6,8 +6,7 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -18,6 +17,8 @@ from transformers import (
     WhisperConfig,
     WhisperForConditionalGeneration,
 )
+
+from tests.tiny.music import FILE
 
 TEXT_TOKENS = 2_000
 """The last is the empty one, by which CTranslate2 tells that many languages are known."""
@@ -129,10 +130,23 @@ def _whisper(large_v3: bool, mels: int) -> WhisperForConditionalGeneration:
     return model
 
 
-TINY: dict[str, Callable[[Path], None]] = {
+TINY = {
     f"Systran/faster-whisper-{size}": whisper
     for size in ("tiny", "base", "small", "medium", "large-v2")
-} | {
-    "Systran/faster-whisper-large-v3": lambda folder: whisper(folder, large_v3=True),
-    "mobiuslabsgmbh/faster-whisper-large-v3-turbo": lambda folder: whisper(folder, large_v3=True),
-}
+} | dict.fromkeys(
+    ("Systran/faster-whisper-large-v3", "mobiuslabsgmbh/faster-whisper-large-v3-turbo"),
+    partial(whisper, large_v3=True),
+)
+SMALL = dict.fromkeys(
+    (
+        "systran/faster-whisper-large-v3",
+        "openai/whisper",
+        "openai/whisper-tiny",
+        "openai/whisper-base",
+        "openai/whisper-small",
+        "openai/whisper-medium",
+        "openai/whisper-large-v2",
+        "openai/whisper-large-v3-turbo",
+    ),
+    {"audio": FILE, "language": "en"},
+)
