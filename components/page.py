@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from components.add_model import AddModel
 from components.explore_tab import ExploreTab
 from components.history_tab import HistoryTab
 from components.house_rules import QUIET, markup
@@ -48,6 +49,7 @@ def build(service: PredictionService) -> gr.Blocks:
             with gr.Tab("History", id="history") as history_tab:
                 history = HistoryTab(service, run)
             with gr.Tab("Models", id="models") as models_tab:
+                AddModel(service)
                 weights = ModelsTab(service)
         dark.click(None, None, None, js="() => atelier.toggleDark()")
         _wire(page, tabs, explore, run, history)

@@ -1,0 +1,78 @@
+"""The form that makes a model of a repository of the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from components.house_rules import QUIET, markup
+from errors import AtelierError
+from model_registry.spec import Model
+from predictions.service import PredictionService
+
+Updates = dict[Any, Any]
+
+
+class AddModel:
+    """Adds the form to the page being built; nothing where no model may be added."""
+
+    def __init__(self, service: PredictionService) -> None:
+        self._service = service
+        if service.catalog.hub is None:
+            return
+        with gr.Accordion("Add from the Hub", open=False, elem_id="add-model"):
+            with gr.Row():
+                self._reference = gr.Textbox(
+                    label="Repository", placeholder="owner/repo, or owner/repo@revision", scale=3
+                )
+                self._name = gr.Textbox(label="Name here", placeholder="as there", scale=2)
+            with gr.Accordion("If its files can run code", open=False):
+                self._unsafe = gr.Checkbox(
+                    label="Take weights in formats that run code when read (--unsafe-formats)"
+                )
+                self._trusted = gr.Textbox(
+                    label="Run the code that it brings at this commit (--trust-remote-code)",
+                    placeholder="40 hex digits: the commit whose code you have read",
+                )
+            self._button = gr.Button("Add", variant="primary", size="sm", elem_id="add")
+            self._told = markup(elem_id="added")
+        given = [self._reference, self._name, self._trusted, self._unsafe]
+        for event in (self._button.click, self._reference.submit):
+            event(self._added, given, [self._told, self._reference, self._name], **QUIET)
+
+    async def _added(
+        self, reference: str, name: str, trusted: str, unsafe: bool
+    ) -> AsyncIterator[Updates]:
+        """What is told meanwhile, and then what came of it."""
+        if not reference.strip():
+            yield {self._told: _line("Write the name of a repository, such as owner/repo.")}
+            return
+        yield {self._told: _line(f"Reading {reference.strip()} …")}
+        try:
+            model = await self._service.catalog.add_from_hub(
+                reference,
+                name=name.strip(),
+                trust_remote_code=trusted.strip(),
+                unsafe_formats=unsafe,
+            )
+        except (AtelierError, OSError) as error:
+            yield {self._told: _line(str(error), "problem")}
+            return
+        yield {self._told: added_html(model), self._reference: "", self._name: ""}
+
+
+def added_html(model: Model) -> str:
+    link = f'<a href="/?model={escape(model.id)}">{escape(model.id)}</a>'
+    revision = model.latest.weights[0].revision or ""
+    return (
+        f'<p class="small">{link}: {escape(model.description)} At commit '
+        f"<code>{escape(revision[:12])}</code>. Its first run downloads it.</p>"
+    )
+
+
+def _line(text: str, kind: str = "small") -> str:
+    role = ' role="alert"' if kind == "problem" else ""
+    return f'<p class="{kind}"{role}>{escape(text)}</p>'
