@@ -191,7 +191,7 @@ def _examples(folder: Path, model: str) -> tuple[Example, ...]:
 
 def read_examples(given: Any, model: str, place: str, folder: Path) -> tuple[Example, ...]:
     """A list of `{title, input}`. An input that is `{file: name}` is that file of the folder, and
-    becomes a `data:` URI. Raises `BrokenModel`.
+    becomes a `data:` URI; so does each of a list. Raises `BrokenModel`.
     """
     examples = []
     if not isinstance(given, list | None):
@@ -208,6 +208,8 @@ def read_examples(given: Any, model: str, place: str, folder: Path) -> tuple[Exa
 
 
 def _with_file(value: Any, folder: Path) -> Any:
+    if isinstance(value, list):
+        return [_with_file(each, folder) for each in value]
     if not isinstance(value, dict) or value.keys() != {"file"}:
         return value
     path = (folder / str(value["file"])).resolve()

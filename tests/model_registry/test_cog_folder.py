@@ -168,9 +168,12 @@ def test_any_readme_is_survived(write, prints, descriptions):
 
 def test_an_example_may_hold_a_file_of_the_folder(write, read):
     (write() / "one.png").write_bytes(b"\x89PNG")
-    examples = "- title: One\n  input: {text: hi, image: {file: one.png}}\n"
+    examples = (
+        "- title: One\n  input: {text: hi, image: {file: one.png}, more: [{file: one.png}]}\n"
+    )
     (example,) = read(**{"examples.yaml": examples}).examples
-    assert example.input == {"text": "hi", "image": "data:image/png;base64,iVBORw=="}
+    picture = "data:image/png;base64,iVBORw=="
+    assert example.input == {"text": "hi", "image": picture, "more": [picture]}
 
 
 @pytest.mark.parametrize("name", ["nowhere.png", "../../secret", "/etc/passwd"])

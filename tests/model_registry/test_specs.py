@@ -62,7 +62,8 @@ def test_every_runner_takes_exactly_the_declared_inputs(shipped):
         code = model.latest.code
         runner = load(code.folder, code.target, code.concurrency)
         takes = set(runner.arguments({}))
-        assert set(model.latest.input_schema["properties"]) <= takes, model.id
+        shown = model.latest.input_schema["properties"]
+        assert {code.arguments.get(name, name) for name in shown} <= takes, model.id
 
 
 def test_describing_and_finding_models_loads_nothing_heavy():
