@@ -26,6 +26,11 @@ PREFILL = 512
 memory, and how long the others and a cancel wait. A text's parts are the same whatever else runs.
 """
 
+SHORT = 64
+"""Prompts up to this length are read several in a pass: in one of their own, most of the time would
+go into reading the model's weights.
+"""
+
 SHARE = 0.8
 """Of the memory that is free, how much the texts may take together; on a CPU half of that."""
 
@@ -141,29 +146,69 @@ class Batch:
                 # The youngest made it one too many; the others go on without it.
                 self._fail(self._texts[rows[-1]], error, told)
                 continue
-            for text, line in zip(among, logits, strict=True):
-                if text.last is not None:
-                    text.known += 1
-                    self._choose(text, line, told)
+            written = [
+                (text, line)
+                for text, line in zip(among, logits, strict=True)
+                if text.last is not None
+            ]
+            # All first: where one fails in choosing, another moves into its row.
+            for text, _ in written:
+                text.known += 1
+            for text, line in written:
+                self._choose(text, line, told)
             return
 
     def _read(self, told: Told) -> None:
         """Reads parts of prompts, in turn, until about as many tokens are read as one part has."""
         count = 0
         while self._unread and count < PREFILL:
-            text = self._unread.popleft()
-            part = text.asked[text.known : text.known + PREFILL]
-            try:
-                logits = self._passes.read(self._texts.index(text), text.known, part)
-            except Exception as error:
-                self._fail(text, error, told)
-                continue
-            count += len(part)
-            text.known += len(part)
-            if text.known < len(text.asked):
-                self._unread.append(text)
+            group = self._short_ones()
+            if len(group) > 1:
+                count += sum(len(text.asked) for text in group)
+                self._begin(group, told)
             else:
-                self._choose(text, logits, told)
+                count += self._read_part(self._unread[0], told)
+
+    def _short_ones(self) -> list[Text]:
+        """Those next in turn whose whole prompts can be read in one pass, in rows side by side."""
+        group: list[Text] = []
+        row = self._texts.index(self._unread[0])
+        for text, beside in zip(self._unread, self._texts[row:], strict=False):
+            fits = (len(group) + 1) * SHORT <= PREFILL and len(text.asked) <= min(SHORT, PREFILL)
+            if text is not beside or text.known or not fits:
+                break
+            group.append(text)
+        return group
+
+    def _begin(self, group: list[Text], told: Told) -> None:
+        prompts = [text.asked for text in group]
+        try:
+            logits = self._passes.begin(self._texts.index(group[0]), prompts)
+        except Exception:  # of one of them, as will be seen
+            for text in group:
+                self._read_part(text, told)
+            return
+        for text in group:
+            self._unread.remove(text)
+            text.known = len(text.asked)
+        for text, line in zip(group, logits, strict=True):
+            self._choose(text, line, told)
+
+    def _read_part(self, text: Text, told: Told) -> int:
+        """Gives how many tokens were read."""
+        self._unread.remove(text)
+        part = text.asked[text.known : text.known + PREFILL]
+        try:
+            logits = self._passes.read(self._texts.index(text), text.known, part)
+        except Exception as error:
+            self._fail(text, error, told)
+            return 0
+        text.known += len(part)
+        if text.known < len(text.asked):
+            self._unread.append(text)
+        else:
+            self._choose(text, logits, told)
+        return len(part)
 
     def _choose(self, text: Text, logits: Any, told: Told) -> None:
         banned = text.ends if text.written < text.fewest else frozenset()

@@ -27,6 +27,9 @@ class Passes(Protocol):
     def read(self, row: int, start: int, tokens: list[int]) -> Any:
         """Takes in a part of a text; gives the logits of the token after it."""
 
+    def begin(self, first: int, prompts: list[list[int]]) -> Any:
+        """Takes in whole prompts of the rows from `first` on; gives their logits, a line each."""
+
     def step(self, first: int, starts: list[int], tokens: list[int]) -> Any:
         """Takes in one token for each row from `first` on; gives their logits, a line each."""
 
@@ -61,12 +64,24 @@ class SharedPasses:
         self._cache.turn_to(row, [start])
         logits = self._forward([tokens], [list(range(start, start + len(tokens)))], None)
         self._bytes = self._cache.bytes_per_column()
-        return logits[0]
+        return logits[0, -1]
+
+    def begin(self, first: int, prompts: list[list[int]]) -> Any:
+        """The shorter ones are filled up behind their end, where nothing before it looks."""
+        self._cache.turn_to(first, [0] * len(prompts))
+        longest = max(map(len, prompts))
+        filled = [[*tokens, *[0] * (longest - len(tokens))] for tokens in prompts]
+        lasts = sorted({len(tokens) - 1 for tokens in prompts})
+        logits = self._forward(filled, [list(range(longest))] * len(prompts), None, lasts)
+        return [
+            line[lasts.index(len(tokens) - 1)] for line, tokens in zip(logits, prompts, strict=True)
+        ]
 
     def step(self, first: int, starts: list[int], tokens: list[int]) -> Any:
         self._cache.turn_to(first, starts)
         mask = self._mask(starts) if len(starts) > 1 else None
-        return self._forward([[token] for token in tokens], [[start] for start in starts], mask)
+        given = [[token] for token in tokens]
+        return self._forward(given, [[start] for start in starts], mask)[:, -1]
 
     def move(self, source: int, target: int, length: int) -> None:
         self._cache.move(source, target, length)
@@ -80,9 +95,17 @@ class SharedPasses:
     def size(self, lengths: list[int]) -> int:
         return len(lengths) * max(lengths) * self._bytes
 
-    def _forward(self, tokens: list[list[int]], positions: list[list[int]], mask: Any) -> Any:
+    def _forward(
+        self,
+        tokens: list[list[int]],
+        positions: list[list[int]],
+        mask: Any,
+        kept: list[int] | None = None,
+    ) -> Any:
+        """The logits after the last token of each row, or after those that `kept` counts."""
         import torch
 
+        keep = 1 if kept is None else torch.tensor(kept, device=self._device)
         with torch.no_grad():
             output = self._model(
                 torch.tensor(tokens, device=self._device),
@@ -90,9 +113,9 @@ class SharedPasses:
                 position_ids=torch.tensor(positions, device=self._device),
                 past_key_values=self._cache,
                 use_cache=True,
-                logits_to_keep=1,
+                logits_to_keep=keep,
             )
-        return output.logits[:, -1].float()
+        return output.logits.float()
 
     def _mask(self, starts: list[int]) -> Any:
         """Which columns each row may see, in the form that the model's attention takes."""
@@ -146,6 +169,9 @@ class SinglePasses:
             )
         return output.logits[0, -1].float()
 
+    def begin(self, first: int, prompts: list[list[int]]) -> Any:
+        return [self.read(row, 0, tokens) for row, tokens in enumerate(prompts, first)]
+
     def step(self, first: int, starts: list[int], tokens: list[int]) -> Any:
         import torch
 
@@ -193,8 +219,7 @@ def _difference(model: Any) -> float:
     alone, together = SinglePasses(model), SharedPasses(model)
     expected = alone.read(0, 0, short)
     together.reserve(2, len(longer))
-    together.read(0, 0, longer[:-1])
-    together.read(1, 0, short[:-1])
+    together.begin(0, [longer[:-1], short[:-1]])
     given = together.step(0, [len(longer) - 1, len(short) - 1], [longer[-1], short[-1]])[1]
     return float((given - expected).norm() / expected.norm().clamp(min=1e-6))
 

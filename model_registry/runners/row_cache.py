@@ -1,8 +1,9 @@
 """What a model remembers of several texts at once: a row of keys and values for each.
 
 A text's n-th token stands in column n of its row, whatever the other rows hold: so a text joins,
-leaves and moves without a word about the others. Beyond a row's end all is zero, because even what
-a mask hides is multiplied.
+leaves and moves without a word about the others. Beyond a row's end there are zeros, or what a pass
+has left there and the row will write over: never what is no number, because even what a mask hides
+is multiplied.
 """
 
 from __future__ import annotations
@@ -37,16 +38,17 @@ class RowCache:
         self._places = {}
 
     def update(self, keys: Any, values: Any, layer: int, *_: Any, **__: Any) -> tuple[Any, Any]:
-        """Writes those of the pass; gives all those up to there."""
+        """Writes those of the pass; gives all those up to there. Rows that stand at different
+        places take one token each.
+        """
         if layer not in self._layers:
             self._layers[layer] = self._empty(keys), self._empty(values)
         stored = self._layers[layer]
-        count = keys.shape[2]
-        end = max(self._starts) + count
+        end = max(self._starts) + keys.shape[2]
         rows = slice(self._first, self._first + len(self._starts))
         for kept, new in zip(stored, (keys, values), strict=True):
-            if len(self._starts) == 1:
-                kept[rows, :, end - count : end] = new
+            if len(set(self._starts)) == 1:
+                kept[rows, :, self._starts[0] : end] = new
             else:
                 row, column = self._places_on(new)
                 kept[row, :, column] = new[:, :, 0]

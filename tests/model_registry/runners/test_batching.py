@@ -110,6 +110,17 @@ def test_texts_that_come_and_go_get_what_each_gets_alone(models, monkeypatch, fa
     assert not batch.busy
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_texts_that_come_at_once_get_what_each_gets_alone(models, family):
+    model = models(family)
+    expected = [alone(model, each) for each in texts(0.8)]
+    batch, together = shared(model), texts(0.8)
+    for each in together:
+        batch.join(each)
+    heard = told(batch, 40)
+    assert [heard[each] for each in together] == expected
+
+
 def test_a_text_that_leaves_makes_room_at_the_next_step(llama):
     batch, first, second, third = shared(llama), text(5, 1), text(9, 2), text(3, 3)
     for each in (first, second, third):
@@ -150,16 +161,17 @@ def test_a_prompt_that_cannot_be_read_fails_alone(llama):
     assert heard[fine] == alone(llama, text(9, 2))
 
 
-def test_logits_that_are_no_numbers_fail_their_text_alone(llama, monkeypatch):
+@pytest.mark.parametrize("good", [0, 3])
+def test_logits_that_are_no_numbers_fail_their_text_alone(llama, monkeypatch, good):
     batch, bad, fine = shared(llama), text(5, 1, temperature=1), text(9, 2)
-    choose = bad.sampler.choose
+    choose, factors = bad.sampler.choose, iter([1.0] * good + [float("nan")])
     monkeypatch.setattr(
-        bad.sampler, "choose", lambda logits, banned: choose(logits * float("nan"), banned)
+        bad.sampler, "choose", lambda logits, banned: choose(logits * next(factors), banned)
     )
     for each in (bad, fine):
         batch.join(each)
     heard = told(batch, 30)
-    assert isinstance(heard[bad][-1], RuntimeError)
+    assert len(heard[bad]) == good + 1 and isinstance(heard[bad][-1], RuntimeError)
     assert heard[fine] == alone(llama, text(9, 2))
 
 
