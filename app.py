@@ -168,6 +168,8 @@ def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI
     """Both faces on one application: the API's routes first, the page for everything else."""
     import api.app
     import components.page
+    from api.sessions import Sessions
+    from predictions.callers import Visitors
 
     app = api.app.build(
         service,
@@ -175,7 +177,10 @@ def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI
         public_url=settings.public_url,
         trusted_proxies=settings.trusted_proxies,
     )
-    components.page.mount(app, service, allowed_paths=[str(service.files.root)])
+    # Where callers have names, what one visitor runs is not for the others either.
+    visitors = Visitors(private=settings.tokens is not None)
+    components.page.mount(app, service, [str(service.files.root)], visitors)
+    app.add_middleware(Sessions)
     return app
 
 

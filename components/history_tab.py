@@ -12,6 +12,7 @@ from components import history_rows, output_panel, output_views, page_files, run
 from components.house_rules import QUIET, markup
 from components.output_views import View
 from errors import AtelierError
+from predictions.callers import Caller, Visitors
 from predictions.prediction import Prediction, Status
 from predictions.references import references
 from predictions.service import PredictionService
@@ -49,8 +50,9 @@ class Detail:
 
 
 class HistoryTab:
-    def __init__(self, service: PredictionService, run: run_tab.RunTab) -> None:
+    def __init__(self, service: PredictionService, run: run_tab.RunTab, visitors: Visitors) -> None:
         self._service = service
+        self._visitors = visitors
         self._run = run
         self._position = gr.State()
         self._next = gr.State()
@@ -162,18 +164,26 @@ class HistoryTab:
     # --- the list
 
     async def refresh(
-        self, model: str, status: str, search: str, position: Any, shown: str
+        self,
+        request: gr.Request,
+        model: str,
+        status: str,
+        search: str,
+        position: Any,
+        shown: str,
     ) -> dict[Any, Any]:
         """Updates of `listing`; none where the rows are as they were."""
         chosen = Filter(
             model=None if model == ANY else model,
             status=None if status == ANY else Status(status),
             search=search.strip() or None,
+            owner=self._visitors.caller(request.cookies).only,
         )
+        anything = chosen == Filter(owner=chosen.owner)
         page = await self._service.list(
             chosen, limit=ROWS, before=tuple(position) if position else None
         )
-        rows = self._rows_html(page, empty=chosen == Filter())
+        rows = self._rows_html(page, empty=anything)
         if rows == shown:
             return {self._next: page.next}
         totals = await self._service.totals(chosen)
@@ -185,9 +195,7 @@ class HistoryTab:
             self._older: gr.update(visible=page.next is not None),
             self._newest: gr.update(visible=position is not None),
             self._example: gr.update(
-                visible=not page.predictions
-                and chosen == Filter()
-                and self._run.first_model() is not None
+                visible=not page.predictions and anything and self._run.first_model() is not None
             ),
         }
 
@@ -212,19 +220,23 @@ class HistoryTab:
 
     # --- the opened row
 
-    async def _open_row(self, event: gr.EventData) -> tuple[Any, Any, Any]:
+    async def _open_row(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any, Any]:
         prediction_id = event.prediction
-        return prediction_id, await self._detail_of(prediction_id), gr.update(visible=True)
+        detail = await self._detail_of(prediction_id, request)
+        return prediction_id, detail, gr.update(visible=True)
 
-    async def _refresh_detail(self, prediction_id: str | None, detail: Detail | None) -> Any:
+    async def _refresh_detail(
+        self, request: gr.Request, prediction_id: str | None, detail: Detail | None
+    ) -> Any:
         if prediction_id is None or (detail is not None and detail.terminal):
             return gr.skip()
-        newest = await self._detail_of(prediction_id)
+        newest = await self._detail_of(prediction_id, request)
         return gr.skip() if newest == detail else newest
 
-    async def _detail_of(self, prediction_id: str) -> Detail | None:
+    async def _detail_of(self, prediction_id: str, request: gr.Request) -> Detail | None:
         try:
-            prediction = await self._service.get(prediction_id)
+            caller = self._visitors.caller(request.cookies)
+            prediction = await self._service.get(prediction_id, caller)
         except AtelierError as error:
             gr.Warning(wording.message(error))
             return None
@@ -244,25 +256,25 @@ class HistoryTab:
             logs=prediction.logs[-output_panel.LOG_SHOWN :],
         )
 
-    async def use_again(self, prediction_id: str | None) -> dict[Any, Any]:
+    async def use_again(self, prediction_id: str | None, caller: Caller) -> dict[Any, Any]:
         """Updates of the Run tab: the form of that model and version, filled with these inputs."""
         if prediction_id is None:
             return {}
         try:
-            prediction = await self._service.get(prediction_id)
+            prediction = await self._service.get(prediction_id, caller)
         except AtelierError as error:
             gr.Warning(wording.message(error))
             return {}
         return await self._run.open(f"{prediction.model}:{prediction.version}", prediction.input)
 
-    async def run_example(self) -> dict[Any, Any]:
+    async def run_example(self, caller: Caller) -> dict[Any, Any]:
         """Runs the first example there is and shows it in the Run tab."""
         first = self._run.first_model()
         if first is None:
             return {}
         inputs = dict(first.examples[0].input) if first.examples else {}
         try:
-            prediction = await self._service.create(first.id, inputs, source="web")
+            prediction = await self._service.create(first.id, inputs, source="web", caller=caller)
         except AtelierError:
             # Without an example the form has to be filled by hand: show it.
             return await self._run.open(first.id, inputs)

@@ -15,6 +15,7 @@ from components.house_rules import QUIET, markup
 from components.models_tab import ModelsTab
 from components.run_tab import RunTab
 from components.theme import theme
+from predictions.callers import ANYBODY, Visitors
 from predictions.service import PredictionService
 
 HERE = Path(__file__).parent
@@ -29,7 +30,7 @@ OTHERS = ("explore", "history", "models")
 """The tabs that a link can open besides Run."""
 
 
-def build(service: PredictionService) -> gr.Blocks:
+def build(service: PredictionService, visitors: Visitors) -> gr.Blocks:
     """The page over `service`, ready to be mounted."""
     page = gr.Blocks(
         title="Atelier",
@@ -45,14 +46,14 @@ def build(service: PredictionService) -> gr.Blocks:
             with gr.Tab("Explore", id="explore") as explore_tab:
                 explore = ExploreTab(service)
             with gr.Tab("Run", id="run") as run_tab:
-                run = RunTab(service)
+                run = RunTab(service, visitors)
             with gr.Tab("History", id="history") as history_tab:
-                history = HistoryTab(service, run)
+                history = HistoryTab(service, run, visitors)
             with gr.Tab("Models", id="models") as models_tab:
                 AddModel(service)
                 weights = ModelsTab(service)
         dark.click(None, None, None, js="() => atelier.toggleDark()")
-        _wire(page, tabs, explore, run, history)
+        _wire(page, tabs, explore, run, history, visitors)
         # Each tab has an address, so that going back and loading again lead to it.
         explore_tab.select(None, None, js="() => atelier.go('/?tab=explore')")
         history_tab.select(None, None, js="() => atelier.go('/?tab=history')")
@@ -70,7 +71,12 @@ def build(service: PredictionService) -> gr.Blocks:
 
 
 def _wire(
-    page: gr.Blocks, tabs: gr.Tabs, explore: ExploreTab, run: RunTab, history: HistoryTab
+    page: gr.Blocks,
+    tabs: gr.Tabs,
+    explore: ExploreTab,
+    run: RunTab,
+    history: HistoryTab,
+    visitors: Visitors,
 ) -> None:
     """What leads from one tab to another, and what a link opens."""
     shows_run = [tabs, *run.open_outputs]
@@ -79,7 +85,7 @@ def _wire(
         prediction_id = request.query_params.get("prediction")
         model = request.query_params.get("model")
         tab = request.query_params.get("tab")
-        updates = await run.open_link(prediction_id, model)
+        updates = await run.open_link(prediction_id, model, visitors.caller(request.cookies))
         if prediction_id or model:
             return {**updates, tabs: gr.update(selected="run")}
         # Run is open already; whoever has clicked on another tab meanwhile stays there.
@@ -89,11 +95,13 @@ def _wire(
     async def open_card(event: gr.EventData) -> dict[Any, Any]:
         return {**await run.open(event.model), tabs: gr.update(selected="run")}
 
-    async def use_again(prediction_id: str | None) -> dict[Any, Any]:
-        return {**await history.use_again(prediction_id), tabs: gr.update(selected="run")}
+    async def use_again(request: gr.Request, prediction_id: str | None) -> dict[Any, Any]:
+        caller = visitors.caller(request.cookies)
+        return {**await history.use_again(prediction_id, caller), tabs: gr.update(selected="run")}
 
-    async def run_example() -> dict[Any, Any]:
-        return {**await history.run_example(), tabs: gr.update(selected="run")}
+    async def run_example(request: gr.Request) -> dict[Any, Any]:
+        caller = visitors.caller(request.cookies)
+        return {**await history.run_example(caller), tabs: gr.update(selected="run")}
 
     page.load(follow_link, None, shows_run, **QUIET)
     explore.cards.click(open_card, None, shows_run, cancels=[run.following], **QUIET)
@@ -101,11 +109,16 @@ def _wire(
     history.example.click(run_example, None, shows_run, cancels=[run.following], **QUIET)
 
 
-def mount(app: Any, service: PredictionService, allowed_paths: Sequence[str] = ()) -> Any:
+def mount(
+    app: Any,
+    service: PredictionService,
+    allowed_paths: Sequence[str] = (),
+    visitors: Visitors = ANYBODY,
+) -> Any:
     """The FastAPI `app` with the page at its root, beside whatever routes it has already."""
     return gr.mount_gradio_app(
         app,
-        build(service),
+        build(service, visitors),
         path="/",
         theme=theme(),
         css_paths=[CSS],

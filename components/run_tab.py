@@ -20,6 +20,7 @@ from components.output_panel import OutputPanel, Updates, problem_html
 from errors import AtelierError, ConsentNeeded, InvalidInput, Problem
 from model_registry.inputs import check, file_positions, map_files
 from model_registry.spec import Example, Model, Version
+from predictions.callers import Caller, Visitors
 from predictions.service import PredictionService
 
 ALL = "all"
@@ -32,8 +33,9 @@ class RunTab:
     whenever it changes.
     """
 
-    def __init__(self, service: PredictionService) -> None:
+    def __init__(self, service: PredictionService, visitors: Visitors) -> None:
         self._service = service
+        self._visitors = visitors
         self.opened = gr.State()
         self.current = gr.State()
         self.link = gr.Textbox(visible="hidden", elem_id="link", label="link")
@@ -165,12 +167,15 @@ class RunTab:
         """The fields are new with every model, so the button that reads them is wired anew."""
         fields = [each.field for each in drawn]
 
-        async def start(opened: dict[str, Any], *raws: Any) -> Updates:
+        async def start(request: gr.Request, opened: dict[str, Any], *raws: Any) -> Updates:
             inputs = form.inputs(fields, raws)
+            caller = self._visitors.caller(request.cookies)
             try:
-                stored = {name: await self._store(value) for name, value in inputs.items()}
+                stored = {name: await self._store(value, caller) for name, value in inputs.items()}
                 _refuse_empty(version, _empty_media(fields, inputs), stored)
-                prediction = await self._service.create(opened["reference"], stored, source="web")
+                prediction = await self._service.create(
+                    opened["reference"], stored, source="web", caller=caller
+                )
             except InvalidInput as error:
                 return {**form.notes(drawn, error.problems), **self._refused(error, fields)}
             except ConsentNeeded as error:
@@ -233,11 +238,13 @@ class RunTab:
         shown = map_files(version.schema, values, lambda field, value: files[field])
         return fill(reference, shown)
 
-    async def open_link(self, prediction_id: str | None, model: str | None) -> Updates:
+    async def open_link(
+        self, prediction_id: str | None, model: str | None, caller: Caller
+    ) -> Updates:
         """What a link names; without one, the model that is shown first."""
         if prediction_id:
             try:
-                prediction = await self._service.get(prediction_id)
+                prediction = await self._service.get(prediction_id, caller)
             except AtelierError as error:
                 return await self._open_instead(error)
             return await self.open(
@@ -274,10 +281,11 @@ class RunTab:
     async def _open_chosen(self, chosen: str | None) -> Updates:
         return await self.open(chosen) if chosen else {}
 
-    async def _cancel_current(self, prediction_id: str | None) -> None:
+    async def _cancel_current(self, request: gr.Request, prediction_id: str | None) -> None:
         if prediction_id:
             try:
-                await self._service.cancel(prediction_id)
+                caller = self._visitors.caller(request.cookies)
+                await self._service.cancel(prediction_id, caller)
             except AtelierError as error:
                 gr.Warning(wording.message(error))
 
@@ -296,12 +304,15 @@ class RunTab:
 
     # --- files and choices
 
-    async def _store(self, value: Any) -> Any:
-        """`value` with uploads kept as files of ours."""
+    async def _store(self, value: Any, caller: Caller) -> Any:
+        """`value` with uploads kept as files of the caller's."""
         if isinstance(value, Upload):
-            stored = await self._service.files.adopt_upload(value.path, Path(value.path).name)
+            path = Path(value.path)
+            stored = await self._service.files.adopt_upload(path, path.name, caller.owner)
             return {FILE: stored.id}
-        return [await self._store(each) for each in value] if isinstance(value, list) else value
+        if isinstance(value, list):
+            return [await self._store(each, caller) for each in value]
+        return value
 
     def _choices(self, category: str) -> list[tuple[str, str]]:
         models = self._service.catalog.models()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+SESSION_COOKIE = "atelier_session"
 
 
 @dataclass(frozen=True)
@@ -25,3 +29,23 @@ class Caller:
 
 EVERYBODY = Caller()
 """Where nobody has to say who they are."""
+
+
+@dataclass(frozen=True)
+class Visitors:
+    """Those who come to the page: what one runs belongs to their browser's session. `private`:
+    they see nothing else.
+    """
+
+    private: bool = False
+
+    def caller(self, cookies: Mapping[str, str]) -> Caller:
+        """Without a cookie nobody can be told from anybody, and in private sees nothing."""
+        session = cookies.get(SESSION_COOKIE, "")
+        # Only a digest goes into the database: whoever reads it there is not that visitor.
+        owner = f"session:{hashlib.sha256(session.encode()).hexdigest()[:32]}" if session else ""
+        return Caller(owner, sees_all=not self.private)
+
+
+ANYBODY = Visitors()
+"""Visitors of a page on which everybody sees everything."""

@@ -94,7 +94,9 @@ class Files:
             raise
         return file
 
-    async def adopt_upload(self, path: str | Path, name: str | None = None) -> StoredFile:
+    async def adopt_upload(
+        self, path: str | Path, name: str | None = None, owner: str = ""
+    ) -> StoredFile:
         """Keeps a copy of a file that the page received. Raises `FileTooLarge`."""
         source = Path(path)
 
@@ -103,7 +105,7 @@ class Files:
                 while chunk := await asyncio.to_thread(opened.read, 1 << 20):
                     yield chunk
 
-        return await self.save(chunks(), name=name or source.name)
+        return await self.save(chunks(), name=name or source.name, owner=owner)
 
     def outputs_folder(self, prediction_id: str) -> Path:
         """Where the child of a prediction writes its files."""
