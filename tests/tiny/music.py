@@ -266,5 +266,5 @@ SMALL = {
     "ace-step/ace-step-1.5": {"prompt": "a calm piano", "lyrics": "[verse] la", "duration": 2},
     "lucataco/ace-step": {"tags": "a calm piano", "duration": 2},
     "stackadoc/stable-audio-open-1.0": {"prompt": "rain", "seconds_total": 1, "steps": 4},
-    "stability-ai/stable-audio-3-medium": {"prompt": "rain", "duration": 1, "steps": 2},
+    "stability-ai/stable-audio-3-medium": {"prompt": "rain", "duration": 1, "steps": 4},
 }
