@@ -13,6 +13,7 @@ from contextlib import aclosing
 import memory_peak
 from batching import Batch, Text, Writers
 from passes import passes_of
+from precision import device
 from pretrained import pretrained, trusting
 from prompting import Prompts, context_of
 from reasoning import Output
@@ -36,6 +37,7 @@ class TextGeneration(BasePredictor):
         """
         from transformers import AutoTokenizer
 
+        _tell_unpacked(weights)
         self.weights = weights
         self.tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
         self.model = pretrained("AutoModelForCausalLM", weights, precision, trust_code)
@@ -176,6 +178,21 @@ def _tell_cut_off(thinking: bool, context: int | None) -> None:
         print(f"Stopped: the model's context of {context} tokens is full.")
     if thinking:
         print("Stopped while the model was still thinking: give it more max_tokens.")
+
+
+def _tell_unpacked(weights: str) -> None:
+    """Says beforehand if weights in MXFP4 will not stay so: there may be no room for more."""
+    from transformers import PretrainedConfig
+    from transformers.utils import is_kernels_available
+
+    packing = PretrainedConfig.get_config_dict(weights)[0].get("quantization_config") or {}
+    if packing.get("quant_method") == "mxfp4" and not (
+        device() == "cuda" and is_kernels_available()
+    ):
+        print(
+            "The weights are in MXFP4 and become bfloat16, four times as large: only a GPU with "
+            "the packages triton and kernels keeps them as they are."
+        )
 
 
 def _end_tokens(given: int | list[int] | None) -> frozenset[int]:

@@ -6,7 +6,8 @@ import pytest
 
 from cog import InvalidInput
 from cog.scope import Scope, entered
-from tests.model_registry.runners.conftest import collected
+from tests.model_registry.runners.conftest import Model, collected
+from tests.tiny import language
 
 PROMPT = "Tell me a story about a brave fox in the snow."
 
@@ -152,3 +153,10 @@ def test_a_repeat_penalty_keeps_a_text_from_the_last_words(plain_llama):
     plain = "".join(plain_llama.run(**settings))
     varied = "".join(plain_llama.run(**settings, repeat_penalty=2))
     assert len(set(varied)) > len(set(plain))
+
+
+def test_weights_that_cannot_stay_packed_are_told(tmp_path, capsys):
+    language.gpt_oss(tmp_path)
+    model = Model("text_generation.py:TextGeneration", tmp_path)
+    assert "The weights are in MXFP4 and become bfloat16" in capsys.readouterr().out
+    assert "".join(model.run(prompt="Hi", seed=1, max_tokens=32, temperature=1, top_p=1, top_k=0))
