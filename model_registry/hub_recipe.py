@@ -262,6 +262,11 @@ def _check_packages(facts: Facts) -> None:
             "its backbone comes from the package timm, which needs torchvision and is not "
             "installed. A model with a backbone of transformers will do, such as a Mask2Former."
         )
+    if (facts.json.get("tokenizer_config.json") or {}).get("is_uroman"):
+        raise facts.refusal(
+            "it reads a romanised alphabet, for which it needs the package uroman, which is not "
+            "installed. Voices for languages in their own script will do."
+        )
     way = str((facts.config.get("quantization_config") or {}).get("quant_method") or "")
     package = _QUANTIZED.get(way)
     if package and importlib.util.find_spec(package) is None:

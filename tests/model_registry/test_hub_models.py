@@ -97,6 +97,7 @@ TASKS = {
         of_transformers("musicgen", "MusicgenForConditionalGeneration"),
         "MusicGeneration",
     ),
+    "text-to-speech": (of_transformers("vits", "VitsModel"), "Vits"),
     "text-to-image": (of_diffusers("FluxPipeline"), "TextToImage"),
     "image-to-image": (of_diffusers("FluxKontextPipeline"), "ImageEdit"),
     "text-to-video": (of_diffusers("WanPipeline"), "TextToVideo"),
@@ -327,6 +328,10 @@ REFUSED = {
     "quantized otherwise": (
         of_transformers("llama", "LlamaForCausalLM", quantization_config={"quant_method": "aqlm"}),
         "quantized with aqlm, which needs the package aqlm",
+    ),
+    "a romanised alphabet": (
+        of_transformers("vits", "VitsModel") | {"tokenizer_config.json": {"is_uroman": True}},
+        "needs the package uroman",
     ),
     "broken JSON": ({"model_index.json": "{", "a.safetensors": "w"}, r"index\.json is no JSON"),
 }
