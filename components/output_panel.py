@@ -29,6 +29,8 @@ LOG_SHOWN = 100_000
 """Characters of log that the page shows: the end, where the reason is."""
 LOG_PACE = 0.5
 
+COMPARED = ("editing", "restoration")
+"""Categories whose pictures are shown beside those that they were made of."""
 NOTHING_YET = '<p class="placeholder">The output appears here.</p>'
 NOTHING_MADE = '<p class="placeholder">The run ended well and gave no output.</p>'
 
@@ -121,6 +123,13 @@ class OutputPanel:
         except NotFound as error:
             yield {**self.blank(), **self.said(wording.message(error))}
 
+    def _is_compared(self, prediction: Prediction) -> bool:
+        """Whether what matters is what became of a picture."""
+        try:
+            return self._service.catalog.find(prediction.model).category in COMPARED
+        except NotFound:
+            return False
+
     async def _face(self, prediction: Prediction, watched: _Watched) -> Updates:
         """All that the output side shows of one snapshot."""
         running = not prediction.status.terminal
@@ -128,6 +137,9 @@ class OutputPanel:
         views = output_views.views(
             version, prediction.output, await watched.files_of(prediction.output)
         )
+        if not running and self._is_compared(prediction):
+            given = await watched.files_of(prediction.input)
+            views = output_views.compared(views, prediction.input, given)
         text = views[0].value if _is_one(views, ViewKind.TEXT) else None
         picture = views[0].value.path if _is_one(views, ViewKind.IMAGE) else None
         streams = version is not None and version.streams

@@ -22,6 +22,7 @@ from predictions.references import reference_of, references
 class ViewKind(enum.Enum):
     TEXT = "text"
     IMAGE = "image"
+    COMPARED = "compared"
     GALLERY = "gallery"
     AUDIO = "audio"
     VIDEO = "video"
@@ -37,7 +38,7 @@ MODEL_SUFFIXES = (".glb", ".gltf", ".obj", ".stl", ".ply", ".splat")
 @dataclass(frozen=True)
 class View:
     """One thing to show. `value` is text, JSON text, one `ShownFile`, or a tuple of them for
-    galleries and files.
+    galleries and files, and for what is compared: before, after.
     """
 
     kind: ViewKind
@@ -67,6 +68,19 @@ def views(version: Version | None, output: Any, files: Mapping[str, ShownFile]) 
         text = "".join(each if isinstance(each, str) else json.dumps(each) for each in output)
         return (View(ViewKind.TEXT, text),) if text else ()
     return _views(output, files, "")
+
+
+def compared(
+    shown: tuple[View, ...], inputs: Any, files: Mapping[str, ShownFile]
+) -> tuple[View, ...]:
+    """One picture that was made of one picture beside that; anything else as it is. `files` holds
+    `references(inputs)`.
+    """
+    given = [files[each] for each in references(inputs) if each in files]
+    pictures = [each for each in given if each.path and kind_of(each) is ViewKind.IMAGE]
+    if len(shown) != 1 or shown[0].kind is not ViewKind.IMAGE or len(pictures) != 1:
+        return shown
+    return (View(ViewKind.COMPARED, (pictures[0], shown[0].value), shown[0].label),)
 
 
 def _views(value: Any, files: Mapping[str, ShownFile], label: str) -> tuple[View, ...]:
@@ -158,6 +172,17 @@ def _image(view: View) -> None:
     )
 
 
+def _compared(view: View) -> None:
+    before, after = view.value
+    gr.ImageSlider(
+        (before.path, after.path),
+        show_label=False,
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        elem_classes=["picture"],
+    )
+
+
 def _gallery(view: View) -> None:
     columns = 2 if len(view.value) <= 4 else 3
     gr.Gallery(
@@ -217,6 +242,7 @@ def _json(view: View) -> None:
 VIEWS: Mapping[ViewKind, Callable[[View], None]] = {
     ViewKind.TEXT: _text,
     ViewKind.IMAGE: _image,
+    ViewKind.COMPARED: _compared,
     ViewKind.GALLERY: _gallery,
     ViewKind.AUDIO: _audio,
     ViewKind.VIDEO: _video,

@@ -6,7 +6,16 @@ import gradio as gr
 import pytest
 
 from cog.encoding import FILE
-from components.output_views import VIEWS, View, ViewKind, draw, files_html, kind_of, views
+from components.output_views import (
+    VIEWS,
+    View,
+    ViewKind,
+    compared,
+    draw,
+    files_html,
+    kind_of,
+    views,
+)
 from components.page_files import ShownFile, named
 from model_registry.spec import Code, Version
 from predictions.references import references
@@ -138,3 +147,20 @@ async def test_all_views_are_drawn_with_their_labels(tmp_path):
     assert [name for name in names if name not in ("Blocks", "Column", "Row", "Form")] == [
         "Markdown", "Markdown", "Image", "Gallery", "HTML", "Code",
     ]  # fmt: skip
+
+
+def test_one_picture_made_of_one_picture_is_shown_beside_it():
+    before = ShownFile("/a", "a.png", "image/png", "/tmp/a.png")
+    after = ShownFile("/b", "b.png", "image/png", "/tmp/b.png")
+    mask = ShownFile("/m", "m.png", "image/png", "/tmp/m.png")
+    files = {"1/a.png": before, "2/m.png": mask}
+    shown = (View(ViewKind.IMAGE, after),)
+    one = {"image": {FILE: "1/a.png"}, "prompt": "brighter"}
+    assert compared(shown, one, files) == (View(ViewKind.COMPARED, (before, after)),)
+    for inputs, expected in (
+        ({"prompt": "a cat"}, shown),
+        ({**one, "mask": {FILE: "2/m.png"}}, shown),
+        (one, (View(ViewKind.TEXT, "a cat"),)),
+        (one, (*shown, *shown)),
+    ):
+        assert compared(expected, inputs, files) == expected
