@@ -36,6 +36,7 @@ class PoolSettings:
     cancel_grace: float = 5.0
     setup_timeout: float = 900.0
     run_timeout: float = 1800.0
+    train_timeout: float = 86400.0
     idle_timeout: float = 600.0
     spares: int = 1
     cpu_instances: int = 8
@@ -169,6 +170,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         ("idle", pool.idle_timeout, "until a model that nobody uses gives its memory back"),
         ("setup", pool.setup_timeout, "a model may take to load"),
         ("run", pool.run_timeout, "a prediction may run"),
+        ("train", pool.train_timeout, "a training may run"),
     ):
         otherwise = default(f"{name.upper()}_TIMEOUT", f"{seconds:g}")
         meaning = f"seconds {meaning} ({seconds:g})"
@@ -194,6 +196,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
             idle_timeout=_number("--idle-timeout", given.idle_timeout),
             setup_timeout=_number("--setup-timeout", given.setup_timeout),
             run_timeout=_number("--run-timeout", given.run_timeout),
+            train_timeout=_number("--train-timeout", given.train_timeout),
             cpu_memory=int(_number("--cpu-memory", given.cpu_memory) * 1e9)
             if given.cpu_memory
             else None,

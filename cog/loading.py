@@ -123,10 +123,18 @@ def load(
     if train is not None:
         train_file, _, train_name = train.partition(":")
         training = module if train_file == file else _module(folder, train_file)
-        trainer = _find(training, train_name or "train", train_file)
-        if isinstance(trainer, type):
-            trainer = getattr(trainer, "train")  # noqa: B009
+        trainer = _trainer(_find(training, train_name or "train", train_file))
     return LoadedRunner(owner, function, trainer, concurrency)
+
+
+def load_trainer(folder: str, target: str) -> LoadedRunner:
+    """As `load`, of what trains: a function, or a class with `train()`, and `setup()` if it needs
+    one.
+    """
+    file, _, name = target.partition(":")
+    found = _find(_module(folder, file), name or "train", file)
+    owner = found() if isinstance(found, type) else found
+    return LoadedRunner(owner, _trainer(owner), None, None)
 
 
 def _is(origin: Any, kind: type) -> bool:
@@ -153,6 +161,15 @@ def _find(module: Any, name: str, file: str) -> Any:
         if hasattr(module, each):
             return getattr(module, each)
     raise SignatureError(f"{file} has no {' or '.join(names)}; cog.yaml must name what is there.")
+
+
+def _trainer(found: Any) -> Callable[..., Any]:
+    method = found if inspect.isroutine(found) else getattr(found, "train", None)
+    if not callable(method):
+        shown = getattr(found, "__name__", type(found).__name__)
+        raise SignatureError(f"{shown} has no train(); give it one, or name a function.")
+    trained: Callable[..., Any] = method
+    return trained
 
 
 def _method(owner: Any, found: Any) -> Callable[..., Any]:

@@ -54,12 +54,13 @@ def _read(
     code = Code(
         folder=str(folder),
         target=_target(folder, config, model),
+        train=_trainer(folder, config, model),
         environment=_environment(config, model),
         concurrency=_concurrency(config, model),
     )
     build = config["build"]
     version_id = prints.of_folder(folder, model)
-    document, created_at = descriptions.of(version_id, code, model, config.get("train"))
+    document, created_at = descriptions.of(version_id, code, model, code.train)
     version = Version(
         id=version_id,
         model=model,
@@ -99,9 +100,6 @@ def _config(folder: Path, model: str) -> dict[str, Any]:
                 f"cog.yaml: unknown key {place}{unknown[0]}; "
                 f"allowed are {', '.join(sorted(allowed))}.",
             )
-    train = config.get("train")
-    if train is not None and not isinstance(train, str):
-        raise BrokenModel(model, f"cog.yaml: train is {train!r}; write it like train.py:train.")
     return config
 
 
@@ -126,6 +124,20 @@ def _target(folder: Path, config: dict[str, Any], model: str) -> str:
     target = config.get(key)
     if not isinstance(target, str):
         raise BrokenModel(model, "cog.yaml must say `predict: predict.py:Predictor` or the like.")
+    return _inside(folder, key, target, model)
+
+
+def _trainer(folder: Path, config: dict[str, Any], model: str) -> str | None:
+    target = config.get("train")
+    if target is None:
+        return None
+    if not isinstance(target, str):
+        raise BrokenModel(model, f"cog.yaml: train is {target!r}; write it like train.py:train.")
+    return _inside(folder, "train", target, model)
+
+
+def _inside(folder: Path, key: str, target: str, model: str) -> str:
+    """The target, whose file has to be there."""
     file = (folder / target.partition(":")[0]).resolve()
     if not file.is_relative_to(folder.resolve()):
         raise BrokenModel(model, f"cog.yaml: {key}: {target} leads out of the folder.")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
+
+TRAINER = ":train"
+"""What follows a version's id in that of its trainer."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,8 @@ class Code:
     `options` reach it as further keyword arguments. `concurrency` is what `cog.yaml` declares and
     wins over the decorator; None leaves it to the code. `packages` are what pip is to install into
     an environment of the model's own. `arguments` says by which name the code takes an input that
-    the schema calls otherwise.
+    the schema calls otherwise. `train` is the target of what trains, None where nothing does; with
+    `trains` it is `target` itself that trains.
     """
 
     folder: str
@@ -28,6 +33,8 @@ class Code:
     options: Mapping[str, Any] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
     arguments: Mapping[str, str] = field(default_factory=dict)
+    train: str | None = None
+    trains: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,17 @@ class Rung:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where the weights of a trained version come from: `parent` is `owner/name:id`, `training` the
+    id of the one that gave them, `input` what it was given.
+    """
+
+    parent: str
+    training: str
+    input: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Version:
     """One immutable version of a model. `id` is 64 hex digits, a hash over code, weights and spec.
 
@@ -82,6 +100,8 @@ class Version:
     ladder: tuple[Rung, ...] = ()
     weights: tuple[Weights, ...] = ()
     """What has to be downloaded before it can run; empty where all is on disk from the start."""
+    origin: Origin | None = None
+    """Set where a training has given the weights."""
 
     @property
     def input_schema(self) -> Mapping[str, Any]:
@@ -90,6 +110,32 @@ class Version:
     @property
     def output_schema(self) -> Mapping[str, Any]:
         return self.schema["components"]["schemas"]["Output"]  # type: ignore[no-any-return]
+
+    @cached_property
+    def trainer(self) -> Version | None:
+        """The version as its trainings see it: the same code by its other door, with the trainer's
+        inputs and outputs in the schema's usual places. It has instances of its own, and so an id
+        of its own. None where nothing trains.
+        """
+        if self.code.train is None:
+            return None
+        schemas = dict(self.schema["components"]["schemas"])
+        schemas |= {"Input": schemas["TrainingInput"], "Output": schemas["TrainingOutput"]}
+        return replace(
+            self,
+            id=f"{self.id}{TRAINER}",
+            schema={**self.schema, "components": {"schemas": schemas}},
+            code=replace(
+                self.code,
+                target=self.code.train,
+                train=None,
+                trains=True,
+                concurrency=None,
+                arguments={},
+            ),
+            memory=None,
+            ladder=(),
+        )
 
     @property
     def streams(self) -> bool:

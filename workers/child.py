@@ -30,7 +30,7 @@ from typing import Any
 
 from cog import CancelationException
 from cog.encoding import FILE, SaveFile, encode
-from cog.loading import LoadedRunner, load
+from cog.loading import LoadedRunner, load, load_trainer
 from cog.scope import Scope, entered
 from workers import failures, messages, usage
 from workers.messages import Message
@@ -68,7 +68,10 @@ class Child:
         began = time.perf_counter()
         loading = self._loading
         try:
-            self._runner = load(loading.folder, loading.target, loading.concurrency)
+            if loading.trains:
+                self._runner = load_trainer(loading.folder, loading.target)
+            else:
+                self._runner = load(loading.folder, loading.target, loading.concurrency)
             if not self._runner.is_async:
                 self._runner.setup(loading.weights, loading.precision, loading.options)
         except BaseException as error:
@@ -86,6 +89,8 @@ class Child:
             buffered = io.BufferedWriter(raw, 1 << 16)
             setattr(sys, name, io.TextIOWrapper(buffered, "utf-8", "replace", line_buffering=True))
         os.environ.update(self._loading.environment)
+        if self._loading.weights is not None:  # for code without a `setup(weights)`
+            os.environ["COG_WEIGHTS"] = self._loading.weights
         self._work.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = str(self._work)
         os.chdir(self._loading.folder)

@@ -33,6 +33,8 @@ class Load(Message, frozen=True):
     """Further keyword arguments of `setup`."""
     precision: str = ""
     """The rung of the version's ladder to load at; reaches a `setup` that asks for it."""
+    trains: bool = False
+    """`target` is what trains, not what runs."""
 
 
 class Run(Message, frozen=True):
@@ -90,6 +92,12 @@ class Waiting(Event, frozen=True):
     """What a prediction that has not started waits for; `activity` is a line for people."""
 
     activity: str
+
+
+class Trained(Event, frozen=True):
+    """The weights that a training gave are a version now: `owner/name:id`."""
+
+    version: str
 
 
 class Started(Event, frozen=True):

@@ -66,6 +66,7 @@ class WorkerPool:
         self._settings = settings
         self._work = work
         self._limits = Limits(settings.setup_timeout, settings.run_timeout, settings.cancel_grace)
+        self._train_limits = dataclasses.replace(self._limits, run=settings.train_timeout)
         self._queue: dict[tuple[str, str, str], deque[Job]] = {}
         """What waits, by version, owner and the precision below which it has to run."""
         self._order = 0
@@ -324,7 +325,8 @@ class WorkerPool:
         version = next(waiting, None) or self._reserved[launch.version].version
         self._numbers += 1
         name = f"{self._numbers}-{version.id[:8]}"
-        instance = Instance(name, version, device, launch, self._work / name, self._limits, self)
+        limits = self._train_limits if version.code.trains else self._limits
+        instance = Instance(name, version, device, launch, self._work / name, limits, self)
         self._instances[name] = instance
         evicted = [self._instances[each] for each in launch.evict]
         for each in evicted:

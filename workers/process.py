@@ -211,4 +211,5 @@ def load_message(
         work=str(work),
         options=dict(code.options),
         precision=precision,
+        trains=code.trains,
     )
