@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints
 from model_registry.hub_models import HubModels
 from model_registry.model_folder import ModelFolder, find_folders
-from model_registry.spec import Model, Version
+from model_registry.spec import TRAINER, Model, Version
+from model_registry.trained import TrainedVersions
 
 _VERSION_ID = re.compile(r"[0-9a-f]{64}")
 _LOOK_EVERY = 1.0
@@ -37,7 +39,10 @@ class Catalog:
         broken: Iterable[BrokenModel] = (),
         folders: Iterable[ModelFolder] = (),
         clock: Callable[[], float] = time.monotonic,
+        trained: TrainedVersions | None = None,
     ) -> None:
+        """`trained` are the versions that trainings have made; None where nothing is trained."""
+        self.trained = trained
         self._models = {model.id: model for model in models}
         self._broken = {error.model: error for error in broken}
         self._folders = {folder.model: folder for folder in folders}
@@ -51,6 +56,12 @@ class Catalog:
         self._versions = {
             version.id: version for model in self._models.values() for version in model.versions
         }
+        self._trained: dict[str, list[Version]] = {}
+        for each in trained.read() if trained else ():
+            if isinstance(each, BrokenModel):
+                self._broken[each.model] = each
+            else:
+                self.add_trained(each)
 
     @classmethod
     def load(
@@ -98,7 +109,7 @@ class Catalog:
         prints.save()
         taken_by = {name: model.latest.code.folder for name, model in read.items()}
         own = [f for f in folders if taken_by.get(f.model, str(f.path)) == str(f.path)]
-        return cls(read.values(), broken, own, clock)
+        return cls(read.values(), broken, own, clock, TrainedVersions(data / "trained"))
 
     @property
     def broken(self) -> tuple[BrokenModel, ...]:
@@ -107,6 +118,7 @@ class Catalog:
 
     def add(self, model: Model) -> None:
         """A model from now on; of an earlier one by that name the versions are gone."""
+        model = self._with_trained(model)
         former = self._models.get(model.id)
         for version in former.versions if former else ():
             self._gone[version.id] = self._versions.pop(version.id).model
@@ -115,6 +127,28 @@ class Catalog:
         for version in model.versions:
             self._gone.pop(version.id, None)
             self._versions[version.id] = version
+
+    def add_trained(self, version: Version) -> None:
+        """A version that a training has made, once its model is here."""
+        known = self._trained.setdefault(version.model, [])
+        if version.id not in (each.id for each in known):
+            known.append(version)
+        if version.model in self._models:
+            self.add(self._models[version.model])
+
+    def _with_trained(self, model: Model) -> Model:
+        trained = self._trained.get(model.id)
+        if not trained:
+            return model
+        known = {version.id: version for version in (*trained, *model.versions)}
+        newest_first = sorted(known.values(), key=lambda version: -version.created_at)
+        return replace(model, versions=tuple(newest_first))
+
+    def may_be_trained(self, name: str) -> bool:
+        """Whether trainings may make versions of the model: of those that a person has brought, not
+        of ours nor of the Hub's.
+        """
+        return name in self._folders
 
     async def add_from_hub(self, reference: str, **options: Any) -> Model:
         """The model of a repository of the Hub (`hf:owner/repo[@revision]`), which stays in the
@@ -196,8 +230,12 @@ class Catalog:
 
     def why_gone(self, version: Version) -> str:
         """Why the code of a version is no longer what its id names; "" if it is. Blocks."""
+        if version.origin is not None:  # a trained one has a copy of its own
+            return ""
         folder = self._folders.get(version.model)
-        if version.id in self._gone or (folder is not None and folder.is_edited()):
+        if version.id.removesuffix(TRAINER) in self._gone or (
+            folder is not None and folder.is_edited()
+        ):
             return f"The folder of {version.model} was edited while this waited. Run it again."
         return ""
 
