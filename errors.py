@@ -6,6 +6,7 @@ into messages in one function.
     ├── AlreadyExists         a name that is taken
     ├── InvalidVersion        a version reference that names nothing that may be run
     ├── InvalidRequest        a request that cannot be understood (bad JSON, bad cursor, bad header)
+    ├── InvalidDestination    a model that a training may not make a version of
     ├── InvalidInput          inputs that do not fit the model's schema: every problem at once
     ├── FileTooLarge          an upload or `data:` URI over the limit
     ├── BrokenModel           a model folder, spec or environment that cannot be used
@@ -54,6 +55,14 @@ class InvalidVersion(AtelierError):
 
 class InvalidRequest(AtelierError):
     pass
+
+
+class InvalidDestination(AtelierError):
+    def __init__(self, destination: str, reason: str) -> None:
+        super().__init__(
+            f"The destination {destination!r} {reason} Name a model of your own, as `owner/name`, "
+            "whose next version the weights are to be."
+        )
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,11 @@ class Caller:
         return self.sees_all or owner == self.owner
 
     @property
+    def name(self) -> str:
+        """What their account is called in names of deployments and models."""
+        return self.owner.removeprefix("token:") or "atelier"
+
+    @property
     def only(self) -> str | None:
         """The owner whose things they see, None for all."""
         return None if self.sees_all else self.owner

@@ -36,8 +36,8 @@ class Status(str, enum.Enum):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of one version of a model, at one moment. Times are Unix seconds, durations seconds,
-    cost US dollars.
+    """One run of one version of a model, or one training of it, at one moment. Times are Unix
+    seconds, durations seconds, cost US dollars.
 
     In `input` and `output` a file is `{FILE: "<id>/<name>"}`. For iterator models `output` is a
     tuple that grows. `activity`, `progress` and `preview` are for who watches now and are not
@@ -68,6 +68,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """Input, output and logs were removed because it was old."""
     deployment: str | None = None
     """`owner/name` of the deployment that it was made through."""
+    destination: str | None = None
+    """Set for a training: `owner/name` of the model that its weights become a version of."""
     webhook: str | None = None
     webhook_events_filter: tuple[str, ...] | None = None
     origin: str = ""
@@ -80,6 +82,10 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     def total_time(self) -> float | None:
         """Seconds from creation to the end, None before the end."""
         return None if self.completed_at is None else self.completed_at - self.created_at
+
+    @property
+    def is_training(self) -> bool:
+        return self.destination is not None
 
     def wants(self, event: str) -> bool:
         """Whether its webhook is to hear of `start`, `output`, `logs` or `completed`."""
@@ -120,6 +126,8 @@ def advance(
             return replace(prediction, logs=prediction.logs + text)
         case messages.Output(value=value):
             return replace(prediction, output=value)
+        case messages.Trained(version=version):
+            return replace(prediction, output={"version": version, **(prediction.output or {})})
         case messages.OutputPieces(values=values):
             before = prediction.output if isinstance(prediction.output, tuple) else ()
             return replace(prediction, output=(*before, *values))

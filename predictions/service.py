@@ -30,6 +30,7 @@ from predictions.provision import Provision
 from predictions.references import replaced
 from predictions.retention import Retention
 from predictions.store import EVERYTHING, Filter, Page, Position, Store, Totals, new_id
+from predictions.trainings import Trainings, as_output
 from predictions.webhooks import Webhooks
 from settings import HubSettings
 from workers import messages
@@ -78,6 +79,7 @@ class PredictionService:
         self._saving: asyncio.TimerHandle | None = None
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.trainings = Trainings(catalog, files)
         self.retention = Retention(store, files, retention)
         self.deployments = Deployments(store, catalog, pool, self.downloads, self._spawn)
         pool.events = self._fold
@@ -92,6 +94,8 @@ class PredictionService:
             self._open(prediction)
             if prediction.status is Status.STARTING:
                 self._spawn(self._resume(prediction))
+            elif prediction.is_training and (version := self.trainings.kept(prediction)):
+                self._end_training(prediction, version, None)
             else:
                 self._fold([messages.Failed(prediction.id, INTERRUPTED)])
         if self.webhooks is not None:
@@ -126,17 +130,22 @@ class PredictionService:
         webhook_events_filter: tuple[str, ...] | None = None,
         origin: str = "",
         deployment: str | None = None,
+        destination: str | None = None,
     ) -> Prediction:
-        """A new prediction, committed to the store before it is returned.
+        """A new prediction, committed to the store before it is returned. With a `destination` it
+        is a training, whose weights become a version of that model.
 
         `reference` is `owner/name`, `owner/name:version` or a bare version id. File inputs are
         strings: `http(s)` URLs, `data:` URIs, URLs of our own files (`…/v1/files/<id>`,
         `…/v1/outputs/<id>/<name>`), or `{"atelier:file": file id}`. `deadline` is in Unix seconds.
         `origin` is the address under which the caller reached us.
-        Raises `NotFound`, `InvalidVersion`, `InvalidInput`, `FileTooLarge`, `BrokenModel`,
-        `ConsentNeeded`, `CannotDownload`.
+        Raises `NotFound`, `InvalidVersion`, `InvalidDestination`, `InvalidInput`, `FileTooLarge`,
+        `BrokenModel`, `ConsentNeeded`, `CannotDownload`.
         """
-        version = await self.catalog.fresh(reference)
+        pinned = version = await self.catalog.fresh(reference)
+        if destination is not None:
+            version = self.trainings.trainer(version)
+            self.trainings.check_destination(destination, caller)
         complete = model_inputs.check(version.schema, inputs)
         await self._provision.check(self.catalog.find(version.model), version)
         prediction_id = new_id()
@@ -146,7 +155,7 @@ class PredictionService:
         prediction = Prediction(
             id=prediction_id,
             model=version.model,
-            version=version.id,
+            version=pinned.id,
             input={name: MASKED if name in secrets else value for name, value in given.items()},
             created_at=time.time(),
             source=source,
@@ -156,6 +165,7 @@ class PredictionService:
             webhook_events_filter=webhook_events_filter,
             origin=origin,
             deployment=deployment,
+            destination=destination,
         )
         try:
             await self._store.save(prediction)
@@ -166,7 +176,7 @@ class PredictionService:
             raise
         self._open(prediction)
         complete.update(given)
-        if version.weights or InputFiles.any(version.schema, complete):
+        if destination or version.weights or InputFiles.any(version.schema, complete):
             self._spawn(self._submit_when_ready(prediction, version, complete))
         else:
             self._submit(prediction, version, complete)
@@ -191,6 +201,13 @@ class PredictionService:
                 yield prediction
         else:
             yield await self.get(prediction_id)
+
+    def version_of(self, prediction: Prediction) -> Version:
+        """What a prediction runs: its version, or what trains it. Raises `NotFound`,
+        `InvalidVersion`, `BrokenModel`.
+        """
+        version = self.catalog.resolve(f"{prediction.model}:{prediction.version}")
+        return self.trainings.trainer(version) if prediction.is_training else version
 
     async def wait(self, prediction_id: str, seconds: float) -> Prediction:
         """The prediction once it is terminal, or as it is after `seconds`. Raises `NotFound`."""
@@ -255,7 +272,7 @@ class PredictionService:
 
     async def _resume(self, prediction: Prediction) -> None:
         try:
-            version = self.catalog.resolve(f"{prediction.model}:{prediction.version}")
+            version = self.version_of(prediction)
             complete = model_inputs.check(version.schema, prediction.input)
             await self._provision.check(self.catalog.find(version.model), version)
         except AtelierError as error:
@@ -289,6 +306,8 @@ class PredictionService:
                 if provided is None:
                     return
                 version = provided
+            if self._is_open(prediction.id) and prediction.is_training:
+                await self.trainings.prepare(prediction)
         except (AtelierError, OSError) as error:
             self._fold([messages.Failed(prediction.id, str(error))])
             return
@@ -327,6 +346,9 @@ class PredictionService:
             before = self._folded.get(event.prediction_id)
             if before is None or before.status.terminal:
                 continue
+            if before.is_training and isinstance(event, messages.Succeeded):
+                self._spawn(self._keep_trained(before, event))
+                continue
             rate = pricing.rate(before.hardware or "cpu")
             try:
                 after = advance(before, self._with_files(event, before), now, rate)
@@ -338,6 +360,21 @@ class PredictionService:
                 self._folded[after.id] = changed[after.id] = after
         for prediction in changed.values():
             self._publish(prediction)
+
+    async def _keep_trained(self, training: Prediction, ended: messages.Succeeded) -> None:
+        """A training has succeeded once its weights are a version."""
+        try:
+            version = await self.trainings.keep(training, lambda: self._is_open(training.id))
+        except Exception as error:  # whatever it is, the training must not run for ever
+            reason = f"It was trained, but its weights could not be kept: {error}"
+            self._end(training.id, messages.Failed(training.id, reason, seconds=ended.seconds))
+        else:
+            if version is not None:
+                self._end_training(training, version, ended.seconds)
+
+    def _end_training(self, training: Prediction, version: Version, seconds: float | None) -> None:
+        self._fold([messages.Trained(training.id, f"{version.model}:{version.id}")])
+        self._end(training.id, messages.Succeeded(training.id, seconds))
 
     def _end(self, prediction_id: str, event: Event | None) -> None:
         """Ends a prediction from outside: by cancel, or by its deadline (None)."""
@@ -384,6 +421,7 @@ class PredictionService:
             return
         self._live.publish(prediction)
         self._folded.pop(prediction.id, None)
+        self.trainings.forget(prediction.id)
 
     def _save_unsaved(self) -> None:
         self._saving = None
@@ -402,6 +440,7 @@ class PredictionService:
 
         match event:
             case messages.Output(value=value):
+                value = as_output(value) if prediction.is_training else value
                 return messages.Output(event.prediction_id, replaced(value, recorded))
             case messages.OutputPieces(values=values):
                 return messages.OutputPieces(event.prediction_id, replaced(values, recorded))

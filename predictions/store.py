@@ -49,6 +49,8 @@ class Filter:
     search: str | None = None
     created_after: float | None = None
     created_before: float | None = None
+    trainings: bool | None = None
+    """True: trainings alone; False: none of them."""
 
 
 EVERYTHING = Filter()
@@ -255,7 +257,9 @@ class Store:
         return {
             model: count
             for model, count in await self.read(
-                sql.select(columns.model, sql.func.count()).group_by(columns.model)
+                sql.select(columns.model, sql.func.count())
+                .where(columns.destination.is_(None))
+                .group_by(columns.model)
             )
         }
 
@@ -361,6 +365,9 @@ def _conditions(filter: Filter) -> list[sql.ColumnElement[bool]]:
         conditions.append(columns.created_at >= filter.created_after)
     if filter.created_before is not None:
         conditions.append(columns.created_at < filter.created_before)
+    if filter.trainings is not None:
+        is_training = columns.destination.is_not(None)
+        conditions.append(is_training if filter.trainings else ~is_training)
     if filter.search:
         as_stored = as_json(filter.search)[1:-1]
         conditions.append(

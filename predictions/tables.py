@@ -37,6 +37,7 @@ predictions = sql.Table(
     sql.Column("webhook", sql.Text, nullable=False),
     sql.Column("deployment", sql.String),
     sql.Column("data_removed", sql.Boolean),
+    sql.Column("destination", sql.String),
 )
 
 files = sql.Table(
@@ -113,12 +114,22 @@ def _add_data_removed(connection: sql.Connection) -> None:
     connection.execute(sql.text("ALTER TABLE predictions ADD COLUMN data_removed BOOLEAN"))
 
 
+def _add_trainings(connection: sql.Connection) -> None:
+    for statement in (
+        "ALTER TABLE predictions ADD COLUMN destination VARCHAR",
+        """CREATE INDEX trainings_newest ON predictions (created_at, id)
+            WHERE destination IS NOT NULL""",
+    ):
+        connection.execute(sql.text(statement))
+
+
 # Append, never edit: the number of migrations that a database has seen is its `user_version`.
 MIGRATIONS: Sequence[Callable[[sql.Connection], None]] = (
     _create_tables,
     _create_owed_webhooks,
     _create_deployments,
     _add_data_removed,
+    _add_trainings,
 )
 
 
@@ -190,6 +201,7 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
         ),
         "deployment": prediction.deployment,
         "data_removed": prediction.data_removed,
+        "destination": prediction.destination,
     }
 
 
@@ -220,6 +232,7 @@ def row_prediction(row: Any) -> Prediction:
         origin=origin[0] if origin else "",
         deployment=row.deployment,
         data_removed=bool(row.data_removed),
+        destination=row.destination,
     )
 
 
