@@ -24,6 +24,7 @@ from api.openai.routes import router as openai_door
 from api.predictions import Predictions
 from api.rendering import Rendering
 from api.streams import Streams
+from api.trainings import Trainings
 from api.webhooks import Webhooks
 from predictions.service import PredictionService
 
@@ -46,6 +47,7 @@ def build(
     link_maker = LinkMaker(service.signer, public_url, trusted_proxies)
     rendering = Rendering(service.catalog)
     predictions = Predictions(service, link_maker, rendering)
+    trainings = Trainings(service, link_maker, rendering)
     models = Models(service, link_maker, rendering)
     collections = Collections(service, link_maker)
     deployments = Deployments(service, link_maker)
@@ -65,6 +67,10 @@ def build(
         "/models/{owner}/{name}/readme": {"GET": models.readme},
         "/models/{owner}/{name}/versions": {"GET": models.list_versions},
         "/models/{owner}/{name}/versions/{version}": {"GET": models.get_version},
+        "/models/{owner}/{name}/versions/{version}/trainings": {"POST": trainings.create},
+        "/trainings": {"GET": trainings.list},
+        "/trainings/{id}": {"GET": trainings.get},
+        "/trainings/{id}/cancel": {"POST": trainings.cancel},
         "/files": {"GET": files.list, "POST": files.upload},
         "/files/{id}": {"GET": files.get, "DELETE": files.delete},
         "/deployments": {"GET": deployments.list, "POST": deployments.create},

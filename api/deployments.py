@@ -136,7 +136,7 @@ class Deployments:
 
 def account_name(caller: Caller) -> str:
     """What the account of a caller is called in names of deployments and models."""
-    return caller.owner.removeprefix("token:") or "atelier"
+    return caller.name
 
 
 def _rendered(deployment: Deployment) -> dict[str, Any]:

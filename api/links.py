@@ -25,6 +25,9 @@ class Links:
     def prediction(self, prediction_id: str) -> str:
         return f"{self.base}/v1/predictions/{prediction_id}"
 
+    def training(self, training_id: str) -> str:
+        return f"{self.base}/v1/trainings/{training_id}"
+
     def stream(self, prediction_id: str) -> str:
         return f"{self.base}/v1/streams/{stream_token(self._signer, prediction_id)}"
 

@@ -154,7 +154,7 @@ class Models:
         if not model.examples:
             return ()
         only = caller_of(request).only
-        succeeded = Filter(model=model.id, status=Status.SUCCEEDED, owner=only)
+        succeeded = Filter(model=model.id, status=Status.SUCCEEDED, owner=only, trainings=False)
         runs = (await self._service.list(succeeded, limit=_LOOKED_AT)).predictions
         found = []
         for example in model.examples:

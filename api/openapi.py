@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from api import deployments, models, predictions
+from api import deployments, models, predictions, trainings
 
 _SCHEMAS = "#/components/schemas/"
 _TEXT = {"type": "string"}
@@ -48,32 +48,39 @@ _ACCOUNT = _object(
     {"github_url": _MAYBE_TEXT, "avatar_url": _MAYBE_TEXT},
 )
 _COLLECTION = {"name": _TEXT, "slug": _TEXT, "description": _TEXT}
+_RUN = {
+    "id": _TEXT,
+    "model": _TEXT,
+    "version": _TEXT,
+    "status": {"enum": ["starting", "processing", "succeeded", "failed", "canceled"]},
+    "input": _OBJECT,
+    "error": _MAYBE_TEXT,
+    "logs": _TEXT,
+    "metrics": _OBJECT,
+    "created_at": _TIME,
+    "started_at": _MAYBE_TIME,
+    "completed_at": _MAYBE_TIME,
+    "data_removed": {"type": "boolean"},
+    "source": {"enum": ["api", "web"]},
+    "urls": _object({"get": _TEXT, "cancel": _TEXT, "web": _TEXT}, {"stream": _TEXT}),
+}
+"""What predictions and trainings have in common."""
+_RUN_MORE = {"deadline": _TIME, "webhook": _TEXT, "webhook_events_filter": _list(_TEXT)}
 
 SCHEMAS: Mapping[str, Any] = {
     "Prediction": _object(
+        {**_RUN, "output": {"description": "Whatever the model gives; files as addresses."}},
+        {**_RUN_MORE, "deployment": _TEXT},
+    ),
+    "Training": _object(
         {
-            "id": _TEXT,
-            "model": _TEXT,
-            "version": _TEXT,
-            "status": {"enum": ["starting", "processing", "succeeded", "failed", "canceled"]},
-            "input": _OBJECT,
-            "output": {"description": "Whatever the model gives; files as addresses."},
-            "error": _MAYBE_TEXT,
-            "logs": _TEXT,
-            "metrics": _OBJECT,
-            "created_at": _TIME,
-            "started_at": _MAYBE_TIME,
-            "completed_at": _MAYBE_TIME,
-            "data_removed": {"type": "boolean"},
-            "source": {"enum": ["api", "web"]},
-            "urls": _object({"get": _TEXT, "cancel": _TEXT, "web": _TEXT}, {"stream": _TEXT}),
+            **_RUN,
+            "output": {
+                "oneOf": [_object({}, {"version": _TEXT, "weights": _TEXT}), {"type": "null"}]
+            },
+            "destination": _TEXT,
         },
-        {
-            "deadline": _TIME,
-            "deployment": _TEXT,
-            "webhook": _TEXT,
-            "webhook_events_filter": _list(_TEXT),
-        },
+        _RUN_MORE,
     ),
     "Version": _object(
         {"id": _TEXT, "created_at": _TIME, "cog_version": _TEXT, "openapi_schema": _OBJECT}
@@ -157,7 +164,7 @@ SCHEMAS: Mapping[str, Any] = {
         },
     ),
     **{f"{name}Page": _page(name) for name in
-       ("Prediction", "Model", "Version", "File", "Deployment", "Collection")},
+       ("Prediction", "Training", "Model", "Version", "File", "Deployment", "Collection")},
 }  # fmt: skip
 
 
@@ -170,9 +177,12 @@ def _header(name: str, description: str) -> dict[str, Any]:
 
 
 _CURSOR = _query("cursor", _TEXT, "Where the page begins: from `next` or `previous`.")
+_CANCEL_AFTER = _header(
+    "Cancel-After", "Such as `30s` or `5m`, at least 5 s: when the run is canceled."
+)
 _CREATING = (
     _header("Prefer", "`wait` or `wait=N`: hold the answer up to N seconds, to 55 at most."),
-    _header("Cancel-After", "Such as `30s` or `5m`, at least 5 s: when the run is canceled."),
+    _CANCEL_AFTER,
 )
 
 
@@ -238,6 +248,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/models/{owner}/{name}/versions/{version}"): Operation(
         "One version", {200: "Version"}
     ),
+    ("POST", "/models/{owner}/{name}/versions/{version}/trainings"): Operation(
+        "Train it; the weights become a version of the destination",
+        {201: "Training"},
+        "TrainingCreation",
+        (_CANCEL_AFTER,),
+    ),
+    ("GET", "/trainings"): Operation(
+        "All trainings, newest first", {200: "TrainingPage"}, parameters=_PAGED
+    ),
+    ("GET", "/trainings/{id}"): Operation("One training", {200: "Training"}),
+    ("POST", "/trainings/{id}/cancel"): Operation("Stop it", {200: "Training"}),
     ("GET", "/files"): Operation("All uploads", {200: "FilePage"}, parameters=_PAGED),
     ("POST", "/files"): Operation(
         "Upload a file", {201: "File"}, "Upload", media="multipart/form-data"
@@ -297,6 +318,7 @@ def document(base: str) -> dict[str, Any]:
     bodies = {
         "Creation": predictions.Creation,
         "VersionCreation": predictions.VersionCreation,
+        "TrainingCreation": trainings.TrainingCreation,
         "ModelCreation": models.NewModel,
         "DeploymentCreation": deployments.Creation,
         "DeploymentChange": deployments.Change,

@@ -81,10 +81,11 @@ class Predictions:
         return await self._through(request, await read(request, _creation))
 
     async def get(self, request: Request) -> Response:
-        prediction = await self._service.get(request.path_params["id"], caller_of(request))
+        prediction = await self._named(request)
         return answer(self._rendering.prediction(prediction, self._link_maker.links(request)))
 
     async def cancel(self, request: Request) -> Response:
+        await self._named(request)
         prediction = await self._service.cancel(request.path_params["id"], caller_of(request))
         return answer(self._rendering.prediction(prediction, self._link_maker.links(request)))
 
@@ -98,6 +99,12 @@ class Predictions:
         return answer(
             page(results, found.next, found.previous, request, f"{links.base}/v1/predictions")
         )
+
+    async def _named(self, request: Request) -> Prediction:
+        found = await self._service.get(request.path_params["id"], caller_of(request))
+        if found.is_training:
+            raise NotFound("Prediction", found.id, "It is a training.")
+        return found
 
     def _is_deployment(self, request: Request) -> bool:
         with contextlib.suppress(NotFound):
@@ -117,7 +124,7 @@ class Predictions:
     ) -> Response:
         arrived = time.monotonic()
         hold = held_seconds(request.headers)
-        webhook, events = _webhook(body)
+        webhook, events = webhook_of(body)
         allowed = allowed_seconds(request.headers)
         prediction = await self._service.create(
             reference,
@@ -168,7 +175,8 @@ class Predictions:
         return (await asyncio.to_thread(data_uris)).__getitem__
 
 
-def _webhook(body: Creation) -> tuple[str | None, tuple[str, ...] | None]:
+def webhook_of(body: Creation) -> tuple[str | None, tuple[str, ...] | None]:
+    """Who is told, and of what. Raises `InvalidBody`."""
     if body.webhook_completed is not None and body.webhook is None:
         return _checked_url("webhook_completed", body.webhook_completed), ("completed",)
     events = None if body.webhook_events_filter is None else tuple(body.webhook_events_filter)
@@ -193,6 +201,7 @@ def _filter(request: Request) -> Filter:
         raise InvalidRequest(f"source is {source!r}; it may be `web` or `api`.")
     return Filter(
         source=source,
+        trainings=False,
         owner=caller_of(request).only,
         created_after=_moment(request, "created_after"),
         created_before=_moment(request, "created_before"),

@@ -29,9 +29,9 @@ class Rendering:
         self, prediction: Prediction, links: Links, output_address: Address | None = None
     ) -> dict[str, Any]:
         """`output_address` says what stands for output files, if not their URLs."""
-        own = links.prediction(prediction.id)
+        own = (links.training if prediction.is_training else links.prediction)(prediction.id)
         urls = {"get": own, "cancel": f"{own}/cancel", "web": links.page(prediction.id)}
-        if self._streams(prediction):
+        if not prediction.is_training and self._streams(prediction):
             urls["stream"] = links.stream(prediction.id)
         rendered = {
             "id": prediction.id,
@@ -55,6 +55,8 @@ class Rendering:
         }
         if prediction.deadline is not None:
             rendered["deadline"] = timestamp(prediction.deadline)
+        if prediction.destination is not None:
+            rendered["destination"] = prediction.destination
         if prediction.deployment is not None:
             rendered["deployment"] = prediction.deployment
         if prediction.webhook is not None:
