@@ -89,6 +89,13 @@ class Settings:
     max_file_size: int = 100_000_000
     pool: PoolSettings = field(default_factory=PoolSettings)
     hub: HubSettings = field(default_factory=HubSettings)
+    space: bool = False
+    """Whether this is a Space of the Hub, where anybody may look in."""
+
+    @property
+    def everybody_operates(self) -> bool:
+        """Whether who reaches the app without a token may add models to it, and with them code."""
+        return self.tokens is None and not self.share and not self.space
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -104,7 +111,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         prog="app.py",
         description="Run AI models on your own machine, in the browser and over an API.",
         epilog="`app.py pull owner/name` downloads a model's weights ahead of its first run; "
-        "`app.py add hf:owner/repo` adds a model of the Hub.",
+        "`app.py add hf:owner/repo` adds a model of the Hub; `app.py push DIR owner/name` one of a "
+        "folder.",
     )
     option = parser.add_argument
     option(
@@ -202,6 +210,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
             else None,
         ),
         hub=_hub(data, environment),
+        space=space,
     )
 
 
@@ -260,6 +269,35 @@ def parse_add(arguments: Sequence[str], environment: Mapping[str, str] = os.envi
     }
     more = ["--data", given.data] if given.data else []
     return Add(given.reference, options, parse(more, environment))
+
+
+@dataclass(frozen=True)
+class Push:
+    """What `app.py push` was asked for."""
+
+    source: str
+    name: str
+    settings: Settings
+
+
+def parse_push(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Push:
+    """The command line of `app.py push`. Raises `CannotStart` as `parse` does."""
+    parser = argparse.ArgumentParser(
+        prog="app.py push",
+        description="Make a version of a model of a Cog folder, whether the app runs or not.",
+    )
+    option = parser.add_argument
+    option("source", metavar="DIR", help="the folder, a zip of it, or https://… of a repository")
+    option("name", metavar="owner/name", help="what the model is called")
+    option("--data", help="the app's data folder (data)")
+    option("--models", action="append", metavar="DIR", default=[], help="as the app has it")
+    private = "let a repository's address be one of this machine or its network"
+    option("--allow-private-webhooks", action="store_true", help=private)
+    given = parser.parse_args(arguments)
+    more = ["--data", given.data] if given.data else []
+    more += [text for folder in given.models for text in ("--models", folder)]
+    more += ["--allow-private-webhooks"] if given.allow_private_webhooks else []
+    return Push(given.source, given.name, parse(more, environment))
 
 
 def _hub(data: Path, environment: Mapping[str, str]) -> HubSettings:

@@ -1,10 +1,11 @@
-"""Which models exist: find, search, resolve. Fed by our specs, by folders of Cog models and by what
-was added from the Hub.
+"""Which models exist: find, search, resolve. Fed by our specs, by folders of Cog models, by the Hub
+and by what was pushed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
 import os
 import re
@@ -18,10 +19,12 @@ from typing import Any
 
 from errors import BrokenModel, InvalidRequest, InvalidVersion, NotFound
 from model_registry import hub_models, spec_files
+from model_registry.cog_folder import read_yaml
 from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints
 from model_registry.hub_models import HubModels
 from model_registry.model_folder import ModelFolder, find_folders
+from model_registry.published import Published
 from model_registry.spec import TRAINER, Model, Version
 from model_registry.trained import TrainedVersions
 
@@ -53,6 +56,13 @@ class Catalog:
         """Versions whose code was edited while the app ran, and their models."""
         self.hub: HubModels | None = None
         """How repositories of the Hub become models; None where none may be added."""
+        self.published: Published | None = None
+        """Where pushed models are; None where none may be pushed."""
+        self._pushed: set[str] = set()
+        self._empty: dict[str, Model] = {}
+        """Those of them that have no version."""
+        self._mark: object = None
+        self._taking: asyncio.Task[None] | None = None
         self._versions = {
             version.id: version for model in self._models.values() for version in model.versions
         }
@@ -71,7 +81,8 @@ class Catalog:
         specs: Path = spec_files.SPECS,
         clock: Callable[[], float] = time.monotonic,
     ) -> Catalog:
-        """Reads our specs, then each folder of `models`, then what was added from the Hub.
+        """Reads our specs, then each folder of `models`, then what was added from the Hub, then
+        what was pushed.
 
         What is described or hashed is kept below `data`. One broken model harms no other; of two
         with one name the first is kept and the other is among the broken.
@@ -109,7 +120,11 @@ class Catalog:
         prints.save()
         taken_by = {name: model.latest.code.folder for name, model in read.items()}
         own = [f for f in folders if taken_by.get(f.model, str(f.path)) == str(f.path)]
-        return cls(read.values(), broken, own, clock, TrainedVersions(data / "trained"))
+        catalog = cls(read.values(), broken, own, clock, TrainedVersions(data / "trained"))
+        catalog.published = Published(data, catalog._is_taken)
+        catalog._mark = catalog.published.records.mark()
+        catalog._take(catalog.published.news())
+        return catalog
 
     @property
     def broken(self) -> tuple[BrokenModel, ...]:
@@ -133,8 +148,19 @@ class Catalog:
         known = self._trained.setdefault(version.model, [])
         if version.id not in (each.id for each in known):
             known.append(version)
-        if version.model in self._models:
-            self.add(self._models[version.model])
+        model = self._models.get(version.model) or self._empty.get(version.model)
+        if model is not None:
+            self._put(model.id, model)
+
+    def remove_trained(self, version: Version) -> None:
+        """Blocks."""
+        assert self.trained is not None
+        self.trained.remove(version)
+        known = self._trained[version.model]
+        self._trained[version.model] = [each for each in known if each.id != version.id]
+        model = self._models[version.model]
+        kept = tuple(each for each in model.versions if each.id != version.id)
+        self._put(model.id, replace(model, versions=kept))
 
     def _with_trained(self, model: Model) -> Model:
         trained = self._trained.get(model.id)
@@ -148,7 +174,7 @@ class Catalog:
         """Whether trainings may make versions of the model: of those that a person has brought, not
         of ours nor of the Hub's.
         """
-        return name in self._folders
+        return name in self._folders or name in self._pushed
 
     async def add_from_hub(self, reference: str, **options: Any) -> Model:
         """The model of a repository of the Hub (`hf:owner/repo[@revision]`), which stays in the
@@ -161,8 +187,62 @@ class Catalog:
         self.add(model)
         return model
 
+    async def take_up(self) -> None:
+        """What was pushed or deleted since the last look, by this process or another."""
+        if self.published is None:
+            return
+        mark = self.published.records.mark()
+        if mark != self._mark and self._taking is None:
+            self._mark = mark
+            self._taking = asyncio.create_task(self._take_news(self.published))
+        if self._taking is not None:
+            await asyncio.shield(self._taking)
+
+    async def _take_news(self, published: Published) -> None:
+        try:
+            self._take(await asyncio.to_thread(published.news))
+        except BaseException:
+            self._mark = None  # looked at again
+            raise
+        finally:
+            self._taking = None
+
+    def _take(self, news: Iterable[tuple[str, Model | BrokenModel | None]]) -> None:
+        for name, found in news:
+            self._broken.pop(f"published {name}", None)
+            if self._is_taken(name):
+                if found is None:
+                    continue
+                reason = f"the name {name} is taken by another model. Push it by another name."
+                self._broken[f"published {name}"] = BrokenModel(f"published {name}", reason)
+                continue
+            self._put(name, found if isinstance(found, Model) else None)
+            if isinstance(found, BrokenModel):
+                self._broken[name] = found
+            if found is None:
+                self._pushed.discard(name)
+            else:
+                self._pushed.add(name)
+
+    def _put(self, name: str, model: Model | None) -> None:
+        """What there is by a name from now on; also a model without versions, and nothing."""
+        self._empty.pop(name, None)
+        self._broken.pop(name, None)
+        if model is not None and self._with_trained(model).versions:
+            self.add(model)
+            return
+        former = self._models.pop(name, None)
+        for version in former.versions if former else ():
+            self._gone[version.id] = self._versions.pop(version.id).model
+        if model is not None:
+            self._empty[name] = model
+
+    def _is_taken(self, name: str) -> bool:
+        """Whether a model that was not pushed has the name."""
+        return name not in self._pushed and name in self
+
     def __contains__(self, name: object) -> bool:
-        return name in self._models or name in self._broken
+        return name in self._models or name in self._broken or name in self._empty
 
     def models(self) -> tuple[Model, ...]:
         """All models: the featured first, then starters, then by category and name."""
@@ -176,12 +256,22 @@ class Catalog:
         """The categories in the order of their first model."""
         return tuple(dict.fromkeys(model.category for model in self.models()))
 
+    def empty(self) -> tuple[Model, ...]:
+        """The models that have no version yet, by name."""
+        return tuple(sorted(self._empty.values(), key=lambda model: model.id))
+
+    def known(self, name: str) -> Model:
+        """As `find`, also of what has no version yet."""
+        return self._empty.get(name) or self.find(name)
+
     def find(self, name: str) -> Model:
         """The model called `owner/name`. Raises `NotFound`, with the nearest name there is."""
         model = self._models.get(name)
         if model is None:
             near = difflib.get_close_matches(name, self._models, 1)
             hint = f"Did you mean {near[0]!r}?" if near else ""
+            if name in self._empty:
+                hint = f"It has no version yet: `python app.py push DIR {name}` gives it one."
             if name in self._broken:
                 hint = f"Its folder cannot be used: {self._broken[name].reason}"
             raise NotFound("Model", name, hint)
@@ -207,7 +297,9 @@ class Catalog:
             if version.id == version_id:
                 return version
         reason = ""
-        if version_id in self._gone:
+        if version_id in self._gone and name in self._pushed:
+            reason = f"That version was deleted; the latest of {name} is {model.latest.id}."
+        elif version_id in self._gone:
             reason = f"The folder of {name} has changed and this code is no longer there; "
             reason += f"its latest version is {model.latest.id}."
         elif _VERSION_ID.fullmatch(version_id):
@@ -218,6 +310,7 @@ class Catalog:
         """As `resolve`, of what is in the model's folder now: a version is its code, so what has
         been edited while the app runs is another version.
         """
+        await self.take_up()
         name = reference.partition(":")[0] if "/" in reference else self._model_of(reference)
         if name in self._folders and self._clock() - self._looked.get(name, -1e9) >= _LOOK_EVERY:
             look = self._looks.get(name)
@@ -230,12 +323,13 @@ class Catalog:
 
     def why_gone(self, version: Version) -> str:
         """Why the code of a version is no longer what its id names; "" if it is. Blocks."""
+        folder = self._folders.get(version.model)
+        gone = version.id.removesuffix(TRAINER) in self._gone
+        if gone and (folder is None or version.origin is not None):
+            return f"This version of {version.model} was deleted or replaced while this waited."
         if version.origin is not None:  # a trained one has a copy of its own
             return ""
-        folder = self._folders.get(version.model)
-        if version.id.removesuffix(TRAINER) in self._gone or (
-            folder is not None and folder.is_edited()
-        ):
+        if gone or (folder is not None and folder.is_edited()):
             return f"The folder of {version.model} was edited while this waited. Run it again."
         return ""
 
@@ -257,6 +351,19 @@ class Catalog:
             self._broken[name] = outcome
         elif outcome is not None:
             self.add(outcome)
+
+
+def names(models: Sequence[Path], data: Path, specs: Path = spec_files.SPECS) -> set[str]:
+    """The names that `Catalog.load` would give to what was not pushed, at little cost."""
+    prints, descriptions = (
+        Fingerprints(data / "fingerprints.json"),
+        Descriptions(data / "described"),
+    )
+    found = {each.model for root in models for each in find_folders(root, prints, descriptions)}
+    for path in [*specs.glob("*/*.yaml"), *hub_models.specs(data)]:
+        with contextlib.suppress(BrokenModel, KeyError, TypeError):
+            found.add(str(read_yaml(path, path.stem)["name"]))
+    return found
 
 
 def _attempt(read: Callable[[], Model]) -> Model | BrokenModel:

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-_SKIPPED = {".git", ".cog", "__pycache__", ".venv", "node_modules", ".DS_Store", ".pytest_cache"}
+SKIPPED = {".git", ".cog", "__pycache__", ".venv", "node_modules", ".DS_Store", ".pytest_cache"}
+"""What lies in model folders and belongs to no model."""
 _CODE = (".py", ".yaml", ".yml", ".toml")
 _LARGE = 1 << 20
 
@@ -110,8 +111,8 @@ def files_below(root: Path) -> Iterator[Path]:
         yield root
         return
     for folder, names, files in os.walk(root):
-        names[:] = sorted(name for name in names if name not in _SKIPPED)
+        names[:] = sorted(name for name in names if name not in SKIPPED)
         for name in sorted(files):
             path = Path(folder, name)
-            if name not in _SKIPPED and path.suffix != ".pyc" and path.is_file():
+            if name not in SKIPPED and path.suffix != ".pyc" and path.is_file():
                 yield path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from errors import BrokenModel
@@ -28,7 +29,10 @@ class ModelFolder:
         """The model as the folder has it now. Raises `BrokenModel`."""
         # Taken first: what is edited while it is read is read again.
         self._state = code_state(self.path)
-        return cog_folder.read(self.path, self._owner, self._name, self._prints, self._descriptions)
+        model = cog_folder.read(
+            self.path, self._owner, self._name, self._prints, self._descriptions
+        )
+        return replace(model, live=True)
 
     def is_edited(self) -> bool:
         """Whether the code is no longer as it was when it was read. Blocks."""

@@ -171,7 +171,9 @@ class Example:
 
 @dataclass(frozen=True)
 class Model:
-    """One model of the registry. `versions` has the newest first and is never empty."""
+    """One model of the registry. `versions` has the newest first. It is empty only for what was
+    published without one yet, which the catalog keeps apart.
+    """
 
     owner: str
     name: str
@@ -194,6 +196,14 @@ class Model:
     warnings: tuple[str, ...] = ()
     """What this machine cannot give the model (system packages, build steps), one line each."""
     cover: str | None = None
+    live: bool = False
+    """Read from a person's own folder: what is edited there is the next version."""
+    published: bool = False
+    """Pushed into this Atelier's store, where versions stay as they are until they are deleted."""
+    visibility: str = "public"
+    github_url: str | None = None
+    paper_url: str | None = None
+    license_url: str | None = None
 
     @property
     def id(self) -> str:

@@ -19,12 +19,12 @@ import httpx
 
 from errors import AtelierError
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class ForbiddenAddress(AtelierError):
-    def __init__(self, host: str, address: _Address) -> None:
+    def __init__(self, host: str, address: Address) -> None:
         super().__init__(
             f"{host} is at {address}, inside this machine or its network. Atelier speaks only to "
             "public addresses unless it is started with --allow-private-webhooks."
@@ -44,7 +44,7 @@ def client(allow_private: bool, **options: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, **options)
 
 
-def is_public(address: _Address) -> bool:
+def is_public(address: Address) -> bool:
     """Whether an address can be reached from anywhere, looking into those that carry another."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
@@ -72,7 +72,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         failed: Exception = httpcore.ConnectError(f"{host} has no address.")
-        for address in await _resolved(host, port):
+        for address in await public_addresses(host, port):
             try:
                 return await self._connecting.connect_tcp(
                     str(address), port, timeout, local_address, socket_options
@@ -88,7 +88,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
-async def _resolved(host: str, port: int) -> list[_Address]:
+async def public_addresses(host: str, port: int) -> list[Address]:
     """All addresses of a host, each of them public. Raises `ForbiddenAddress`, and httpcore's
     `ConnectError` for a name that nobody knows.
     """

@@ -27,6 +27,7 @@ from predictions.input_files import InputFiles
 from predictions.live import Live
 from predictions.prediction import Prediction, Status, abort, advance
 from predictions.provision import Provision
+from predictions.publishing import Publishing
 from predictions.references import replaced
 from predictions.retention import Retention
 from predictions.store import EVERYTHING, Filter, Page, Position, Store, Totals, new_id
@@ -82,6 +83,9 @@ class PredictionService:
         self.trainings = Trainings(catalog, files)
         self.retention = Retention(store, files, retention)
         self.deployments = Deployments(store, catalog, pool, self.downloads, self._spawn)
+        self.publishing = Publishing(
+            catalog, self.deployments, lambda: self._folded.values(), allow_private
+        )
         pool.events = self._fold
 
     async def start(self) -> None:
@@ -102,6 +106,7 @@ class PredictionService:
             for prediction in await self._store.owing():
                 self._spawn(self.webhooks.complete(prediction))
         self._spawn(self.retention.run())
+        self._spawn(self.publishing.run())
 
     async def stop(self) -> None:
         """Ends all children, writes what is left to write and closes the store."""

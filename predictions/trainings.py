@@ -40,7 +40,7 @@ class Trainings:
     def check_destination(self, name: str, caller: Caller) -> None:
         """Raises `InvalidDestination` for a model that is not there or not the caller's."""
         try:
-            owner = self._catalog.find(name).owner
+            owner = self._catalog.known(name).owner
         except NotFound as error:
             raise InvalidDestination(name, f"cannot take the weights: {error}") from None
         if not self._catalog.may_be_trained(name):
@@ -71,7 +71,7 @@ class Trainings:
         if reference is None:
             given = "nothing" if training.output is None else "no file of weights"
             raise BrokenModel(training.model, f"its trainer returned {given}.")
-        self._catalog.find(training.destination)
+        self._catalog.known(training.destination)
         # By its place: that it is there is still being recorded in the store.
         path = self._files.outputs_folder(training.id) / reference.partition("/")[2]
         parent = self._parents[training.id]
@@ -98,7 +98,7 @@ class Trainings:
         """The version that a training had made when the app was ended, before it could say so."""
         assert training.destination is not None
         try:
-            versions = self._catalog.find(training.destination).versions
+            versions = self._catalog.known(training.destination).versions
         except NotFound:
             return None
         made = (each for each in versions if each.origin and each.origin.training == training.id)
