@@ -22,6 +22,7 @@ from api.links import LinkMaker
 from api.models import Models
 from api.openai.routes import router as openai_door
 from api.predictions import Predictions
+from api.publishing import Publishing
 from api.rendering import Rendering
 from api.streams import Streams
 from api.trainings import Trainings
@@ -37,18 +38,20 @@ def build(
     tokens: Tokens | None = None,
     public_url: str | None = None,
     trusted_proxies: Collection[str] = (),
+    everybody_operates: bool = True,
 ) -> FastAPI:
     """The API over `service`.
 
     `tokens` are those that may call, None: anybody. `public_url` is the root of all links that the
     API gives out, None: the host that each request names, or that one of the `trusted_proxies`
-    names for it.
+    names for it. `everybody_operates`: without tokens, whoever calls may change the catalogue.
     """
     link_maker = LinkMaker(service.signer, public_url, trusted_proxies)
     rendering = Rendering(service.catalog)
     predictions = Predictions(service, link_maker, rendering)
     trainings = Trainings(service, link_maker, rendering)
     models = Models(service, link_maker, rendering)
+    publishing = Publishing(service, link_maker, everybody_operates)
     collections = Collections(service, link_maker)
     deployments = Deployments(service, link_maker)
     files = Files(service.files, service.signer, link_maker)
@@ -61,12 +64,19 @@ def build(
         "/predictions": {"GET": predictions.list, "POST": predictions.create_by_version},
         "/predictions/{id}": {"GET": predictions.get},
         "/predictions/{id}/cancel": {"POST": predictions.cancel},
-        "/models": {"GET": models.list, "POST": models.create, "QUERY": models.search},
-        "/models/{owner}/{name}": {"GET": models.get},
+        "/models": {"GET": models.list, "POST": publishing.create, "QUERY": models.search},
+        "/models/{owner}/{name}": {
+            "GET": models.get,
+            "PATCH": publishing.update,
+            "DELETE": publishing.delete,
+        },
         "/models/{owner}/{name}/examples": {"GET": models.examples},
         "/models/{owner}/{name}/readme": {"GET": models.readme},
         "/models/{owner}/{name}/versions": {"GET": models.list_versions},
-        "/models/{owner}/{name}/versions/{version}": {"GET": models.get_version},
+        "/models/{owner}/{name}/versions/{version}": {
+            "GET": models.get_version,
+            "DELETE": publishing.delete_version,
+        },
         "/models/{owner}/{name}/versions/{version}/trainings": {"POST": trainings.create},
         "/trainings": {"GET": trainings.list},
         "/trainings/{id}": {"GET": trainings.get},

@@ -1,24 +1,21 @@
-"""Models and their versions over HTTP: list, search, get, add from the Hub."""
+"""Models and their versions over HTTP: list, search, get."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-import msgspec
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from api.authentication import caller_of
-from api.bodies import answer, read, read_bytes
-from api.errors import InvalidBody
+from api.bodies import answer, read_bytes
 from api.links import LinkMaker, Links
 from api.pagination import PAGE_SIZE, Cursor, cursor, page
 from api.rendering import Rendering, timestamp
-from errors import InvalidRequest, NotFound, Problem
+from errors import InvalidRequest, NotFound
 from model_registry.spec import Model, Version
 from predictions.prediction import Prediction, Status
 from predictions.service import PredictionService
@@ -28,32 +25,14 @@ COG_VERSION = "0.14.0"
 """The Cog whose schemas ours look like; clients of versions below 0.3.9 expect others."""
 
 _SORT_KEYS: Mapping[str, Callable[[Model], Position]] = {
-    "latest_version_created_at": lambda model: (model.latest.created_at, model.id),
-    "model_created_at": lambda model: (model.versions[-1].created_at, model.id),
+    "latest_version_created_at": lambda model: (_created_at(model.versions[:1]), model.id),
+    "model_created_at": lambda model: (_created_at(model.versions[-1:]), model.id),
 }
 
 _LOOKED_AT = 200
 """How many runs of a model are looked through for its examples."""
 
 T = TypeVar("T")
-
-
-class NewModel(msgspec.Struct):
-    """Replicate's body, of which `owner` and `name` say what the model is called; `hardware` and
-    `visibility` change nothing on a machine of one's own. `source` and what follows are ours.
-    """
-
-    owner: str
-    name: str
-    visibility: Literal["public", "private"]
-    hardware: str
-    description: str | None = None
-    source: str | None = None
-    trust_remote_code: str = ""
-    unsafe_formats: bool = False
-
-
-_NEW = msgspec.json.Decoder(NewModel)
 
 
 class Models:
@@ -71,7 +50,7 @@ class Models:
             raise InvalidRequest(
                 f"sort_by may be {' or '.join(_SORT_KEYS)}, sort_direction `asc` or `desc`."
             )
-        models = self._service.catalog.models()
+        models = [*self._service.catalog.models(), *self._service.catalog.empty()]
         return await self._page(request, models, _SORT_KEYS[by], newest_first=direction == "desc")
 
     async def search(self, request: Request) -> Response:
@@ -110,24 +89,6 @@ class Models:
         path = f"{links.base}/v1/models/{model.id}/examples"
         return answer(page(results, older, newer, request, path))
 
-    async def create(self, request: Request) -> Response:
-        """A model made of the repository of the Hub that `source` names."""
-        if not caller_of(request).sees_all:
-            raise HTTPException(403, "Only the operator of this Atelier may add models.")
-        asked = await read(request, _NEW)
-        if not asked.source:
-            raise InvalidBody(
-                Problem("source", "required", "source is required here: hf:owner/repo[@revision]")
-            )
-        model = await self._service.catalog.add_from_hub(
-            asked.source,
-            name=f"{asked.owner}/{asked.name}",
-            description=asked.description or "",
-            trust_remote_code=asked.trust_remote_code,
-            unsafe_formats=asked.unsafe_formats,
-        )
-        return answer(rendered_model(model, 0, self._link_maker.links(request), None), 201)
-
     async def readme(self, request: Request) -> Response:
         model = self._model(request)
         if not model.readme:
@@ -163,7 +124,7 @@ class Models:
         return found
 
     def _model(self, request: Request) -> Model:
-        return self._service.catalog.find("{owner}/{name}".format(**request.path_params))
+        return self._service.catalog.known("{owner}/{name}".format(**request.path_params))
 
     async def _page(
         self,
@@ -216,17 +177,22 @@ def rendered_model(
         "owner": model.owner,
         "name": model.name,
         "description": model.description,
-        "visibility": "public",
+        "visibility": model.visibility,
         # What clients read from it: the model runs without naming a version. Here every one does.
         "is_official": True,
-        "github_url": None,
-        "paper_url": None,
-        "license_url": model.licence.url if model.licence else None,
+        "github_url": model.github_url,
+        "paper_url": model.paper_url,
+        "license_url": model.license_url or (model.licence.url if model.licence else None),
         "run_count": run_count,
         "cover_image_url": cover,
         "default_example": example,
-        "latest_version": _version(model.latest),
+        "latest_version": _version(model.latest) if model.versions else None,
     }
+
+
+def _created_at(versions: Sequence[Version]) -> float:
+    """Of the one version; a model without comes last."""
+    return versions[0].created_at if versions else 0.0
 
 
 def _version(version: Version) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from api import deployments, models, predictions, trainings
+from api import deployments, predictions, publishing, trainings
 
 _SCHEMAS = "#/components/schemas/"
 _TEXT = {"type": "string"}
@@ -233,9 +233,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         ),
     ),
     ("POST", "/models"): Operation(
-        "Add a model of the Hub, for the operator", {201: "Model"}, "ModelCreation"
+        "Add a model of the Hub, or a name to push to, for the operator",
+        {201: "Model"},
+        "ModelCreation",
     ),
     ("GET", "/models/{owner}/{name}"): Operation("One model", {200: "Model"}),
+    ("PATCH", "/models/{owner}/{name}"): Operation(
+        "What is said of a pushed model, for the operator", {200: "Model"}, "ModelChange"
+    ),
+    ("DELETE", "/models/{owner}/{name}"): Operation(
+        "Delete a pushed model that has no version", {204: None}
+    ),
     ("GET", "/models/{owner}/{name}/examples"): Operation(
         "Its examples, as they were run here", {200: "PredictionPage"}, parameters=_PAGED
     ),
@@ -247,6 +255,9 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("GET", "/models/{owner}/{name}/versions/{version}"): Operation(
         "One version", {200: "Version"}
+    ),
+    ("DELETE", "/models/{owner}/{name}/versions/{version}"): Operation(
+        "Delete a version that was pushed or trained, for the operator", {202: None}
     ),
     ("POST", "/models/{owner}/{name}/versions/{version}/trainings"): Operation(
         "Train it; the weights become a version of the destination",
@@ -319,7 +330,8 @@ def document(base: str) -> dict[str, Any]:
         "Creation": predictions.Creation,
         "VersionCreation": predictions.VersionCreation,
         "TrainingCreation": trainings.TrainingCreation,
-        "ModelCreation": models.NewModel,
+        "ModelCreation": publishing.NewModel,
+        "ModelChange": publishing.Change,
         "DeploymentCreation": deployments.Creation,
         "DeploymentChange": deployments.Change,
     }

@@ -32,13 +32,14 @@ class Server:
         catalog: Catalog,
         tokens: Collection[str] | None = None,
         public_url: str | None = None,
+        everybody_operates: bool = True,
     ) -> None:
         self._catalog = catalog
         self.settings = Settings(
             data=data, offline=True, max_file_size=20_000_000, allow_private_webhooks=True
         )
         self._tokens = None if tokens is None else Tokens.read(tokens, "tokens")
-        self._public_url = public_url
+        self._built_with = {"public_url": public_url, "everybody_operates": everybody_operates}
         # Named TCP, or asyncio leaves Nagle's algorithm on and every answer takes 40 ms longer.
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self.socket.bind(("127.0.0.1", 0))
@@ -60,7 +61,7 @@ class Server:
         self.settings.data.mkdir(parents=True, exist_ok=True)
         self.service = app.build_service(self.settings, self._catalog)
         await self.service.start()
-        application = api.app.build(self.service, tokens=self._tokens, public_url=self._public_url)
+        application = api.app.build(self.service, tokens=self._tokens, **self._built_with)
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)
         self._uvicorn = uvicorn.Server(config)
         self._ready.set()
