@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import settings as options
 from errors import AtelierError, CannotStart
-from settings import Add, Pull, Settings
+from settings import Add, Pull, Push, Settings
 
 if TYPE_CHECKING:
     import fastapi
@@ -33,6 +33,8 @@ def main(arguments: Sequence[str]) -> int:
             return pull(options.parse_pull(arguments[1:]))
         if arguments[:1] == ["add"]:
             return add(options.parse_add(arguments[1:]))
+        if arguments[:1] == ["push"]:
+            return push(options.parse_push(arguments[1:]))
         settings = options.parse(arguments)
         listening = listen(settings.host, settings.port)
         with data_folder(settings.data):
@@ -89,6 +91,27 @@ def add(asked: Add) -> int:
         f"`python app.py pull {model.id}` downloads it now, its first run does so otherwise. "
         "An Atelier that runs already has it after its next start."
     )
+    return 0
+
+
+def push(asked: Push) -> int:
+    """Makes a version of a folder, which an app on this data folder has within a second."""
+    from model_registry.catalog import names
+    from model_registry.published import Published
+    from predictions.publishing import push
+
+    settings = asked.settings
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        taken = names(settings.models, settings.data)
+        published = Published(settings.data, taken.__contains__)
+        pushing = push(published, asked.source, asked.name, settings.allow_private_webhooks)
+        model, is_new = asyncio.run(pushing)
+    except OSError as error:
+        raise CannotStart(f"{asked.source} cannot be pushed: {error}.") from None
+    print(f"{model.id}:{model.latest.id}" + ("" if is_new else " was there already."))
+    for warning in model.warnings:
+        print(f"atelier: {warning}", file=sys.stderr)
     return 0
 
 
@@ -169,6 +192,7 @@ def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI
     import api.app
     import components.page
     from api.sessions import Sessions
+    from components.operator import Operator
     from predictions.callers import Visitors
 
     app = api.app.build(
@@ -176,10 +200,12 @@ def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI
         tokens=read_tokens(settings.tokens),
         public_url=settings.public_url,
         trusted_proxies=settings.trusted_proxies,
+        everybody_operates=settings.everybody_operates,
     )
     # Where callers have names, what one visitor runs is not for the others either.
     visitors = Visitors(private=settings.tokens is not None)
-    components.page.mount(app, service, [str(service.files.root)], visitors)
+    operator = Operator(settings.everybody_operates)
+    components.page.mount(app, service, [str(service.files.root)], visitors, operator)
     app.add_middleware(Sessions)
     return app
 

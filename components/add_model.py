@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from components.house_rules import QUIET, markup
+from components.operator import EVERYBODY, ONLY_THE_OPERATOR, Operator
 from errors import AtelierError
 from model_registry.spec import Model
 from predictions.service import PredictionService
@@ -19,9 +20,10 @@ Updates = dict[Any, Any]
 class AddModel:
     """Adds the form to the page being built; nothing where no model may be added."""
 
-    def __init__(self, service: PredictionService) -> None:
+    def __init__(self, service: PredictionService, operator: Operator = EVERYBODY) -> None:
         self._service = service
-        if service.catalog.hub is None:
+        self._operator = operator
+        if service.catalog.hub is None or not operator.is_at(None):
             return
         with gr.Accordion("Add from the Hub", open=False, elem_id="add-model"):
             with gr.Row():
@@ -44,9 +46,17 @@ class AddModel:
             event(self._added, given, [self._told, self._reference, self._name], **QUIET)
 
     async def _added(
-        self, reference: str, name: str, trusted: str, unsafe: bool
+        self,
+        reference: str,
+        name: str,
+        trusted: str,
+        unsafe: bool,
+        request: gr.Request | None = None,
     ) -> AsyncIterator[Updates]:
         """What is told meanwhile, and then what came of it."""
+        if not self._operator.is_at(request):
+            yield {self._told: _line(ONLY_THE_OPERATOR, "problem")}
+            return
         if not reference.strip():
             yield {self._told: _line("Write the name of a repository, such as owner/repo.")}
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 import gradio as gr
 
@@ -33,10 +34,17 @@ class ExploreTab:
             label="search models",
             elem_id="find",
         )
-        self.cards = markup(self._cards(""), js=OPEN_CARD, elem_id="cards")
-        search.change(self._cards, search, self.cards, **QUIET)
+        self._first = self.found("")
+        self.search = search
+        self.cards = markup(self._first, js=OPEN_CARD, elem_id="cards")
+        search.change(self.found, search, self.cards, **QUIET)
 
-    def _cards(self, text: str) -> str:
+    def news(self) -> Any:
+        """All cards where they are no longer those that the page was built with."""
+        cards = self.found("")
+        return gr.skip() if cards == self._first else cards
+
+    def found(self, text: str) -> str:
         models = (
             self._service.catalog.search(text) if text.strip() else self._service.catalog.models()
         )

@@ -94,6 +94,8 @@ def model_html(model: Model, version: Version, warm: bool = False, weights: str 
     what there is to download.
     """
     needs = [model.category, f"version {version.id[:8]}"]
+    if model.live:
+        needs.append("live folder: what you edit there runs next, as a new version")
     if model.toy and model.licence:
         needs.insert(1, model.licence.name)
     memory = version.ladder[0].memory if version.ladder else version.memory

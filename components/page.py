@@ -13,6 +13,8 @@ from components.explore_tab import ExploreTab
 from components.history_tab import HistoryTab
 from components.house_rules import QUIET, markup
 from components.models_tab import ModelsTab
+from components.operator import EVERYBODY, Operator
+from components.push_model import PushModel
 from components.run_tab import RunTab
 from components.theme import theme
 from predictions.callers import ANYBODY, Visitors
@@ -30,7 +32,9 @@ OTHERS = ("explore", "history", "models")
 """The tabs that a link can open besides Run."""
 
 
-def build(service: PredictionService, visitors: Visitors) -> gr.Blocks:
+def build(
+    service: PredictionService, visitors: Visitors, operator: Operator = EVERYBODY
+) -> gr.Blocks:
     """The page over `service`, ready to be mounted."""
     page = gr.Blocks(
         title="Atelier",
@@ -50,12 +54,16 @@ def build(service: PredictionService, visitors: Visitors) -> gr.Blocks:
             with gr.Tab("History", id="history") as history_tab:
                 history = HistoryTab(service, run, visitors)
             with gr.Tab("Models", id="models") as models_tab:
-                AddModel(service)
+                PushModel(service, operator)
+                AddModel(service, operator)
                 weights = ModelsTab(service)
         dark.click(None, None, None, js="() => atelier.toggleDark()")
         _wire(page, tabs, explore, run, history, visitors)
         # Each tab has an address, so that going back and loading again lead to it.
         explore_tab.select(None, None, js="() => atelier.go('/?tab=explore')")
+        # Models come and go while the app runs.
+        page.load(explore.news, None, explore.cards, **QUIET)
+        explore_tab.select(explore.found, explore.search, explore.cards, **QUIET)
         history_tab.select(None, None, js="() => atelier.go('/?tab=history')")
         run_tab.select(None, run.link, js="(link) => atelier.go(link)")
         models_tab.select(None, None, js="() => atelier.go('/?tab=models')")
@@ -114,11 +122,12 @@ def mount(
     service: PredictionService,
     allowed_paths: Sequence[str] = (),
     visitors: Visitors = ANYBODY,
+    operator: Operator = EVERYBODY,
 ) -> Any:
     """The FastAPI `app` with the page at its root, beside whatever routes it has already."""
     return gr.mount_gradio_app(
         app,
-        build(service, visitors),
+        build(service, visitors, operator),
         path="/",
         theme=theme(),
         css_paths=[CSS],
