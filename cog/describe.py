@@ -1,9 +1,11 @@
 """Prints a model's OpenAPI document. Runs in the model's own interpreter:
 
     python -m cog.describe DIR predict.py:Predictor [--train train.py:train] [--concurrency N]
+                                                    [--from source]
 
-What the model prints while it is imported goes to stderr. A failure is one line there and exit
-status 1.
+`--from source` reads the model's files and imports none of them. What the model prints while it is
+imported goes to stderr. A failure is one line there and exit status 1, or 2 where something outside
+of the model is missing.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import traceback
 from cog.loading import load
 from cog.signature import SignatureError
 
+FAILED, LACKING = 1, 2
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -33,11 +36,16 @@ def main(arguments: list[str]) -> int:
     sys.path[:] = [entry for entry in sys.path if entry not in ("", _ROOT)]
     try:
         concurrency = int(given["--concurrency"]) if "--concurrency" in given else None
-        runner = load(folder, target, concurrency, given.get("--train"))
-        printed = json.dumps(runner.document(), allow_nan=False)
+        if given.get("--from") == "source":
+            from cog.source import read_document
+
+            document = read_document(folder, target, concurrency, given.get("--train"))
+        else:
+            document = load(folder, target, concurrency, given.get("--train")).document()
+        printed = json.dumps(document, allow_nan=False)
     except BaseException as error:
         print(reason(error, folder, target), file=sys.stderr)
-        return 1
+        return LACKING if isinstance(error, ImportError | OSError) else FAILED
     out.write(printed)
     out.close()
     return 0

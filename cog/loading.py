@@ -17,8 +17,8 @@ from cog.schema import document
 from cog.signature import SignatureError, parameters, returned, strip
 from cog.types import UNSET
 
-_DEFAULT_NAMES = ("Runner", "Predictor")
-_METHODS = ("run", "predict")
+DEFAULT_NAMES = ("Runner", "Predictor")
+METHODS = ("run", "predict")
 
 
 class LoadedRunner:
@@ -56,9 +56,7 @@ class LoadedRunner:
             return max(1, int(variable))
         declared = given or int(getattr(self._function, "__cog_concurrency__", 1))
         if declared > 1 and not self.is_async:
-            raise SignatureError(
-                f"{self._function.__name__}() declares {declared} runs at once, but is not async."
-            )
+            raise refuse_overlap(self._function.__name__, declared)
         return declared
 
     def document(self) -> dict[str, Any]:
@@ -104,6 +102,11 @@ class LoadedRunner:
     def call(self, **arguments: Any) -> Any:
         """The value, or what gives it: a generator, a coroutine, an asynchronous generator."""
         return self._function(**arguments)
+
+
+def refuse_overlap(name: str, declared: int) -> SignatureError:
+    """What is wrong with runs that are to overlap and cannot."""
+    return SignatureError(f"{name}() declares {declared} runs at once, but is not async.")
 
 
 def load(
@@ -156,7 +159,7 @@ def _module(folder: str, file: str) -> Any:
 
 
 def _find(module: Any, name: str, file: str) -> Any:
-    names = (name,) if name else _DEFAULT_NAMES
+    names = (name,) if name else DEFAULT_NAMES
     for each in names:
         if hasattr(module, each):
             return getattr(module, each)
@@ -175,7 +178,7 @@ def _trainer(found: Any) -> Callable[..., Any]:
 def _method(owner: Any, found: Any) -> Callable[..., Any]:
     from cog import BaseRunner
 
-    own = [name for name in _METHODS if callable(getattr(owner, name, None))]
+    own = [name for name in METHODS if callable(getattr(owner, name, None))]
     shown = getattr(found, "__name__", type(owner).__name__)
     if len(own) == 2:
         raise SignatureError(f"{shown} has both run() and predict(); keep one.")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import mimetypes
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from errors import BrokenModel
+from model_registry import folder_warnings, requirements
 from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints
 from model_registry.spec import Code, Example, Model, Version
@@ -57,17 +57,18 @@ def _read(
         train=_trainer(folder, config, model),
         environment=_environment(config, model),
         concurrency=_concurrency(config, model),
+        packages=requirements.read(folder, config["build"], model),
     )
-    build = config["build"]
     version_id = prints.of_folder(folder, model)
-    document, created_at = descriptions.of(version_id, code, model, code.train)
+    described = descriptions.of_folder(version_id, code, model, code.train)
     version = Version(
         id=version_id,
         model=model,
-        created_at=created_at,
-        schema=document,
+        created_at=described.created_at,
+        schema=described.document,
         code=code,
-        gpu=bool(build.get("gpu")),
+        gpu=bool(config["build"].get("gpu")),
+        provisional=described.provisional,
         heavy=_imports_torch(folder / code.target.partition(":")[0]),
     )
     readme = folder / "README.md"
@@ -79,7 +80,10 @@ def _read(
         category="local" if owner == "local" else "other",
         examples=_examples(folder, model),
         readme=readme.read_text(errors="replace") if readme.is_file() else None,
-        warnings=tuple(_warnings(config)),
+        warnings=(
+            *filter(None, [described.warning]),
+            *folder_warnings.of(folder, config, version),
+        ),
     )
 
 
@@ -173,25 +177,6 @@ def _concurrency(config: dict[str, Any], model: str) -> int | None:
 
 def _imports_torch(file: Path) -> bool:
     return _TORCH_IMPORT.search(file.read_text(errors="replace")) is not None
-
-
-def _warnings(config: dict[str, Any]) -> list[str]:
-    found = []
-    build = config["build"]
-    wanted = build.get("python_version") or ""
-    wanted = "3.10" if wanted == 3.1 else str(wanted)  # without quotes, 3.10 is a number
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if wanted and not f"{wanted}.".startswith(f"{here}."):
-        found.append(f"It asks for Python {wanted}; it runs on {here}.")
-    if packages := build.get("system_packages"):
-        found.append(f"It asks for system packages that nobody has installed: {packages}.")
-    if build.get("run") or build.get("pre_install"):
-        found.append("It has build steps (build.run), which are never executed here.")
-    if build.get("python_packages") or build.get("python_requirements"):
-        found.append("It names Python packages; they must be installed beside Atelier's own.")
-    if config.get("weights"):
-        found.append("It names managed weights, which are not fetched: put them into its folder.")
-    return found
 
 
 def _examples(folder: Path, model: str) -> tuple[Example, ...]:

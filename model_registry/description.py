@@ -1,4 +1,8 @@
-"""Asks a child process for a model's OpenAPI document, and remembers the answer by version."""
+"""Asks a child process for a model's OpenAPI document, and remembers the answer by version.
+
+What a model folder needs is installed with its first run. Until then its document is read from its
+source; what cannot be loaded here at all may bring the document that Cog has written.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +16,60 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from errors import BrokenModel
+from model_registry import ready_document
 from model_registry.spec import Code
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT = 60.0
 """Seconds for a model's imports."""
 
+FAILED, LACKING = 1, 2
+"""How `cog.describe` ends where it has no document to give."""
+
+_HINT = ". Name the packages that it needs under build: python_packages in cog.yaml."
+_UNREADABLE = (
+    " Its form is drawn from its source until its packages are installed: write the signature so "
+    "that it says its types, or let Cog write .cog/openapi_schema.json."
+)
+_ASIS = (
+    "Its form is drawn from the .cog/openapi_schema.json that Cog has written; a run will most "
+    "likely fail."
+)
+
+
+PythonFor = Callable[[Sequence[str]], Path | None]
+"""The interpreter of the environment with these packages, None while there is none."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A model folder's document and when this version was first seen. It is `provisional` while the
+    model's own environment is still to be built. `warning` says what a person should know of it.
+    """
+
+    document: Any
+    created_at: float
+    provisional: bool = False
+    warning: str = ""
+
+
+class NotLoadable(BrokenModel):
+    """A model that lacks something outside of its folder."""
+
 
 class Descriptions:
     """Documents in `folder`, one file a version, made anew when our code changes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python_for: PythonFor = lambda packages: None) -> None:
         self._folder = folder
+        self._python_for = python_for
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -40,16 +81,54 @@ class Descriptions:
         with self._locks[version_id]:
             return self._of(version_id, code, model, train)
 
-    def _of(self, version_id: str, code: Code, model: str, train: str | None) -> tuple[Any, float]:
+    def of_folder(self, version_id: str, code: Code, model: str, train: str | None) -> Described:
+        """What is known of a folder's model at present. Raises `BrokenModel`."""
+        with self._locks[version_id]:
+            try:
+                return self._of_folder(version_id, code, model, train)
+            except NotLoadable as error:
+                ready = ready_document.read(Path(code.folder), model)
+                if ready is None:
+                    raise
+                return Described(
+                    *ready, warning=f"It cannot be loaded here: {error.reason} {_ASIS}"
+                )
+
+    def _of_folder(self, version_id: str, code: Code, model: str, train: str | None) -> Described:
+        if not code.packages:
+            return Described(*self._of(version_id, code, model, train))
+        python = self._python_for(code.packages)
+        warning = ""
+        if python is not None:
+            try:
+                inside = replace(code, python=str(python))
+                return Described(*self._of(version_id, inside, model, train))
+            except BrokenModel as error:
+                warning = f"It cannot be loaded in its own environment: {error.reason}"
+        try:
+            read = self._of(version_id, code, model, train, from_source=True)
+        except BrokenModel as error:
+            raise NotLoadable(model, error.reason + _UNREADABLE) from None
+        return Described(*read, provisional=python is None, warning=warning)
+
+    def _of(
+        self,
+        version_id: str,
+        code: Code,
+        model: str,
+        train: str | None,
+        from_source: bool = False,
+    ) -> tuple[Any, float]:
         path = self._folder / f"{version_id}.json"
         kept: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
             kept = json.loads(path.read_text())
-        if kept.get("described_by") != _own_code():
+        described_by = f"{_own_code()} {'source' if from_source else code.python or ''}".strip()
+        if kept.get("described_by") != described_by:
             kept = {
-                "described_by": _own_code(),
+                "described_by": described_by,
                 "created_at": kept.get("created_at", time.time()),
-                "document": describe(code, model, train),
+                "document": describe(code, model, train, from_source=from_source),
             }
             temporary = path.with_suffix(f".{os.getpid()}")
             temporary.write_text(json.dumps(kept))
@@ -57,13 +136,21 @@ class Descriptions:
         return kept["document"], kept["created_at"]
 
 
-def describe(code: Code, model: str, train: str | None = None, timeout: float = TIMEOUT) -> Any:
+def describe(
+    code: Code,
+    model: str,
+    train: str | None = None,
+    timeout: float = TIMEOUT,
+    from_source: bool = False,
+) -> Any:
     """The OpenAPI document of a model, from a process of its own. Raises `BrokenModel`."""
     command = [code.python or sys.executable, "-m", "cog.describe", code.folder, code.target]
     if train:
         command += ["--train", train]
     if code.concurrency:
         command += ["--concurrency", str(code.concurrency)]
+    if from_source:
+        command += ["--from", "source"]
     environment = {**os.environ, **code.environment, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command,
@@ -84,8 +171,12 @@ def describe(code: Code, model: str, train: str | None = None, timeout: float = 
             # Also what the import may have started, and what hangs.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
-    if process.returncode == 1 and said.strip():
-        raise BrokenModel(model, said.decode(errors="replace").strip().splitlines()[-1])
+    last = said.decode(errors="replace").strip().splitlines()[-1:]
+    if process.returncode == LACKING and last:
+        hint = "" if code.packages or "ModuleNotFoundError" not in last[0] else _HINT
+        raise NotLoadable(model, last[0] + hint)
+    if process.returncode == FAILED and last:
+        raise BrokenModel(model, last[0])
     try:
         return json.loads(printed)
     except ValueError:

@@ -124,6 +124,14 @@ def check(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any
     return checked
 
 
+def unfit_defaults(schema: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the defaults themselves, as a caller who gave them would be told."""
+    known = _inputs(schema)
+    for name, value in known.defaults.items():
+        for error in known.validators[name].iter_errors(value):
+            yield _problem(name, error)
+
+
 def secrets(schema: Mapping[str, Any]) -> frozenset[str]:
     """The names of the inputs that must never be stored or shown."""
     return _inputs(schema).secrets

@@ -97,6 +97,8 @@ class Version:
     memory: int | None = None
     gpu: bool = False
     heavy: bool = False
+    provisional: bool = False
+    """Its schema was read from the source, for as long as its own environment is not there."""
     ladder: tuple[Rung, ...] = ()
     weights: tuple[Weights, ...] = ()
     """What has to be downloaded before it can run; empty where all is on disk from the start."""

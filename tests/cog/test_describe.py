@@ -64,7 +64,8 @@ def test_noise_on_import_goes_to_stderr(write):
 )  # fmt: skip
 def test_a_failure_is_one_line_that_names_the_place(write, text, line):
     done = describe(write(predict=text, beside="\n1 / 0"), "predict.py:run")
-    assert (done.returncode, done.stdout) == (1, "")
+    lacks_something = "ModuleNotFoundError" in line
+    assert (done.returncode, done.stdout) == (2 if lacks_something else 1, "")
     assert done.stderr.count("\n") == 1 and done.stderr.startswith(line)
 
 
@@ -121,3 +122,13 @@ def test_threads_and_exit_handlers_of_the_import_do_not_keep_it_alive(write):
     """
     )
     assert describe(folder, "predict.py:run").returncode == 0
+
+
+def test_from_source_nothing_is_imported(write):
+    folder = write(predict="import nowhere\ndef run(text: str) -> str: return text")
+    done = describe(folder, "predict.py:run", "--from", "source")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["components"]["schemas"]["Input"]["required"] == ["text"]
+    folder = write(predict="x = 1\ndef run(text: str -> str: pass")
+    done = describe(folder, "predict.py:run", "--from", "source")
+    assert done.returncode == 1 and done.stderr.startswith("predict.py, line 2: SyntaxError: ")

@@ -87,16 +87,125 @@ def test_the_model_is_never_imported_into_this_process(read):
     ("build", "said"),
     [
         ("{python_version: '3.7'}", "asks for Python 3.7"),
-        ("{system_packages: [ffmpeg]}", "ffmpeg"),
-        ("{run: [make everything]}", "never executed"),
+        ("{system_packages: [ffmpeg, git]}", "nobody installs here: ffmpeg, git."),
+        ("{run: [make everything]}", "never executed here: make everything."),
+        ("{run: [{command: make this, mounts: []}, echo]}", "here: make this; echo."),
         ("{pre_install: [make everything]}", "never executed"),
-        ("{python_packages: [numpy==2.0]}", "Python packages"),
-        ("{python_requirements: requirements.txt}", "Python packages"),
     ],
 )
 def test_what_this_machine_does_not_give_is_a_warning(read, build, said):
     (warning,) = read(f"{TARGET}build: {build}").warnings
     assert said in warning
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        (
+            "{name: base, target: /src/weights, source: {uri: 'hf://ada/base'}}",
+            "put base (hf://ada/base) into weights.",
+        ),
+        (
+            "{name: base, target: /models/base, source: [{uri: a.bin}, {uri: b.bin}]}",
+            "at /models/base, outside of its folder: base (a.bin, b.bin).",
+        ),
+    ],
+)
+def test_managed_weights_are_named_with_their_place(read, weights, said):
+    (warning,) = read(f"{TARGET}weights: [{weights}]").warnings
+    assert said in warning
+
+
+def test_managed_weights_that_are_there_need_no_warning(read):
+    weights = "{name: base, target: /src/weights.bin, source: {uri: 'hf://ada/base'}}"
+    assert read(f"{TARGET}weights: [{weights}]", **{"weights.bin": ""}).warnings == ()
+
+
+def test_a_default_that_does_not_fit_is_a_warning_and_no_refusal(read):
+    model = read(
+        predict="""
+        from cog import Input
+        def Predictor(
+            size: str = Input(default="huge", choices=["small", "large"]),
+            steps: int = Input(default=80, le=50),
+            strength: float = Input(default=0.5, le=1),
+        ) -> str: ...
+        """
+    )
+    assert [warning.partition(" does not fit")[0] for warning in model.warnings] == [
+        "The default of its input 'size'",
+        "The default of its input 'steps'",
+    ]
+
+
+NEEDS = "import nowhere\ndef Predictor(text: str) -> str: ..."
+
+
+def test_a_model_with_packages_of_its_own_is_drawn_from_its_source(read):
+    model = read(TARGET + "build: {python_packages: [nowhere==1.0]}", predict=NEEDS)
+    assert model.latest.provisional
+    assert model.latest.code.packages == ("nowhere==1.0",)
+    assert model.latest.input_schema["required"] == ["text"]
+    (warning,) = model.warnings
+    assert "nowhere==1.0" in warning and "first run" in warning
+
+
+def test_packages_that_the_app_has_need_no_environment(read):
+    model = read(TARGET + "build: {python_packages: [numpy>=1, pillow]}")
+    assert (model.latest.code.packages, model.latest.provisional) == ((), False)
+    assert model.warnings == ()
+
+
+def test_a_package_that_nobody_names_is_asked_for(read):
+    with pytest.raises(BrokenModel, match=r"No module named 'nowhere'.*python_packages in cog"):
+        read(predict=NEEDS)
+
+
+def test_a_signature_that_only_an_import_could_tell_says_what_to_do(read):
+    with pytest.raises(BrokenModel, match=r"line 2: the type of 'x' is nowhere.*Cog write \.cog/"):
+        read(
+            TARGET + "build: {python_packages: [nowhere==1.0]}",
+            predict="import nowhere\ndef Predictor(x: nowhere.T) -> str: ...",
+        )
+
+
+OLD_DOCUMENT = """
+{"components": {"schemas": {
+  "Input": {"properties": {"size": {"allOf": [{"$ref": "#/components/schemas/size"}]}}},
+  "size": {"type": "string", "enum": ["s", "l"]},
+  "Output": {"$ref": "#/components/schemas/Answer"}, "Answer": {"type": "string"}}}}
+"""
+
+
+@pytest.mark.parametrize("packages", ["[nowhere==1.0]", "[]"])
+def test_what_cannot_be_loaded_may_bring_the_document_that_cog_has_written(write, read, packages):
+    (write() / ".cog").mkdir()
+    (write() / ".cog" / "openapi_schema.json").write_text(OLD_DOCUMENT)
+    cog = f"{TARGET}build: {{python_packages: {packages}}}"
+    model = read(cog, predict="import nowhere\ndef Predictor(x: nowhere.T) -> str: ...")
+    assert model.latest.input_schema["properties"]["size"]["x-order"] == 0
+    assert model.latest.output_schema["type"] == "string"
+    assert "It cannot be loaded here" in model.warnings[0]
+    # What can be loaded is believed, not the document.
+    assert read(cog).latest.input_schema["required"] == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("{", "Expecting"),
+        ("[]", "must be"),
+        ("{}", "lacks 'components'"),
+        ('{"components": {"schemas": {"Input": {"$ref": "#/x/y"}}}}', "lacks 'y'"),
+        ('{"components": {"schemas": {"Input": {"properties": {"a": {}}}}}}', "'a' has no type"),
+    ],
+)
+def test_a_document_that_is_none_is_refused(write, read, document, said):
+    (write() / ".cog").mkdir()
+    (write() / ".cog" / "openapi_schema.json").write_text(document)
+    with pytest.raises(BrokenModel, match=said) as caught:
+        read(predict=NEEDS)
+    assert ".cog/openapi_schema.json" in caught.value.reason
 
 
 def test_a_python_version_without_quotes_is_understood(read):
