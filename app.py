@@ -118,8 +118,10 @@ def push(asked: Push) -> int:
 def load_catalog(settings: Settings) -> Catalog:
     from model_registry.catalog import Catalog
     from model_registry.hub_models import HubModels
+    from workers.environments import Environments
 
-    catalog = Catalog.load(settings.models, settings.data)
+    environments = Environments(settings.data / "environments", settings.offline)
+    catalog = Catalog.load(settings.models, settings.data, python_for=environments.python_for)
     catalog.hub = HubModels(settings.data, settings.hub, settings.offline, catalog.__contains__)
     return catalog
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from errors import BrokenModel, InvalidRequest, InvalidVersion, NotFound
-from model_registry import hub_models, spec_files
+from model_registry import folder_warnings, hub_models, spec_files
 from model_registry.cog_folder import read_yaml
-from model_registry.description import Descriptions
+from model_registry.description import Described, Descriptions, PythonFor, nowhere
 from model_registry.fingerprint import Fingerprints
 from model_registry.hub_models import HubModels
 from model_registry.model_folder import ModelFolder, find_folders
@@ -56,6 +56,7 @@ class Catalog:
         """Versions whose code was edited while the app ran, and their models."""
         self.hub: HubModels | None = None
         """How repositories of the Hub become models; None where none may be added."""
+        self._descriptions: Descriptions | None = None
         self.published: Published | None = None
         """Where pushed models are; None where none may be pushed."""
         self._pushed: set[str] = set()
@@ -80,15 +81,16 @@ class Catalog:
         data: Path,
         specs: Path = spec_files.SPECS,
         clock: Callable[[], float] = time.monotonic,
+        python_for: PythonFor = nowhere,
     ) -> Catalog:
         """Reads our specs, then each folder of `models`, then what was added from the Hub, then
-        what was pushed.
+        what was pushed. `python_for` knows the models' own environments.
 
         What is described or hashed is kept below `data`. One broken model harms no other; of two
         with one name the first is kept and the other is among the broken.
         """
         prints = Fingerprints(data / "fingerprints.json")
-        descriptions = Descriptions(data / "described")
+        descriptions = Descriptions(data / "described", python_for)
         readers: list[Callable[[], Model]] = [
             partial(spec_files.read, path, prints, descriptions)
             for path in sorted(specs.glob("*/*.yaml"))
@@ -121,7 +123,8 @@ class Catalog:
         taken_by = {name: model.latest.code.folder for name, model in read.items()}
         own = [f for f in folders if taken_by.get(f.model, str(f.path)) == str(f.path)]
         catalog = cls(read.values(), broken, own, clock, TrainedVersions(data / "trained"))
-        catalog.published = Published(data, catalog._is_taken)
+        catalog._descriptions = descriptions
+        catalog.published = Published(data, catalog._is_taken, descriptions)
         catalog._mark = catalog.published.records.mark()
         catalog._take(catalog.published.news())
         return catalog
@@ -319,7 +322,26 @@ class Catalog:
                 look.add_done_callback(lambda _: self._looks.pop(name))
             # All who ask meanwhile wait for the same look, whoever of them goes away.
             await asyncio.shield(look)
-        return self.resolve(reference)
+        version = self.resolve(reference)
+        if version.provisional and self._descriptions is not None:
+            described = await asyncio.to_thread(self._descriptions.settled, version)
+            if described is not None:
+                self._settle(version, described)
+                return self.resolve(reference)
+        return version
+
+    def _settle(self, version: Version, described: Described) -> None:
+        """A model whose packages are installed is what an import of it says."""
+        settled = replace(version, schema=described.document, provisional=False)
+        model = self.find(version.model)
+        warnings = folder_warnings.settled(model.warnings)
+        self.add(
+            replace(
+                model,
+                versions=tuple(settled if v.id == settled.id else v for v in model.versions),
+                warnings=(*filter(None, [described.warning]), *warnings),
+            )
+        )
 
     def why_gone(self, version: Version) -> str:
         """Why the code of a version is no longer what its id names; "" if it is. Blocks."""

@@ -24,7 +24,7 @@ from typing import Any
 
 from errors import BrokenModel
 from model_registry import ready_document
-from model_registry.spec import Code
+from model_registry.spec import Code, Version
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT = 60.0
@@ -48,6 +48,11 @@ PythonFor = Callable[[Sequence[str]], Path | None]
 """The interpreter of the environment with these packages, None while there is none."""
 
 
+def nowhere(packages: Sequence[str]) -> Path | None:
+    """Where no environments are."""
+    return None
+
+
 @dataclass(frozen=True)
 class Described:
     """A model folder's document and when this version was first seen. It is `provisional` while the
@@ -67,7 +72,7 @@ class NotLoadable(BrokenModel):
 class Descriptions:
     """Documents in `folder`, one file a version, made anew when our code changes."""
 
-    def __init__(self, folder: Path, python_for: PythonFor = lambda packages: None) -> None:
+    def __init__(self, folder: Path, python_for: PythonFor = nowhere) -> None:
         self._folder = folder
         self._python_for = python_for
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -94,6 +99,14 @@ class Descriptions:
                     *ready, warning=f"It cannot be loaded here: {error.reason} {_ASIS}"
                 )
 
+    def settled(self, version: Version) -> Described | None:
+        """What is known of a provisional version now that its environment is there; None while it
+        is not.
+        """
+        if self._python_for(version.code.packages) is None:
+            return None
+        return self.of_folder(version.id, version.code, version.model, version.code.train)
+
     def _of_folder(self, version_id: str, code: Code, model: str, train: str | None) -> Described:
         if not code.packages:
             return Described(*self._of(version_id, code, model, train))
@@ -119,21 +132,27 @@ class Descriptions:
         train: str | None,
         from_source: bool = False,
     ) -> tuple[Any, float]:
-        path = self._folder / f"{version_id}.json"
-        kept: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError):
-            kept = json.loads(path.read_text())
-        described_by = f"{_own_code()} {'source' if from_source else code.python or ''}".strip()
+        places = [self._folder / f"{version_id}{kind}.json" for kind in ("", ".source")]
+        path = places[from_source]
+        described_by = f"{_own_code()} {code.python or ''}".strip()
+        kept = _kept(path)
         if kept.get("described_by") != described_by:
+            first_seen = [each["created_at"] for each in map(_kept, places) if "created_at" in each]
             kept = {
                 "described_by": described_by,
-                "created_at": kept.get("created_at", time.time()),
+                "created_at": min(first_seen, default=time.time()),
                 "document": describe(code, model, train, from_source=from_source),
             }
             temporary = path.with_suffix(f".{os.getpid()}")
             temporary.write_text(json.dumps(kept))
             temporary.replace(path)
         return kept["document"], kept["created_at"]
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        return dict(json.loads(path.read_text()))
+    return {}
 
 
 def describe(

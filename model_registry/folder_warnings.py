@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,6 +13,8 @@ from model_registry.spec import Version
 
 _CONTAINER_ROOT = PurePosixPath("/src")
 """Where a model's folder lies in an image."""
+
+_PACKAGES = "Its packages are installed with its first run, into an environment of its own:"
 
 
 def of(folder: Path, config: Mapping[str, Any], version: Version) -> list[str]:
@@ -49,10 +51,12 @@ def _command(step: Any) -> str:
 def _of_packages(version: Version) -> Iterator[str]:
     if version.provisional:
         named = ", ".join(_short(line) for line in version.code.packages if line[0] != "-")
-        yield (
-            f"Its packages are installed with its first run, into an environment of its own: "
-            f"{named}. Until then its form is drawn from its source."
-        )
+        yield f"{_PACKAGES} {named}. Until then its form is drawn from its source."
+
+
+def settled(warnings: Sequence[str]) -> tuple[str, ...]:
+    """Those that still hold once the packages are installed."""
+    return tuple(each for each in warnings if not each.startswith(_PACKAGES))
 
 
 def _short(requirement: str) -> str:

@@ -29,11 +29,16 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[A-Za-z0-9][A-Za-z0-9._-]{0
 class Published:
     """`taken` says whether a model that was not pushed has a name already."""
 
-    def __init__(self, data: Path, taken: Callable[[str], bool] = lambda name: False) -> None:
+    def __init__(
+        self,
+        data: Path,
+        taken: Callable[[str], bool] = lambda name: False,
+        descriptions: Descriptions | None = None,
+    ) -> None:
         self.records = Records(data / "published")
         self.taken = taken
         self._data = data
-        self._described: Descriptions | None = None
+        self._described = descriptions
         self._seen: dict[str, Held] = {}
         self._looking = threading.Lock()
 
