@@ -12,7 +12,10 @@ from model_registry.spec import Model, Version
 SIGNS = {
     "text": "¶",
     "language": "¶",
+    "code": "⟨⟩",
     "image": "▣",
+    "editing": "◪",
+    "restoration": "◧",
     "speech": "♪",
     "audio": "♪",
     "music": "♪",

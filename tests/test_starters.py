@@ -25,6 +25,7 @@ MADE = {
     "starter/enlarge": "image/png",
     "starter/listen": "segments",
     "starter/melody": "audio/wav",
+    "starter/motion": "video/mp4",
     "starter/shapes": "image/png",
     "starter/solid": "model/gltf-binary",
     "starter/speak": "audio/wav",
@@ -97,7 +98,7 @@ PROMPTS = {
 IN_WORDS = {
     name: "text" if name == "starter/speak" else "prompt"
     for name in MADE
-    if name.partition("/")[2] in ("melody", "shapes", "solid", "speak", "story")
+    if name.partition("/")[2] in ("melody", "motion", "shapes", "solid", "speak", "story")
 }
 
 

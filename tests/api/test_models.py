@@ -52,7 +52,9 @@ def test_all_models_are_listed_in_either_direction(http):
     query = {"sort_by": "latest_version_created_at", "sort_direction": "asc"}
     oldest_first = http.get("models", params=query).json()["results"]
     assert "echo" in [each["name"] for each in newest_first]
-    assert newest_first == oldest_first[::-1]
+    # By name: how often each has run may change meanwhile.
+    names = [each["name"] for each in newest_first]
+    assert names == [each["name"] for each in oldest_first[::-1]]
 
 
 @pytest.mark.parametrize("query", ["sort_by=stars", "sort_direction=up", "cursor=x"])

@@ -204,7 +204,7 @@ def test_the_account_and_the_hardware_are_read(client):
         ),
         (lambda client: client.run("local/echo", input={}), 422, "Input validation failed"),
         (lambda client: client.predictions.get("none"), 404, "Not found"),
-        (lambda client: client.deployments.get("a/b"), 404, "Not Found"),
+        (lambda client: client.deployments.get("a/b"), 404, "Not found"),
     ],
 )
 def test_errors_are_read(client, call, status, title):

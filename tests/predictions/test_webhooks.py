@@ -65,8 +65,15 @@ async def test_what_is_told_meanwhile_is_thinned_out(app, receiver, monkeypatch)
 
 @pytest.mark.parametrize("event", ["completed", "logs", "output"])
 async def test_who_asked_for_one_kind_of_event_hears_of_the_last_change_too(app, receiver, event):
-    await app.run("local/loud", {}, webhook=receiver.url, webhook_events_filter=(event,))
-    messages = await heard(receiver, ended)
+    last = await app.run("local/loud", {}, webhook=receiver.url, webhook_events_filter=(event,))
+
+    def all_told(messages):
+        told = messages[-1].prediction if messages else {}
+        return told.get("logs" if event == "logs" else "output") == (
+            last.logs if event == "logs" else last.output
+        )
+
+    messages = await heard(receiver, all_told)
     if event == "completed":
         assert len(messages) == 1
 

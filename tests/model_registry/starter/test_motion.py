@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 
 from model_registry.starter.train import motion, shapes
+from model_registry.starter.train.training import STARTERS
 
 
 def rendered(clip):
@@ -29,3 +31,11 @@ def test_the_checker_sees_the_opposite_in_a_clip_that_runs_backwards():
 
 def test_the_checker_sees_nothing_where_nothing_is():
     assert motion.follow(np.full((8, 64, 64, 3), 240.0)) is None
+
+
+# diffusers hands torch tensors to numpy in a way that numpy 2 is about to drop.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_motion_goes_where_it_was_told_to():
+    figures = motion.evaluate(STARTERS / "motion", seed=2026, count=16)
+    lowest, _ = motion.BARS["direction"]
+    assert figures["direction"] >= lowest, figures
