@@ -86,6 +86,9 @@ def versions_html(model: Model, version: Version) -> str:
     for each in model.versions:
         day = datetime.fromtimestamp(each.created_at, timezone.utc).date().isoformat()
         shown = " · shown here" if each.id == version.id else ""
+        if each.origin:
+            shown += f' · <a href="/?prediction={escape(each.origin.training)}">trained</a>'
+            shown += f" from {escape(each.origin.parent[:-52])}"
         rows.append(
             f"<li><code>{escape(model.id)}:{each.id}</code><small>{day}{shown}</small></li>"
         )

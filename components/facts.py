@@ -108,6 +108,8 @@ def model_html(model: Model, version: Version, warm: bool = False, weights: str 
         if least < memory:
             sizes = f"{wording.size(least)} to {sizes}"
         needs.append(f"about {sizes} of memory")
+    if version.origin:
+        needs.append(f"trained from {version.origin.parent.partition(':')[2][:8]}")
     if version.gpu:
         needs.append("wants a GPU")
     if weights:

@@ -20,12 +20,17 @@ def row_html(prediction: Prediction, category: str, now: float) -> str:
         f'<a class="row" href="/?prediction={prediction.id}" data-prediction="{prediction.id}">'
         f'<span class="thumb" aria-hidden="true">{_thumbnail(prediction, category)}</span>'
         f'<span class="model">{escape(prediction.model.rpartition("/")[2])}</span>'
-        f'<span class="words">{escape(first_words(prediction.input))}</span>'
+        f'<span class="words">{_kind(prediction)}{escape(first_words(prediction.input))}</span>'
         f'<span class="state" data-state="{word}">{word}</span>'
         f'<span class="figure">{wording.seconds(prediction.predict_time)}</span>'
         f'<span class="figure">{wording.cost(prediction.cost)}</span>'
         f'<span class="age">{wording.age(prediction.created_at, now)}</span></a>'
     )
+
+
+def _kind(prediction: Prediction) -> str:
+    """What it is, where it is no prediction."""
+    return '<span class="badge">training</span> ' if prediction.is_training else ""
 
 
 def _thumbnail(prediction: Prediction, category: str) -> str:
@@ -71,9 +76,17 @@ def head_html(prediction: Prediction, now: float) -> str:
     return (
         f'<h2><a href="/?model={escape(prediction.model)}">{escape(prediction.model)}</a></h2>'
         f"{wording.status_html(prediction, now)}"
+        f"{_destination(prediction)}"
         f'<p class="small">{wording.date(prediction.created_at)} · {hardware} · '
         f'<a href="{address}" class="id">{escape(prediction.id)}</a></p>'
     )
+
+
+def _destination(prediction: Prediction) -> str:
+    if prediction.destination is None:
+        return ""
+    name = escape(prediction.destination)
+    return f'<p class="small">training · into <a href="/?model={name}">{name}</a></p>'
 
 
 def inputs_html(inputs: Mapping[str, Any], files: Mapping[str, ShownFile]) -> str:

@@ -265,7 +265,7 @@ class HistoryTab:
         except AtelierError as error:
             gr.Warning(wording.message(error))
             return {}
-        return await self._run.open(f"{prediction.model}:{prediction.version}", prediction.input)
+        return await self._run.open_again(prediction)
 
     async def run_example(self, caller: Caller) -> dict[Any, Any]:
         """Runs the first example there is and shows it in the Run tab."""

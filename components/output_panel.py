@@ -137,7 +137,7 @@ class OutputPanel:
         views = output_views.views(
             version, prediction.output, await watched.files_of(prediction.output)
         )
-        if not running and self._is_compared(prediction):
+        if not running and not prediction.is_training and self._is_compared(prediction):
             given = await watched.files_of(prediction.input)
             views = output_views.compared(views, prediction.input, given)
         text = views[0].value if _is_one(views, ViewKind.TEXT) else None
@@ -244,7 +244,7 @@ class _Watched:
 def version_of(service: PredictionService, prediction: Prediction) -> Version | None:
     """The version that a prediction ran, None when the catalog no longer has it."""
     try:
-        return service.catalog.resolve(f"{prediction.model}:{prediction.version}")
+        return service.version_of(prediction)
     except AtelierError:
         return None
 

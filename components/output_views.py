@@ -29,6 +29,7 @@ class ViewKind(enum.Enum):
     MODEL = "model"
     FILES = "files"
     JSON = "json"
+    VERSION = "version"
 
 
 DRAWN = ("png", "jpeg", "gif", "webp", "avif", "bmp")
@@ -37,8 +38,8 @@ MODEL_SUFFIXES = (".glb", ".gltf", ".obj", ".stl", ".ply", ".splat")
 
 @dataclass(frozen=True)
 class View:
-    """One thing to show. `value` is text, JSON text, one `ShownFile`, or a tuple of them for
-    galleries and files, and for what is compared: before, after.
+    """One thing to show. `value` is text, JSON text, a version's reference, one `ShownFile`, or a
+    tuple of them for galleries and files, and for what is compared: before, after.
     """
 
     kind: ViewKind
@@ -67,6 +68,11 @@ def views(version: Version | None, output: Any, files: Mapping[str, ShownFile]) 
     if version is not None and version.concatenates and isinstance(output, (list, tuple)):
         text = "".join(each if isinstance(each, str) else json.dumps(each) for each in output)
         return (View(ViewKind.TEXT, text),) if text else ()
+    if version is not None and version.code.trains and isinstance(output, Mapping):
+        made = output.get("version")
+        rest = {name: value for name, value in output.items() if name != "version"}
+        new = (View(ViewKind.VERSION, made, "version"),) if made else ()
+        return (*new, *_views(rest, files, ""))
     return _views(output, files, "")
 
 
@@ -239,6 +245,12 @@ def _json(view: View) -> None:
     )
 
 
+def _version(view: View) -> None:
+    """The version that a training has made, with the way to its form."""
+    reference = escape(view.value)
+    markup(f'<a href="/?model={reference}">{reference}</a>', elem_classes=["version"])
+
+
 VIEWS: Mapping[ViewKind, Callable[[View], None]] = {
     ViewKind.TEXT: _text,
     ViewKind.IMAGE: _image,
@@ -249,6 +261,7 @@ VIEWS: Mapping[ViewKind, Callable[[View], None]] = {
     ViewKind.MODEL: _model,
     ViewKind.FILES: _files,
     ViewKind.JSON: _json,
+    ViewKind.VERSION: _version,
 }
 
 

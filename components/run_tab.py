@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from cog.encoding import FILE
-from components import about, facts, form, input_fields, page_files, wording
+from components import about, facts, form, input_fields, page_files, train_form, wording
 from components.house_rules import QUIET, markup
 from components.input_widgets import Upload
 from components.output_panel import OutputPanel, Updates, problem_html
@@ -21,6 +21,7 @@ from errors import AtelierError, ConsentNeeded, InvalidInput, Problem
 from model_registry.inputs import check, file_positions, map_files
 from model_registry.spec import Example, Model, Version
 from predictions.callers import Caller, Visitors
+from predictions.prediction import Prediction
 from predictions.service import PredictionService
 
 ALL = "all"
@@ -49,6 +50,7 @@ class RunTab:
                         "Cancel", variant="stop", elem_id="cancel", visible=False
                     )
                     self._reset = gr.Button("Reset", elem_id="reset", variant="secondary")
+                train_place = gr.Column(elem_id="training")
                 about_place = gr.Column(elem_id="about")
             with gr.Column(scale=7, min_width=320, elem_id="output"):
                 self._panel = OutputPanel(service, self._run, self._cancel)
@@ -69,6 +71,8 @@ class RunTab:
         ]
         with form_place:
             gr.render(self.opened, [self.opened.change], show_progress="hidden")(self._show_form)
+        with train_place:
+            gr.render(self.opened, [self.opened.change], show_progress="hidden")(self._show_train)
         with about_place:
             gr.render(self.opened, [self.opened.change], show_progress="hidden")(self._show_about)
         self._wire()
@@ -123,7 +127,20 @@ class RunTab:
         fields = input_fields.fields(version.schema)
         self._draw_examples(opened["reference"], version, model.examples)
         drawn = form.draw(fields, opened["values"])
-        self._wire_run(version, drawn)
+        self._wire_start(self._run, version, drawn)
+
+    def _show_train(self, opened: dict[str, Any] | None) -> None:
+        """Nothing where nothing can be trained, or where visitors have no models of their own."""
+        if opened is None or self._visitors.private:
+            return
+        with suppress(AtelierError):  # what cannot be found, the form says
+            catalog = self._service.catalog
+            trainer = self._service.trainings.trainer(catalog.resolve(opened["reference"]))
+            destinations = [m.id for m in catalog.models() if catalog.may_be_trained(m.id)]
+            drawn = train_form.draw(
+                trainer, destinations, opened["training"], opened["destination"]
+            )
+            self._wire_start(drawn.button, trainer, drawn.drawn, drawn.destination)
 
     def _show_about(self, opened: dict[str, Any] | None) -> None:
         # What cannot be found, the form says.
@@ -163,18 +180,29 @@ class RunTab:
         self._cancel.click(self._cancel_current, self.current, None, **QUIET)
         self.link.change(None, self.link, None, js="(link) => atelier.go(link)")
 
-    def _wire_run(self, version: Version, drawn: list[form.Drawn]) -> None:
+    def _wire_start(
+        self,
+        button: gr.Button,
+        version: Version,
+        drawn: list[form.Drawn],
+        destination: gr.Dropdown | None = None,
+    ) -> None:
         """The fields are new with every model, so the button that reads them is wired anew."""
         fields = [each.field for each in drawn]
+        beside = [] if destination is None else [destination]
 
         async def start(request: gr.Request, opened: dict[str, Any], *raws: Any) -> Updates:
-            inputs = form.inputs(fields, raws)
+            inputs = form.inputs(fields, raws[len(beside) :])
             caller = self._visitors.caller(request.cookies)
             try:
                 stored = {name: await self._store(value, caller) for name, value in inputs.items()}
                 _refuse_empty(version, _empty_media(fields, inputs), stored)
                 prediction = await self._service.create(
-                    opened["reference"], stored, source="web", caller=caller
+                    opened["reference"],
+                    stored,
+                    source="web",
+                    caller=caller,
+                    destination=(raws[0] or "") if beside else None,
                 )
             except InvalidInput as error:
                 return {**form.notes(drawn, error.problems), **self._refused(error, fields)}
@@ -190,9 +218,9 @@ class RunTab:
                 self.link: f"/?prediction={prediction.id}",
             }
 
-        self._run.click(
+        button.click(
             start,
-            [self.opened, *(each.component for each in drawn)],
+            [self.opened, *beside, *(each.component for each in drawn)],
             [self.current, self.link, *self._panel.outputs, *form.noted(drawn)],
             cancels=[self.following],
             **QUIET,
@@ -203,10 +231,11 @@ class RunTab:
         reference: str,
         values: Mapping[str, Any] | None = None,
         prediction_id: str | None = None,
+        destination: str | None = None,
     ) -> Updates:
         """Updates of `open_outputs` that show a version's form, filled with `values`, and the
-        output
-        of a prediction if one is given.
+        output of a prediction if one is given. With a `destination` it is the form of a training
+        that the values fill.
         """
         try:
             version = await self._service.catalog.fresh(reference)
@@ -218,7 +247,7 @@ class RunTab:
             }
         return {
             **self._panel.blank(),
-            self.opened: await self._filled(reference, version, values or {}),
+            self.opened: await self._filled(reference, version, values or {}, destination),
             self.current: prediction_id,
             self._category: ALL,
             self._model: gr.update(choices=self._choices(ALL), value=version.model),
@@ -227,16 +256,29 @@ class RunTab:
             else f"/?model={version.model}",
         }
 
+    async def open_again(self, prediction: Prediction, shown: str | None = None) -> Updates:
+        """The form of a prediction or a training, filled as it was. `shown` is the id of what is
+        to be followed.
+        """
+        reference = f"{prediction.model}:{prediction.version}"
+        return await self.open(reference, prediction.input, shown, prediction.destination)
+
     async def _filled(
-        self, reference: str, version: Version, values: Mapping[str, Any]
+        self,
+        reference: str,
+        version: Version,
+        values: Mapping[str, Any],
+        destination: str | None = None,
     ) -> dict[str, Any]:
         """A form to open, with the files among the values where widgets can show them."""
+        if destination is not None:
+            version = version.trainer or version
         files = {
             field: await page_files.local(self._service.files, value)
             for field, value in file_positions(version.schema, values)
         }
         shown = map_files(version.schema, values, lambda field, value: files[field])
-        return fill(reference, shown)
+        return fill(reference, shown, destination)
 
     async def open_link(
         self, prediction_id: str | None, model: str | None, caller: Caller
@@ -247,9 +289,7 @@ class RunTab:
                 prediction = await self._service.get(prediction_id, caller)
             except AtelierError as error:
                 return await self._open_instead(error)
-            return await self.open(
-                f"{prediction.model}:{prediction.version}", prediction.input, prediction.id
-            )
+            return await self.open_again(prediction, prediction.id)
         if model:
             try:
                 await self._service.catalog.fresh(model)
@@ -349,6 +389,17 @@ def _refuse_empty(
     raise InvalidInput(problems)
 
 
-def fill(reference: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A form to open. The time makes it new even where nothing else is, so that Reset redraws."""
-    return {"reference": reference, "values": dict(values), "at": time.monotonic()}
+def fill(
+    reference: str, values: Mapping[str, Any], destination: str | None = None
+) -> dict[str, Any]:
+    """A form to open; with a `destination` the values are a training's. The time makes it new even
+    where nothing else is, so that Reset redraws.
+    """
+    trains = destination is not None
+    return {
+        "reference": reference,
+        "values": {} if trains else dict(values),
+        "training": dict(values) if trains else None,
+        "destination": destination,
+        "at": time.monotonic(),
+    }
