@@ -167,7 +167,7 @@ def _refuse_rest(body: Mapping[str, Any]) -> None:
 
 def _inputs(asked: Asked, version: Version) -> dict[str, Any]:
     most = asked.max_completion_tokens or asked.max_tokens
-    inputs = _conversation(asked.messages, version)
+    inputs = conversation(asked.messages, version)
     for value, name, param in (
         (most, "max_tokens", "max_tokens"),
         (asked.temperature, "temperature", "temperature"),
@@ -184,7 +184,7 @@ def _inputs(asked: Asked, version: Version) -> dict[str, Any]:
     return inputs
 
 
-def _conversation(messages: list[Message], version: Version) -> dict[str, Any]:
+def conversation(messages: list[Message], version: Version) -> dict[str, Any]:
     """The inputs that carry the conversation: as it is where the model takes that, else one
     question and what stands before it.
     """
@@ -207,7 +207,11 @@ def _conversation(messages: list[Message], version: Version) -> dict[str, Any]:
     if "messages" not in known:
         reason = "takes one question, with a system message before it at most"
         raise Refused(f"{version.model} {reason}.", "messages")
-    return inputs | {"messages": told}
+    if not rest or rest[-1]["role"] != "user":
+        raise Refused("The last message must be the user's: it is what is answered.", "messages")
+    if first_is_system:
+        inputs |= given(told[0]["content"], version, "system_prompt", "messages")
+    return {**inputs, "prompt": rest[-1]["content"], "messages": rest[:-1]}
 
 
 def _content(message: Message) -> str:

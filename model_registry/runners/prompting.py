@@ -5,6 +5,7 @@ person's own, text to go on from, or a gap to fill.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cog import InvalidInput
@@ -44,8 +45,11 @@ class Prompts:
         template: str = "",
         enable_thinking: bool = False,
         reasoning_effort: str | None = None,
+        earlier: Sequence[Mapping[str, Any]] = (),
     ) -> list[int]:
-        """What the model reads. Raises `InvalidInput`; prints what has no effect."""
+        """What the model reads; `earlier` is what was said before the prompt, each with `role` and
+        `content`. Raises `InvalidInput`; prints what has no effect.
+        """
         if not prompt.strip():
             raise InvalidInput("The prompt is empty. Write what the model should answer.")
         chat = self._tokenizer.chat_template or ""
@@ -56,6 +60,11 @@ class Prompts:
         if reasoning_effort and "reasoning_effort" in chat:
             wishes["reasoning_effort"] = reasoning_effort
         chats = not own and bool(chat) and GAP not in prompt
+        if earlier and not chats:
+            raise InvalidInput(
+                "messages needs the model's own chat format, and this prompt is not in one. Leave "
+                "messages out."
+            )
         if enable_thinking and not (chats and "enable_thinking" in wishes):
             print("enable_thinking has no effect here: nothing in this prompt's format asks it.")
         if reasoning_effort and not (chats and "reasoning_effort" in wishes):
@@ -66,7 +75,7 @@ class Prompts:
             tokens = self._encoded(self._filled(own, prompt, system_prompt))
         elif chat:
             # A chat template writes its own special tokens.
-            text = self._chat(prompt, system_prompt, wishes)
+            text = self._chat(prompt, system_prompt, wishes, _turns(earlier))
             tokens = self._tokenizer.encode(text, add_special_tokens=False)
         else:
             tokens = self._encoded(f"{system_prompt}\n\n{prompt}" if system_prompt else prompt)
@@ -104,18 +113,26 @@ class Prompts:
         before, _, behind = template.replace("{system_prompt}", system_prompt).partition(PLAIN)
         return before + prompt + behind.replace(PLAIN, prompt)
 
-    def _chat(self, prompt: str, system_prompt: str, wishes: dict[str, Any]) -> str:
-        user = {"role": "user", "content": prompt}
+    def _chat(
+        self,
+        prompt: str,
+        system_prompt: str,
+        wishes: dict[str, Any],
+        earlier: list[dict[str, str]],
+    ) -> str:
+        turns = [*earlier, {"role": "user", "content": prompt}]
         if not system_prompt:
-            return self._rendered([user], wishes)
+            return self._rendered(turns, wishes)
         try:
-            text = self._rendered([{"role": "system", "content": system_prompt}, user], wishes)
+            text = self._rendered([{"role": "system", "content": system_prompt}, *turns], wishes)
         except InvalidInput:
             text = ""
         if system_prompt.strip() in text:
             return text
         print("The model's chat format has no system prompt: it is put before the prompt.")
-        return self._rendered([{**user, "content": f"{system_prompt}\n\n{prompt}"}], wishes)
+        first, *rest = turns
+        first = {**first, "content": f"{system_prompt}\n\n{first['content']}"}
+        return self._rendered([first, *rest], wishes)
 
     def _rendered(self, chat: list[dict[str, str]], wishes: dict[str, Any]) -> str:
         from jinja2.exceptions import TemplateError
@@ -145,6 +162,24 @@ class Prompts:
         if tokens[: len(alone)] == alone:
             return list(tokens[len(alone) :])
         return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+
+def _turns(earlier: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """What was said before, checked: `user` and `assistant` in turn, `user` first."""
+    turns = []
+    for number, each in enumerate(earlier):
+        role, content = each.get("role"), each.get("content")
+        wanted = ("user", "assistant")[number % 2]
+        if role != wanted or not isinstance(content, str):
+            raise InvalidInput(
+                f"messages: number {number + 1} is {dict(each)!r:.200}; it must have the role "
+                f"{wanted!r} and a text as content. They begin with the user, take turns, and end "
+                "with the assistant, whom the prompt answers."
+            )
+        turns.append({"role": role, "content": content})
+    if len(turns) % 2:
+        raise InvalidInput("messages ends with the user: put what is said last into the prompt.")
+    return turns
 
 
 def context_of(model: Any, tokenizer: Any) -> int:

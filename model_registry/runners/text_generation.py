@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
 import memory_peak
 from batching import Batch, Text, Writers
@@ -117,6 +118,11 @@ class TextGeneration(BasePredictor):
         seed: int | None = Input(
             default=None, description="The same seed gives the same text; unset, a random one."
         ),
+        messages: list[dict[str, Any]] | None = Input(
+            default=None,
+            description="What was said before the prompt: objects with role (user and assistant in "
+            "turn) and content.",
+        ),
     ) -> AsyncConcatenateIterator[str]:
         """Writes on from the prompt, and yields the text as it comes."""
         if min_tokens > max_tokens:
@@ -126,7 +132,12 @@ class TextGeneration(BasePredictor):
         seed = secrets.randbits(32) if seed is None else seed
         print(f"Using seed: {seed}")
         asked = self.prompts.tokens(
-            prompt, system_prompt, prompt_template, enable_thinking, reasoning_effort
+            prompt,
+            system_prompt,
+            prompt_template,
+            enable_thinking,
+            reasoning_effort,
+            messages or (),
         )
         tell_unknown(prompt, self.weights)
         sampling = Sampling(

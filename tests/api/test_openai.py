@@ -11,6 +11,10 @@ import openai
 import pytest
 from PIL import Image
 
+from api.openai.chat import Message, conversation
+from api.openai.door import Refused
+from model_registry.catalog import Catalog
+from model_registry.inputs import check
 from model_registry.spec_files import HERE
 from tests.test_app import running
 
@@ -162,3 +166,29 @@ def test_what_cannot_be_done_is_refused_with_the_parameter(client, call, kind, p
     assert refused.value.body["message"]
     if param:
         assert refused.value.param == param
+
+
+def test_a_conversation_reaches_a_model_that_takes_one(described):
+    """The starters do not: what is sent to one that does is looked at here."""
+    catalog = Catalog.load([], described)
+    version = catalog.find("qwen/qwen3-0.6b").latest
+    told = [
+        Message("system", "Be brief."),
+        Message("user", "My name is Ada."),
+        Message("assistant", "Hello Ada."),
+        Message("user", [{"type": "text", "text": "What is it?"}]),
+    ]
+    inputs = conversation(told, version)
+    assert inputs == {
+        "system_prompt": "Be brief.",
+        "prompt": "What is it?",
+        "messages": [
+            {"role": "user", "content": "My name is Ada."},
+            {"role": "assistant", "content": "Hello Ada."},
+        ],
+    }
+    check(version.schema, inputs)
+    with pytest.raises(Refused, match="must be the user's"):
+        conversation(told[:3], version)
+    with pytest.raises(Refused, match="takes one question"):
+        conversation(told, catalog.find("starter/story").latest)

@@ -126,3 +126,38 @@ def test_what_ends_a_gap_ends_the_text(prompts):
 def test_what_cannot_be_asked_is_refused_with_a_reason(read, repo, prompt, said):
     with pytest.raises(InvalidInput, match=said):
         read(repo, prompt)
+
+
+EARLIER = [
+    {"role": "user", "content": "My name is Ada."},
+    {"role": "assistant", "content": "Hello Ada."},
+]
+
+
+@pytest.mark.parametrize("repo", [LLAMA, MISTRAL, QWEN, GPT_OSS])
+def test_what_was_said_before_comes_before_the_prompt(read, repo):
+    text = read(repo, "What is it?", "Be brief.", earlier=EARLIER)
+    said = ["Be brief.", "My name is Ada.", "Hello Ada.", "What is it?"]
+    places = [text.index(each) for each in said]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "reason"),
+    [
+        (EARLIER[:1], "ends with the user"),
+        (EARLIER[1:], "must have the role 'user'"),
+        ([{"role": "user", "content": 1}], "number 1"),
+        ([{}], "number 1"),
+        ([{"role": "tool", "content": "x"}], "must have the role 'user'"),
+    ],
+)
+def test_a_conversation_out_of_turn_is_refused(read, earlier, reason):
+    with pytest.raises(InvalidInput, match=reason):
+        read(LLAMA, "Hi", earlier=earlier)
+
+
+@pytest.mark.parametrize("asked", [(STARCODER, "x = 1"), (LLAMA, "Hi", "", "[INST] {prompt}")])
+def test_a_conversation_needs_a_chat_format(read, asked):
+    with pytest.raises(InvalidInput, match="messages needs"):
+        read(*asked, earlier=EARLIER)
