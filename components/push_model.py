@@ -34,7 +34,7 @@ class PushModel:
                 )
                 self._name = gr.Textbox(label="Called", placeholder="owner/name", scale=2)
             self._zip = gr.File(
-                label="or a zip of the folder", file_types=[".zip"], height=96, elem_id="push-zip"
+                label="or a zip of the folder", file_types=[".zip"], elem_id="push-zip"
             )
             self._button = gr.Button("Push", variant="primary", size="sm", elem_id="push")
             self._told = markup(elem_id="pushed")

@@ -1,0 +1,72 @@
+"""Adding a model as the operator does on the page: a zip, then the folder with another line."""
+
+from __future__ import annotations
+
+import shutil
+
+from playwright.sync_api import expect
+
+from tests.components.test_page_in_browser import run, settle, status
+
+CODE = "def Predictor(text: str) -> str:\n    return {!r} + text\n"
+
+
+def write(folder, says):
+    folder.mkdir(exist_ok=True)
+    (folder / "cog.yaml").write_text("predict: predict.py:Predictor")
+    (folder / "predict.py").write_text(CODE.format(says))
+    (folder / "README.md").write_text("# Says\n\nSays it again.\n")
+    return folder
+
+
+def form(page):
+    page.goto("/?tab=models")
+    expect(page.get_by_role("tab", name="Models", selected=True)).to_be_visible()
+    settle(page)
+    form = page.locator("#push-model")
+    form.get_by_role("button", name="Add a model").click()
+    return form
+
+
+def test_a_zip_becomes_a_model_and_the_changed_folder_its_next_version(page, tmp_path):
+    folder = write(tmp_path / "says", "one ")
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "says")
+    adding, told = form(page), page.locator("#pushed")
+    adding.locator("#push").click()
+    expect(told.get_by_role("alert")).to_have_text("Write a folder or an address, or choose a zip.")
+    adding.locator("input[type=file]").set_input_files(packed)
+    expect(adding.locator("#push-zip")).to_contain_text("packed.zip")
+    adding.get_by_label("Called").fill("browser/says")
+    adding.locator("#push").click()
+    expect(told).to_contain_text("browser/says has a new version")
+    told.get_by_role("link", name="browser/says").click()
+    expect(page.locator("#fields .facts.block")).to_contain_text("Says it again.")
+    settle(page)
+    page.locator("#fields").get_by_label("text").fill("hello")
+    run(page)
+    status(page, "succeeded")
+    expect(page.locator("#output")).to_contain_text("one hello")
+
+    write(folder, "two ")
+    adding = form(page)
+    adding.get_by_label("Folder on this machine").fill(str(folder))
+    adding.get_by_label("Called").fill("browser/says")
+    adding.locator("#push").click()
+    expect(told).to_contain_text("Beside it 1 older one can be run.")
+    page.get_by_role("tab", name="Explore").click()
+    expect(page.locator('#cards [data-model="browser/says"]')).to_be_visible()
+
+
+def test_what_is_no_model_is_said_with_file_and_line(page, tmp_path):
+    folder = write(tmp_path / "says", "x")
+    (folder / "cog.yaml").write_text("predict: predict.py:Predictor\nbuild: [\n")
+    adding = form(page)
+    adding.get_by_label("Folder on this machine").fill(str(folder))
+    adding.get_by_label("Called").fill("browser/broken")
+    adding.locator("#push").click()
+    expect(page.locator("#pushed").get_by_role("alert")).to_contain_text("cog.yaml, line 2")
+
+
+def test_a_folder_that_is_read_as_it_is_says_that_it_is_live(page):
+    page.goto("/?model=local/echo")
+    expect(page.locator("#fields .facts.block")).to_contain_text("live folder")
