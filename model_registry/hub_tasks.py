@@ -184,7 +184,9 @@ OF_DIFFUSERS: tuple[Pipelines, ...] = tuple(
         ("Upscale|SuperResolution|SRPipeline|Marigold|VideoToVideo|Animate2?Pipeline|WanVACE"
          "|Onnx|DDPM|DDIMPipeline|DiTPipeline|Variation|PaintByExample|LEdits|DiffEdit",
          "", "", "", _NO_RUNNER),
-        ("StableVideoDiffusion|ImageToVideo|Image2Video|I2V", "video from a picture",
+        ("StableVideoDiffusion", "", "", "",
+         "it takes no words; it is in the catalogue, as stability-ai/stable-video-diffusion"),
+        ("ImageToVideo|Image2Video|I2V", "video from a picture",
          "text_to_video:ImageToVideo", "video", ""),
         ("AnimateDiff|CogVideoX|HunyuanVideo|LTX|Wan|Mochi|Allegro|Latte|SkyReels|EasyAnimate"
          "|TextToVideo|T2V|Video", "video from words", "text_to_video:TextToVideo", "video", ""),
