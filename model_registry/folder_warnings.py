@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from model_registry import inputs
 from model_registry.spec import Version
 
 _CONTAINER_ROOT = PurePosixPath("/src")
@@ -84,5 +83,8 @@ def _of_weights(folder: Path, weights: Any) -> Iterator[str]:
 
 
 def _of_defaults(version: Version) -> Iterator[str]:
+    # Not above: it brings jsonschema along, which an app without folders starts sooner without.
+    from model_registry import inputs
+
     for problem in inputs.unfit_defaults(version.schema):
         yield f"The default of its input {problem.field!r} does not fit: {problem.message}"

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from errors import BrokenModel
-from model_registry.inputs import resolve
 
 PLACE = Path(".cog") / "openapi_schema.json"
 LARGEST = 5_000_000
@@ -38,6 +37,9 @@ def read(folder: Path, model: str) -> tuple[dict[str, Any], float] | None:
 
 def _check(document: Any) -> None:
     """Raises what a document raises that is none. Numbers inputs that are not numbered yet."""
+    # Not above: it brings jsonschema along, which few folders need.
+    from model_registry.inputs import resolve
+
     schemas = document["components"]["schemas"]
     inputs = resolve(schemas["Input"], schemas)
     schemas["Input"] = inputs
