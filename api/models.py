@@ -50,6 +50,7 @@ class Models:
             raise InvalidRequest(
                 f"sort_by may be {' or '.join(_SORT_KEYS)}, sort_direction `asc` or `desc`."
             )
+        await self._service.catalog.take_up()
         models = [*self._service.catalog.models(), *self._service.catalog.empty()]
         return await self._page(request, models, _SORT_KEYS[by], newest_first=direction == "desc")
 
@@ -63,6 +64,7 @@ class Models:
                 raise InvalidRequest(
                     "The query begins with a quote but is not a JSON string."
                 ) from None
+        await self._service.catalog.take_up()
         found = self._service.catalog.search(text)
         ranks = {model.id: rank for rank, model in enumerate(found)}
         return await self._page(
@@ -70,7 +72,7 @@ class Models:
         )
 
     async def get(self, request: Request) -> Response:
-        model = self._model(request)
+        model = await self._model(request)
         counts = await self._service.run_counts()
         links = self._link_maker.links(request)
         example = next(iter(await self._examples_run(model, request)), None)
@@ -79,7 +81,7 @@ class Models:
 
     async def examples(self, request: Request) -> Response:
         """The model's examples as they were run here; one that nobody has run is not among them."""
-        model, links = self._model(request), self._link_maker.links(request)
+        model, links = await self._model(request), self._link_maker.links(request)
         found, older, newer = slice_of(
             await self._examples_run(model, request),
             lambda each: (each.created_at, each.id),
@@ -90,13 +92,13 @@ class Models:
         return answer(page(results, older, newer, request, path))
 
     async def readme(self, request: Request) -> Response:
-        model = self._model(request)
+        model = await self._model(request)
         if not model.readme:
             raise NotFound("README of", model.id)
         return PlainTextResponse(model.readme)
 
     async def list_versions(self, request: Request) -> Response:
-        model, links = self._model(request), self._link_maker.links(request)
+        model, links = await self._model(request), self._link_maker.links(request)
         versions, older, newer = slice_of(
             model.versions, lambda each: (each.created_at, each.id), cursor(request)
         )
@@ -104,7 +106,7 @@ class Models:
         return answer(page([_version(each) for each in versions], older, newer, request, path))
 
     async def get_version(self, request: Request) -> Response:
-        model, version_id = self._model(request), request.path_params["version"]
+        model, version_id = await self._model(request), request.path_params["version"]
         for version in model.versions:
             if version.id == version_id:
                 return answer(_version(version))
@@ -123,7 +125,8 @@ class Models:
             found += list(islice(same, 1))
         return found
 
-    def _model(self, request: Request) -> Model:
+    async def _model(self, request: Request) -> Model:
+        await self._service.catalog.take_up()
         return self._service.catalog.known("{owner}/{name}".format(**request.path_params))
 
     async def _page(

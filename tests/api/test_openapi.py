@@ -86,10 +86,16 @@ def test_real_answers_are_as_the_document_says(http):
     failed = http.run("local/fails-midway", {})
     upload = http.post("files", files={"content": ("a.txt", b"a")}).json()
     latest = http.get("models/local/echo").json()["latest_version"]["id"]
+    trains = http.get("models/local/trains").json()["latest_version"]["id"]
+    training = http.post(
+        f"models/local/trains/versions/{trains}/trainings",
+        json={"destination": "local/trains", "input": {"word": "x", "ending": "raises"}},
+    ).json()
     asked = {"name": "described", "model": "local/echo", "version": latest, "hardware": "cpu"}
     http.post("deployments", json={**asked, "min_instances": 0, "max_instances": 1})
     values = {
         "/predictions/{id}": [made["id"], failed["id"]],
+        "/trainings/{id}": [training["id"]],
         "/files/{id}": [upload["id"]],
         "/collections/{slug}": [http.get("collections").json()["results"][0]["slug"]],
     }
