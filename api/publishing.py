@@ -15,7 +15,7 @@ from api.bodies import answer, read
 from api.links import LinkMaker
 from api.models import rendered_model
 from model_registry.spec import Model
-from predictions.callers import EVERYBODY
+from predictions.callers import EVERYBODY, is_sent_by_another_site
 from predictions.service import PredictionService
 
 
@@ -110,6 +110,8 @@ class Publishing:
     def _check_operator(self, request: Request) -> None:
         """Who adds a model runs code here."""
         caller = caller_of(request)
+        if caller == EVERYBODY and is_sent_by_another_site(request.headers):
+            raise HTTPException(403, "Another site may not change the models of this Atelier.")
         if caller.sees_all and (caller != EVERYBODY or self._everybody_operates):
             return
         raise HTTPException(

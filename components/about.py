@@ -89,8 +89,10 @@ def versions_html(model: Model, version: Version) -> str:
         if each.origin:
             shown += f' · <a href="/?prediction={escape(each.origin.training)}">trained</a>'
             shown += f" from {escape(each.origin.parent[:-52])}"
+        reference = f"{escape(model.id)}:{each.id}"
         rows.append(
-            f"<li><code>{escape(model.id)}:{each.id}</code><small>{day}{shown}</small></li>"
+            f'<li><a href="/?model={reference}"><code>{reference}</code></a>'
+            f"<small>{day}{shown}</small></li>"
         )
     return f"<ul>{''.join(rows)}</ul>"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
+from predictions.callers import is_sent_by_another_site
+
 
 class Operator:
     """`everybody`: where the app has neither tokens nor a public link, whoever reaches its page is
@@ -16,6 +18,8 @@ class Operator:
 
     def is_at(self, request: gr.Request | None) -> bool:
         """Whether the operator sent this request; None stands for whoever opens the page."""
+        if request is not None and is_sent_by_another_site(request.headers):
+            return False
         return self._everybody
 
 

@@ -36,6 +36,13 @@ EVERYBODY = Caller()
 """Where nobody has to say who they are."""
 
 
+def is_sent_by_another_site(headers: Mapping[str, str]) -> bool:
+    """Whether a page of another site, open in somebody's browser, sends a request in their name.
+    Programs that are no browsers do not say; nor do browsers that speak http to another machine.
+    """
+    return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+
+
 @dataclass(frozen=True)
 class Visitors:
     """Those who come to the page: what one runs belongs to their browser's session. `private`:

@@ -113,6 +113,15 @@ def test_what_was_not_pushed_is_not_changed_so(pushed):
     assert pushed.delete("models/ada/none").status_code == 404
 
 
+def test_a_page_of_another_site_changes_nothing_in_its_visitors_name(pushed):
+    body = {**NEW, "name": "forged"}
+    for site in ("cross-site", "same-site"):
+        refused = pushed.post("models", json=body, headers={"Sec-Fetch-Site": site})
+        assert refused.status_code == 403 and "Another site" in refused.json()["detail"]
+    own = pushed.post("models", json=body, headers={"Sec-Fetch-Site": "same-origin"})
+    assert own.status_code == 201
+
+
 def test_only_the_operator_changes_the_catalogue(tmp_path, catalog):
     with Server(tmp_path, catalog, tokens=["ada secret-a", "admin secret-b"]) as server:
 

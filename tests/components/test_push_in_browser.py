@@ -57,6 +57,26 @@ def test_a_zip_becomes_a_model_and_the_changed_folder_its_next_version(page, tmp
     expect(page.locator('#cards [data-model="browser/says"]')).to_be_visible()
 
 
+def test_an_older_version_is_opened_by_its_link_and_still_runs(page, tmp_path):
+    for says in ("one ", "two "):
+        adding = form(page)
+        adding.get_by_label("Folder on this machine").fill(str(write(tmp_path / "old", says)))
+        adding.get_by_label("Called").fill("browser/old")
+        adding.locator("#push").click()
+        expect(page.locator("#pushed")).to_contain_text("browser/old has a new version")
+    page.goto("/?model=browser/old")
+    page.get_by_role("button", name="versions").click()
+    older = page.locator("#about .versions a").nth(1)
+    expect(older).to_contain_text("browser/old:")
+    older.click()
+    expect(page.locator("#fields .facts.block")).to_contain_text("not the newest version")
+    settle(page)
+    page.locator("#fields").get_by_label("text").fill("hello")
+    run(page)
+    status(page, "succeeded")
+    expect(page.locator("#output")).to_contain_text("one hello")
+
+
 def test_what_is_no_model_is_said_with_file_and_line(page, tmp_path):
     folder = write(tmp_path / "says", "x")
     (folder / "cog.yaml").write_text("predict: predict.py:Predictor\nbuild: [\n")

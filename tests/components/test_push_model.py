@@ -14,6 +14,9 @@ from model_registry.spec import Model
 from settings import parse
 
 
+OTHER_SITE = {"sec-fetch-site": "cross-site"}
+
+
 @pytest.fixture
 def service(tmp_path):
     catalog = Catalog()
@@ -70,6 +73,8 @@ async def test_what_is_missing_or_refused_is_said_in_a_sentence(service):
     service.publishing = SimpleNamespace(push=push)
     first, last = await told(form, " /x ", None, "a/b")
     assert "Copying" in first and "line 2: &lt;b&gt;." in last
+    (only,) = await told(form, "/x", None, "a/b", SimpleNamespace(headers=OTHER_SITE))
+    assert "Only the operator" in only
     form._operator = Operator(everybody=False)
     (only,) = await told(form, "/x", None, "a/b")
     assert "Only the operator" in only
