@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from cog import Path, Secret
+from cog.loading import load_trainer
 from cog.signature import SignatureError
 
 HEAD = "from cog import *\nfrom typing import *\n"
@@ -356,3 +357,28 @@ def test_a_default_that_a_run_changes_is_whole_for_the_next_one(loaded):
         "predict.py:run",
     )
     assert [runner.call(**runner.arguments({})) for _ in range(2)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ("train.py:teach", "def teach(n: int) -> str: return n * 2"),
+        ("train.py", "def train(n: int) -> str: return n * 2"),
+        ("train.py:Trainer", """
+            class Trainer:
+                def setup(self, weights): self.factor = 2
+                def train(self, n: int) -> str: return n * self.factor
+        """),
+    ],
+)  # fmt: skip
+def test_what_trains_is_a_function_or_a_class_with_train(loaded, write, target, text):
+    loaded("class Predictor:\n    def predict(self) -> str: ...")
+    trainer = load_trainer(str(write(train=text)), target)
+    trainer.setup()
+    assert called(trainer, n=3) == 6
+
+
+def test_a_class_that_cannot_train_is_refused(loaded, write):
+    loaded("class Predictor:\n    def predict(self) -> str: ...")
+    with pytest.raises(SignatureError, match=r"Trainer has no train\(\)"):
+        load_trainer(str(write(train="class Trainer: ...")), "train.py:Trainer")

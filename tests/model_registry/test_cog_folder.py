@@ -71,6 +71,14 @@ def test_training_is_described_too(read):
         TARGET + "train: train.py:train\n", **{"train.py": "def train(n: int) -> str: ..."}
     )
     assert model.latest.schema["components"]["schemas"]["TrainingInput"]["required"] == ["n"]
+    trainer = model.latest.trainer
+    assert trainer.code.target == "train.py:train" and trainer.code.trains
+    assert trainer.input_schema["required"] == ["n"]
+    assert model.latest.input_schema != trainer.input_schema and trainer.id != model.latest.id
+
+
+def test_without_training_there_is_no_trainer(read):
+    assert read(TARGET).latest.trainer is None
 
 
 def test_examples_may_lie_beside_the_code(read):
@@ -234,6 +242,8 @@ def test_a_python_version_without_quotes_is_understood(read):
         (TARGET + "build: {cudaa: '12'}", "unknown key build.cudaa; allowed are cuda, "),
         (TARGET + "build: [a]", "build must be a mapping"),
         (TARGET + "train: 5", "train is 5"),
+        (TARGET + "train: train.py:train", "train: train.py does not exist"),
+        (TARGET + "train: ../train.py:train", "leads out of the folder"),
         (TARGET + "environment: {A: b}", "environment must be a list of NAME=value"),
         (TARGET + "environment: [A]", "environment must be a list of NAME=value"),
         (TARGET + "environment: [PATH=/x]", "PATH may not be set"),
