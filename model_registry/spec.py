@@ -119,9 +119,10 @@ class Version:
         inputs and outputs in the schema's usual places. It has instances of its own, and so an id
         of its own. None where nothing trains.
         """
-        if self.code.train is None:
-            return None
         schemas = dict(self.schema["components"]["schemas"])
+        # A document that Cog has left in the folder may be older than the trainer.
+        if self.code.train is None or "TrainingInput" not in schemas:
+            return None
         schemas |= {"Input": schemas["TrainingInput"], "Output": schemas["TrainingOutput"]}
         return replace(
             self,

@@ -18,7 +18,8 @@ from pathlib import Path
 import msgspec
 
 from errors import BrokenModel
-from model_registry.fingerprint import files_below
+from model_registry.folder_copy import copy
+from model_registry.inputs import resolve
 from model_registry.spec import Origin, Version
 
 _decoder = msgspec.json.Decoder(Version)
@@ -41,20 +42,20 @@ class TrainedVersions:
             else:
                 yield self._placed(version)
 
-    def keep_code(self, version: Version) -> None:
-        """Copies the code of a version that is to be trained, unless it is here already."""
+    def keep_code(self, version: Version) -> bool:
+        """Copies the code of a version that is to be trained; False if it is here already. Raises
+        `BrokenModel`, `InvalidRequest` as `folder_copy.copy` does.
+        """
         target, source = self._code_of(version), Path(version.code.folder)
         with self._writing:
             if target.exists():
-                return
+                return False
             fresh = target.with_name(f"{target.name}.{os.getpid()}")
             shutil.rmtree(fresh, ignore_errors=True)
-            fresh.mkdir(parents=True)
-            for path in files_below(source):
-                copy = fresh / path.relative_to(source)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, copy)
+            fresh.parent.mkdir(parents=True, exist_ok=True)
+            copy(source, fresh, version.model)
             os.rename(fresh, target)
+            return True
 
     def forget_code(self, version: Version) -> None:
         """Removes a copy that is not what the version's id names."""
@@ -129,7 +130,7 @@ def gives_weights(trainer: Version) -> bool:
     """Whether what a trainer declares to return can hold weights: a file, or an object with
     `weights`.
     """
-    output = trainer.output_schema
+    output = resolve(trainer.output_schema, trainer.schema["components"]["schemas"])
     if output.get("type") != "object":
         return output.get("format") == "uri"
     return "properties" not in output or "weights" in output["properties"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cog.encoding import FILE
-from errors import BrokenModel, InvalidDestination, InvalidVersion, NotFound
+from errors import AtelierError, BrokenModel, InvalidDestination, InvalidVersion, NotFound
 from model_registry.catalog import Catalog
 from model_registry.spec import Origin, Version
 from model_registry.trained import TrainedVersions, gives_weights
@@ -57,9 +57,10 @@ class Trainings:
         self._parents[training.id] = version
 
     def _keep_code(self, version: Version) -> None:
-        self._trained.keep_code(version)
+        is_new = self._trained.keep_code(version)
         if reason := self._catalog.why_gone(version):
-            self._trained.forget_code(version)
+            if is_new:
+                self._trained.forget_code(version)
             raise BrokenModel(version.model, reason)
 
     async def keep(self, training: Prediction, wanted: Callable[[], bool]) -> Version | None:
@@ -74,7 +75,7 @@ class Trainings:
         self._catalog.known(training.destination)
         # By its place: that it is there is still being recorded in the store.
         path = self._files.outputs_folder(training.id) / reference.partition("/")[2]
-        parent = self._parents[training.id]
+        parent = self._as_known_now(self._parents[training.id])
         version = await asyncio.to_thread(
             self._trained.keep,
             parent,
@@ -89,6 +90,13 @@ class Trainings:
         if version.origin is not None and version.origin.training == training.id:
             await asyncio.to_thread(self._trained.remove, version)
         return None
+
+    def _as_known_now(self, version: Version) -> Version:
+        """With the schema that it has once its packages are installed, if it is there still."""
+        try:
+            return self._catalog.resolve(f"{version.model}:{version.id}")
+        except AtelierError:
+            return version
 
     def forget(self, training_id: str) -> None:
         """It has ended."""

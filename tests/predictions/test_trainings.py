@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from errors import InvalidDestination, InvalidInput, InvalidVersion, NotFound
 from model_registry.catalog import Catalog
+from model_registry.push_records import About
 from predictions.callers import Caller
 from predictions.prediction import Status
 from predictions.references import references
@@ -283,3 +284,19 @@ async def test_many_trainings_of_one_version_run_one_after_another(app):
     ended = await asyncio.gather(*map(app.end, asked))
     made = {each.output["version"] for each in ended}
     assert len(made) == 3 and len(app.service.catalog.find("local/trains").versions) == 4
+
+
+async def test_a_pushed_model_is_trained_and_what_was_made_outlives_its_parent(app, start, read):
+    catalog, folders = app.service.catalog, app.service.catalog.trained._folder.parent / "folders"
+    catalog.published.push(folders / "trains", "ada/mine")
+    catalog.published.create("ada/tuned", About(created_at=1.0))
+    parent = await catalog.fresh("ada/mine")
+    ada = Caller("token:ada", sees_all=False)
+    version, _ = await trained(app, {"word": "cats"}, "ada/mine", "ada/tuned", caller=ada)
+    assert (await app.run("ada/tuned")).output == "I know cats"
+    assert version.origin.parent == f"ada/mine:{parent.id}"
+    catalog.published.remove_version("ada/mine", parent.id)
+    app = await start(read())
+    assert (await app.run("ada/tuned")).output == "I know cats"
+    with pytest.raises(NotFound):
+        await app.service.create("ada/mine", {})
