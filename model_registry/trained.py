@@ -19,7 +19,6 @@ import msgspec
 
 from errors import BrokenModel
 from model_registry.folder_copy import copy
-from model_registry.inputs import resolve
 from model_registry.spec import Origin, Version
 
 _decoder = msgspec.json.Decoder(Version)
@@ -124,16 +123,6 @@ class TrainedVersions:
             weights=str(self._folder / (version.code.weights or "")),
         )
         return replace(version, code=code)
-
-
-def gives_weights(trainer: Version) -> bool:
-    """Whether what a trainer declares to return can hold weights: a file, or an object with
-    `weights`.
-    """
-    output = resolve(trainer.output_schema, trainer.schema["components"]["schemas"])
-    if output.get("type") != "object":
-        return output.get("format") == "uri"
-    return "properties" not in output or "weights" in output["properties"]
 
 
 def _digest(path: Path) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 from cog.encoding import FILE
 from errors import AtelierError, BrokenModel, InvalidDestination, InvalidVersion, NotFound
 from model_registry.catalog import Catalog
+from model_registry.inputs import resolve
 from model_registry.spec import Origin, Version
-from model_registry.trained import TrainedVersions, gives_weights
+from model_registry.trained import TrainedVersions
 from predictions.callers import Caller
 from predictions.files import Files
 from predictions.prediction import Prediction
@@ -116,6 +117,16 @@ class Trainings:
     def _trained(self) -> TrainedVersions:
         assert self._catalog.trained is not None
         return self._catalog.trained
+
+
+def gives_weights(trainer: Version) -> bool:
+    """Whether what a trainer declares to return can hold weights: a file, or an object with
+    `weights`.
+    """
+    output = resolve(trainer.output_schema, trainer.schema["components"]["schemas"])
+    if output.get("type") != "object":
+        return output.get("format") == "uri"
+    return "properties" not in output or "weights" in output["properties"]
 
 
 def as_output(value: Any) -> Any:

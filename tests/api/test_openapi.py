@@ -13,7 +13,7 @@ import api.app
 from api.openapi import OPERATIONS, document
 from model_registry.catalog import Catalog
 from model_registry.published import Published
-from tests.api.conftest import Server
+from tests.api.conftest import ENDED, Server
 from tests.conftest import MODELS
 
 CHECKS = (
@@ -80,11 +80,23 @@ def test_a_fuzzer_finds_no_fault_and_nothing_undeclared(tmp_path_factory, descri
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
+def trained(http):
+    """A training that has ended."""
+    version = http.get("models/local/trains").json()["latest_version"]["id"]
+    body = {"destination": "local/trains", "input": {"word": "cats"}}
+    training = http.post(f"models/local/trains/versions/{version}/trainings", json=body).json()
+    while training["status"] not in ENDED:
+        training = http.get(f"trainings/{training['id']}").json()
+    assert training["status"] == "succeeded", training
+    return training
+
+
 def test_real_answers_are_as_the_document_says(http):
     described = document("http://x")
     made = http.run("local/counts", {"n": 2})
     failed = http.run("local/fails-midway", {})
     upload = http.post("files", files={"content": ("a.txt", b"a")}).json()
+    training = trained(http)
     latest = http.get("models/local/echo").json()["latest_version"]["id"]
     trains = http.get("models/local/trains").json()["latest_version"]["id"]
     training = http.post(

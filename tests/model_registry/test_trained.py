@@ -11,7 +11,7 @@ import pytest
 from errors import BrokenModel
 from model_registry.catalog import Catalog
 from model_registry.spec import Code, Model, Origin, Version
-from model_registry.trained import TrainedVersions, gives_weights
+from model_registry.trained import TrainedVersions
 
 ORIGIN = Origin("local/one:" + "a" * 64, "training", {"word": "cats"})
 SCHEMA = {"components": {"schemas": {"Input": {}, "Output": {}}}}
@@ -108,19 +108,3 @@ def test_a_version_of_a_model_that_has_gone_waits_for_it(trained, keep):
     assert catalog.models() == ()
     catalog.add(Model("local", "two", (replace(version, id="c" * 64, created_at=1.0),)))
     assert catalog.resolve(version.id) == version
-
-
-@pytest.mark.parametrize(
-    ("output", "gives"),
-    [
-        ({"type": "string", "format": "uri"}, True),
-        ({"type": "string"}, False),
-        ({"type": "object"}, True),
-        ({"type": "object", "properties": {"weights": {}, "steps": {}}}, True),
-        ({"type": "object", "properties": {"steps": {}}}, False),
-        ({"type": "array", "items": {"type": "string", "format": "uri"}}, False),
-    ],
-)
-def test_which_outputs_can_hold_weights(parent, output, gives):
-    schema = {"components": {"schemas": {"Input": {}, "Output": output}}}
-    assert gives_weights(replace(parent, schema=schema)) is gives

@@ -13,11 +13,13 @@ from msgspec.structs import replace
 from errors import InvalidDestination, InvalidInput, InvalidVersion, NotFound
 from model_registry.catalog import Catalog
 from model_registry.push_records import About
+from model_registry.spec import Code, Version
 from predictions.callers import Caller
 from predictions.prediction import Status
 from predictions.references import references
 from predictions.service import INTERRUPTED, MASKED
 from predictions.store import Filter
+from predictions.trainings import gives_weights
 from tests.conftest import MODELS
 
 NAMES = ("trains", "trains-class", "echo")
@@ -300,3 +302,22 @@ async def test_a_pushed_model_is_trained_and_what_was_made_outlives_its_parent(a
     assert (await app.run("ada/tuned")).output == "I know cats"
     with pytest.raises(NotFound):
         await app.service.create("ada/mine", {})
+
+
+@pytest.mark.parametrize(
+    ("output", "gives"),
+    [
+        ({"type": "string", "format": "uri"}, True),
+        ({"type": "string"}, False),
+        ({"type": "object"}, True),
+        ({"type": "object", "properties": {"weights": {}, "steps": {}}}, True),
+        ({"type": "object", "properties": {"steps": {}}}, False),
+        ({"$ref": "#/components/schemas/Made", "type": "object"}, True),
+        ({"type": "array", "items": {"type": "string", "format": "uri"}}, False),
+    ],
+)
+def test_which_outputs_can_hold_weights(output, gives):
+    schema = {
+        "components": {"schemas": {"Output": output, "Made": {"properties": {"weights": {}}}}}
+    }
+    assert gives_weights(Version("a", "b/c", 0.0, schema, Code("", ""))) is gives
