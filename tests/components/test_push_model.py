@@ -13,7 +13,6 @@ from model_registry.published import Published
 from model_registry.spec import Model
 from settings import parse
 
-
 OTHER_SITE = {"sec-fetch-site": "cross-site"}
 
 
