@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import settings as options
 from errors import AtelierError, CannotStart
-from settings import Add, Pull, Push, Settings
+from settings import Add, Pull, Push, ServeFolder, Settings
 
 if TYPE_CHECKING:
     import fastapi
@@ -35,6 +35,10 @@ def main(arguments: Sequence[str]) -> int:
             return add(options.parse_add(arguments[1:]))
         if arguments[:1] == ["push"]:
             return push(options.parse_push(arguments[1:]))
+        if arguments[:1] == ["init"]:
+            return init(options.parse_init(arguments[1:]))
+        if arguments[:1] == ["serve"]:
+            return serve_folder(options.parse_serve(arguments[1:]))
         settings = options.parse(arguments)
         listening = listen(settings.host, settings.port)
         with data_folder(settings.data):
@@ -115,6 +119,53 @@ def push(asked: Push) -> int:
     return 0
 
 
+def init(folder: Path) -> int:
+    """Writes the template of a model."""
+    from model_registry import template
+
+    for path in template.write(folder):
+        print(f"Wrote {path}")
+    print(f"`python app.py serve {folder}` serves it alone;")
+    print(f"`python app.py --models {folder.parent}` has it as local/{folder.name} on the page.")
+    return 0
+
+
+def serve_folder(asked: ServeFolder) -> int:
+    """Serves one model over the routes of Cog's own server, until a signal ends it."""
+    from model_registry.catalog import Catalog
+    from workers.environments import Environments
+
+    settings = asked.settings
+    listening = listen(settings.host, settings.port)
+    with data_folder(settings.data):
+        if settings.offline:
+            os.environ["HF_HUB_OFFLINE"] = "1"
+        environments = Environments(settings.data / "environments", settings.offline)
+        catalog = Catalog.of_folder(asked.folder, settings.data, environments.python_for)
+        for broken in catalog.broken:
+            print(f"atelier: {broken}", file=sys.stderr)
+        asyncio.run(serve_model(settings, catalog, f"local/{asked.folder.name}", listening))
+    return 0
+
+
+async def serve_model(
+    settings: Settings, catalog: Catalog, model: str, listening: socket.socket
+) -> None:
+    from api import cog_server
+    from api.cog_rendering import CogRendering
+
+    service = build_service(settings, catalog)
+    rendering = CogRendering(service.files)
+    assert service.webhooks is not None
+    service.webhooks.render = rendering.webhook_body
+    await service.start()
+    app = cog_server.build(service, model, rendering, lambda: signal.raise_signal(signal.SIGTERM))
+    if not catalog.broken:
+        for warning in catalog.find(model).warnings:
+            print(f"atelier: {warning}", file=sys.stderr)
+    await until_ended(app, service, listening, f"{model} is served at")
+
+
 def load_catalog(settings: Settings) -> Catalog:
     from model_registry.catalog import Catalog
     from model_registry.hub_models import HubModels
@@ -127,20 +178,30 @@ def load_catalog(settings: Settings) -> Catalog:
 
 
 async def serve(settings: Settings, catalog: Catalog, listening: socket.socket) -> None:
-    import uvicorn
-
     service = build_service(settings, catalog)
     await service.start()
-    app = build_app(settings, service)
+    await until_ended(build_app(settings, service), service, listening, "Atelier runs at", settings)
+
+
+async def until_ended(
+    app: object,
+    service: PredictionService,
+    listening: socket.socket,
+    greeting: str,
+    settings: Settings | None = None,
+) -> None:
+    """Serves `app` until a signal comes, then stops the service."""
+    import uvicorn
+
     config = uvicorn.Config(
-        app,
+        app,  # type: ignore[arg-type]
         log_level="warning",
         access_log=False,
         proxy_headers=False,  # the API reads them, of the proxies that are trusted
         timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
-    announcing = asyncio.create_task(announce(server, settings, listening))
+    announcing = asyncio.create_task(announce(server, greeting, listening, settings))
     # Uvicorn raises what has ended it once more, which must not end the service halfway.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda signum, frame: None)
@@ -212,13 +273,16 @@ def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI
     return app
 
 
-async def announce(server: object, settings: Settings, listening: socket.socket) -> None:
+async def announce(
+    server: object, greeting: str, listening: socket.socket, settings: Settings | None
+) -> None:
     while not getattr(server, "started", False):
         await asyncio.sleep(0.01)
     host, port = listening.getsockname()[:2]
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    print(f"Atelier runs at {settings.public_url or f'http://{shown}:{port}'}", flush=True)
-    if settings.share:
+    public = settings.public_url if settings else None
+    print(f"{greeting} {public or f'http://{shown}:{port}'}", flush=True)
+    if settings and settings.share:
         print(await asyncio.to_thread(share, shown, port), flush=True)
 
 

@@ -10,7 +10,7 @@ import argparse
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -112,7 +112,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         description="Run AI models on your own machine, in the browser and over an API.",
         epilog="`app.py pull owner/name` downloads a model's weights ahead of its first run; "
         "`app.py add hf:owner/repo` adds a model of the Hub; `app.py push DIR owner/name` one of a "
-        "folder.",
+        "folder; `app.py init DIR` writes a model to begin with; `app.py serve DIR` serves one "
+        "alone, over the routes of Cog's own server.",
     )
     option = parser.add_argument
     option(
@@ -298,6 +299,60 @@ def parse_push(arguments: Sequence[str], environment: Mapping[str, str] = os.env
     more += [text for folder in given.models for text in ("--models", folder)]
     more += ["--allow-private-webhooks"] if given.allow_private_webhooks else []
     return Push(given.source, given.name, parse(more, environment))
+
+
+@dataclass(frozen=True)
+class ServeFolder:
+    """What `app.py serve` was asked for."""
+
+    folder: Path
+    settings: Settings
+
+
+def parse_serve(
+    arguments: Sequence[str], environment: Mapping[str, str] = os.environ
+) -> ServeFolder:
+    """The command line of `app.py serve`. Raises `CannotStart` as `parse` does."""
+    parser = argparse.ArgumentParser(
+        prog="app.py serve", description="Serve one model folder over the routes of Cog's server."
+    )
+    option = parser.add_argument
+    option("folder", metavar="DIR", help="a folder with a cog.yaml")
+    option("--host", default="127.0.0.1", help="address to listen on")
+    option("--port", default="8393", help="port to listen on (8393, as `cog serve`)")
+    option("--data", metavar="FOLDER", help="for files and environments (.cog/atelier in DIR)")
+    option("--offline", action="store_true", help="never ask the network")
+    given = parser.parse_args(arguments)
+    folder = Path(given.folder).expanduser().resolve()
+    if not (folder / "cog.yaml").is_file():
+        reason = f"{folder} has no cog.yaml. `app.py init {given.folder}` writes one."
+        raise CannotStart(reason)
+    more = ["--host", given.host, "--port", given.port]
+    more += ["--data", given.data or str(folder / ".cog" / "atelier")]
+    more += ["--offline"] if given.offline else []
+    settings = parse(more, environment)
+    alone = given.host in ("127.0.0.1", "::1", "localhost")
+    return ServeFolder(
+        folder,
+        replace(
+            settings,
+            models=(),
+            tokens=None,
+            retention=settings.retention or 3600.0,
+            # Who develops a model has the webhooks' receiver beside it.
+            allow_private_webhooks=settings.allow_private_webhooks or alone,
+            pool=replace(settings.pool, spares=0),
+        ),
+    )
+
+
+def parse_init(arguments: Sequence[str]) -> Path:
+    """The command line of `app.py init`: the folder to write into."""
+    parser = argparse.ArgumentParser(
+        prog="app.py init", description="Write a model that runs at once, to be changed."
+    )
+    parser.add_argument("folder", metavar="DIR")
+    return Path(parser.parse_args(arguments).folder).expanduser().resolve()
 
 
 def _hub(data: Path, environment: Mapping[str, str]) -> HubSettings:

@@ -85,6 +85,11 @@ class LoadedRunner:
             given["precision"] = precision
         return setup(**given)
 
+    def healthcheck(self) -> Any:
+        """What the model's own `healthcheck` gives, maybe to be awaited; True where it has none."""
+        check = getattr(self._owner, "healthcheck", None)
+        return check() if inspect.ismethod(check) or inspect.isroutine(check) else True
+
     def arguments(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a call for JSON inputs: files as `Path`s, secrets as `Secret`s, missing
         ones by default.

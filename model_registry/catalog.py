@@ -129,6 +129,19 @@ class Catalog:
         catalog._take(catalog.published.news())
         return catalog
 
+    @classmethod
+    def of_folder(cls, folder: Path, data: Path, python_for: PythonFor = nowhere) -> Catalog:
+        """Of one model, `local/<folder's name>`, which may be among the broken."""
+        prints = Fingerprints(data / "fingerprints.json")
+        descriptions = Descriptions(data / "described", python_for)
+        only = ModelFolder("local", folder.name, folder, prints, descriptions)
+        found = _attempt(only.read)
+        prints.save()
+        models, broken = ([], [found]) if isinstance(found, BrokenModel) else ([found], [])
+        catalog = cls(models, broken, [only])
+        catalog._descriptions = descriptions
+        return catalog
+
     @property
     def broken(self) -> tuple[BrokenModel, ...]:
         """What cannot be used at present, each with its reason."""

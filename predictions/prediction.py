@@ -72,6 +72,10 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """Set for a training: `owner/name` of the model that its weights become a version of."""
     webhook: str | None = None
     webhook_events_filter: tuple[str, ...] | None = None
+    context: dict[str, str] = {}
+    """What the request said of itself, for the model's code (Cog contract §3.5)."""
+    called: str = ""
+    """The id that the caller goes by, where callers choose their own."""
     origin: str = ""
     """The address under which whoever made it reached us, for links in what it is told later."""
     activity: str = ""

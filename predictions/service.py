@@ -25,6 +25,7 @@ from predictions.deployments import Deployments
 from predictions.files import Files, Signer
 from predictions.input_files import InputFiles
 from predictions.live import Live
+from predictions.masking import MASKED, Masks
 from predictions.prediction import Prediction, Status, abort, advance
 from predictions.provision import Provision
 from predictions.publishing import Publishing
@@ -40,7 +41,6 @@ from workers.messages import Event
 from workers.pool import WorkerPool
 
 INTERRUPTED = "Atelier was stopped or killed while this was running. Run it again."
-MASKED = "**********"
 _SAVE_EVERY = 0.5
 
 
@@ -72,6 +72,7 @@ class PredictionService:
         self.downloads = downloads or Downloads(HubSettings(), files.root.parent, offline)
         self._provision = Provision(self.downloads, self._fold)
         self._live = Live()
+        self._masks = Masks()
         self._folded: dict[str, Prediction] = {}
         """The newest state of all that has not ended on record; `live` lags behind it only while an
         end is being committed.
@@ -136,6 +137,8 @@ class PredictionService:
         origin: str = "",
         deployment: str | None = None,
         destination: str | None = None,
+        context: Mapping[str, str] | None = None,
+        called: str = "",
     ) -> Prediction:
         """A new prediction, committed to the store before it is returned. With a `destination` it
         is a training, whose weights become a version of that model.
@@ -143,7 +146,8 @@ class PredictionService:
         `reference` is `owner/name`, `owner/name:version` or a bare version id. File inputs are
         strings: `http(s)` URLs, `data:` URIs, URLs of our own files (`…/v1/files/<id>`,
         `…/v1/outputs/<id>/<name>`), or `{"atelier:file": file id}`. `deadline` is in Unix seconds.
-        `origin` is the address under which the caller reached us.
+        `origin` is the address under which the caller reached us, `called` the id that the caller
+        goes by; `context` reaches the model's code.
         Raises `NotFound`, `InvalidVersion`, `InvalidDestination`, `InvalidInput`, `FileTooLarge`,
         `BrokenModel`, `ConsentNeeded`, `CannotDownload`.
         """
@@ -157,6 +161,7 @@ class PredictionService:
         given = {name: complete[name] for name in inputs if name in complete}
         given = await self._input_files.keep(version.schema, given, prediction_id, caller)
         secrets = model_inputs.secrets(version.schema)
+        self._masks.remember(prediction_id, secrets, complete)
         prediction = Prediction(
             id=prediction_id,
             model=version.model,
@@ -171,6 +176,8 @@ class PredictionService:
             origin=origin,
             deployment=deployment,
             destination=destination,
+            context=dict(context or {}),
+            called=called,
         )
         try:
             await self._store.save(prediction)
@@ -330,7 +337,16 @@ class PredictionService:
     def _submit(self, prediction: Prediction, version: Version, complete: dict[str, Any]) -> None:
         if self._is_open(prediction.id):
             folder = self.files.outputs_folder(prediction.id)
-            self.pool.submit(Job(prediction.id, version, complete, folder, prediction.owner))
+            self.pool.submit(
+                Job(
+                    prediction.id,
+                    version,
+                    complete,
+                    folder,
+                    prediction.owner,
+                    prediction.context,
+                )
+            )
 
     # --- what the pool says
 
@@ -354,6 +370,7 @@ class PredictionService:
             if before.is_training and isinstance(event, messages.Succeeded):
                 self._spawn(self._keep_trained(before, event))
                 continue
+            event = self._masks.applied(event)
             rate = pricing.rate(before.hardware or "cpu")
             try:
                 after = advance(before, self._with_files(event, before), now, rate)
@@ -426,6 +443,7 @@ class PredictionService:
             return
         self._live.publish(prediction)
         self._folded.pop(prediction.id, None)
+        self._masks.forget(prediction.id)
         self.trainings.forget(prediction.id)
 
     def _save_unsaved(self) -> None:

@@ -197,7 +197,13 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
         "output": as_json(prediction.output),
         "metrics": as_json(prediction.metrics),
         "webhook": as_json(
-            [prediction.webhook, prediction.webhook_events_filter, prediction.origin]
+            [
+                prediction.webhook,
+                prediction.webhook_events_filter,
+                prediction.origin,
+                prediction.context,
+                prediction.called,
+            ]
         ),
         "deployment": prediction.deployment,
         "data_removed": prediction.data_removed,
@@ -207,7 +213,10 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
 
 def row_prediction(row: Any) -> Prediction:
     output = _decode(row.output)
-    webhook, events, *origin = _decode(row.webhook)  # early rows have no origin
+    # What the request said beside its inputs; early rows have less of it.
+    said: list[Any] = _decode(row.webhook)
+    missing: list[Any] = ["", {}, ""]
+    webhook, events, origin, context, called = [*said, *missing[len(said) - 2 :]]
     return Prediction(
         id=row.id,
         created_at=row.created_at,
@@ -229,7 +238,9 @@ def row_prediction(row: Any) -> Prediction:
         metrics=_decode(row.metrics),
         webhook=webhook,
         webhook_events_filter=None if events is None else tuple(events),
-        origin=origin[0] if origin else "",
+        origin=origin,
+        context=context,
+        called=called,
         deployment=row.deployment,
         data_removed=bool(row.data_removed),
         destination=row.destination,

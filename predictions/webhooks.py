@@ -30,7 +30,7 @@ RETRIES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds before each further try to deliver the end: the last is a minute after it."""
 TIMEOUT = 10.0
 
-Render = Callable[[Prediction], bytes]
+Render = Callable[[Prediction], bytes | Awaitable[bytes]]
 
 
 class WebhookSecret:
@@ -78,7 +78,7 @@ class Webhooks:
     ) -> None:
         self.secret = secret
         self._store = store
-        self._render = render
+        self.render = render
         # No limit on connections: one receiver that never answers must not hold up the others.
         self._client = outgoing.client(
             allow_private, timeout=TIMEOUT, limits=httpx.Limits(max_connections=None)
@@ -138,7 +138,8 @@ class Webhooks:
 
     async def _send(self, prediction: Prediction, name: str) -> str | None:
         """One try; None if the receiver has taken it, else why not."""
-        body = self._render(prediction)
+        rendered = self.render(prediction)
+        body = rendered if isinstance(rendered, bytes) else await rendered
         headers = {"Content-Type": "application/json", "User-Agent": "Atelier"}
         headers |= self.secret.headers(f"msg_{name}", int(time.time()), body)
         try:

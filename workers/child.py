@@ -137,6 +137,10 @@ class Child:
                     runs.put(message)
                 elif isinstance(message, messages.Cancel):
                     self._parent.interrupt.cancel(message.prediction_id)
+                elif isinstance(message, messages.CheckHealth):
+                    # Beside what runs, which may take its time.
+                    check = lambda: asyncio.run(self._check_health())  # noqa: E731
+                    threading.Thread(target=check, name="health", daemon=True).start()
 
         threading.Thread(target=listen, name="listener", daemon=True).start()
         while True:
@@ -170,6 +174,7 @@ class Child:
     async def _serve_async(self, began: float) -> None:
         loop = asyncio.get_running_loop()
         tasks: dict[str, asyncio.Task[None]] = {}
+        checks: set[asyncio.Task[None]] = set()
         try:
             loading = self._loading
             setting_up = self._runner.setup(loading.weights, loading.precision, loading.options)
@@ -192,6 +197,9 @@ class Child:
                 task.add_done_callback(lambda task: ended(message.prediction_id, task))
             elif isinstance(message, messages.Cancel) and message.prediction_id in tasks:
                 tasks[message.prediction_id].cancel()
+            elif isinstance(message, messages.CheckHealth):
+                checks.add(check := loop.create_task(self._check_health()))
+                check.add_done_callback(checks.discard)
 
         def listen() -> None:
             while True:
@@ -241,6 +249,15 @@ class Child:
         if self._weighs and (peak := usage.peak()):
             told.append(messages.Metric(run.prediction_id, "peak_memory", peak))
         self._parent.send(*told, *sent)
+
+    async def _check_health(self) -> None:
+        try:
+            answer = self._runner.healthcheck()
+            is_well = await answer if inspect.isawaitable(answer) else answer
+            trouble = "" if is_well else f"Its healthcheck gave {is_well!r}."
+        except BaseException as error:
+            trouble = f"Its healthcheck failed: {type(error).__name__}: {error}"
+        self._parent.send(messages.Health(trouble))
 
     @property
     def _weighs(self) -> bool:

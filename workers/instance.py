@@ -115,6 +115,7 @@ class Instance:
         self._child: ChildProcess | None = None
         self._setup_timer: asyncio.TimerHandle | None = None
         self._failure: messages.SetupFailed | None = None
+        self._health: asyncio.Future[str] | None = None
         self._ended_because = ""
 
     @property
@@ -193,6 +194,23 @@ class Instance:
         if self._child is not None:
             await self._child.gone.wait()
 
+    async def health(self, seconds: float) -> str:
+        """What ails the model by its own `healthcheck`, "" if nothing does."""
+        if self._health is None and self._child is not None:
+            self._health = asyncio.get_running_loop().create_future()
+            self._child.send(messages.CheckHealth())
+        if self._health is None:
+            return "It is not loaded."
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._health), seconds)
+        except asyncio.TimeoutError:
+            return f"Its healthcheck gave no answer within {seconds:g} s."
+
+    def _set_health(self, trouble: str) -> None:
+        asked, self._health = self._health, None
+        if asked is not None:
+            asked.set_result(trouble)
+
     # --- the child speaks
 
     def received(self, received: list[Message]) -> None:
@@ -207,6 +225,8 @@ class Instance:
                     self._set_ready(concurrency)
                 case messages.SetupFailed():
                     self._failure = message
+                case messages.Health(trouble=trouble):
+                    self._set_health(trouble)
                 case messages.Held(memory=memory, gpu=gpu):
                     # A library that does not say what it holds of the GPU is left to its estimate.
                     if gpu is self.device.gpu:
@@ -247,6 +267,7 @@ class Instance:
     def exited(self, reason: str) -> None:
         self._cancel_timer(self._setup_timer)
         was_loading, self.leaving = self.concurrency == 0, True
+        self._set_health("Its process has ended.")
         reason = self._ended_because or f"The model's process {reason}."
         # C++ code that nobody stands around ends the process with that.
         ran_out = not self._ended_because and "bad_alloc" in self._last_words
@@ -271,6 +292,11 @@ class Instance:
         if was_loading and self._failure is None:
             self._failure = messages.SetupFailed(reason, out_of_memory=ran_out)
         self._owner.gone(self, unstarted)
+
+    @property
+    def setup_log(self) -> str:
+        """What the set-up has printed, and how it failed if it did."""
+        return self._setup_log + (self._failure.traceback if self._failure else "")
 
     @property
     def failure(self) -> messages.SetupFailed | None:

@@ -52,6 +52,10 @@ class Cancel(Message, frozen=True):
     prediction_id: str
 
 
+class CheckHealth(Message, frozen=True):
+    """Ask the model's own `healthcheck` how it is."""
+
+
 # --- from the child, about itself
 
 
@@ -68,6 +72,12 @@ class SetupFailed(Message, frozen=True):
     reason: str
     traceback: str = ""
     out_of_memory: bool = False
+
+
+class Health(Message, frozen=True):
+    """What the model's `healthcheck` has said: "" if it is well, else why not."""
+
+    trouble: str = ""
 
 
 class Held(Message, frozen=True):
@@ -161,11 +171,12 @@ class Canceled(Event, frozen=True):
     seconds: float | None = None
 
 
-ToChild = Load | Run | Cancel
+ToChild = Load | Run | Cancel | CheckHealth
 FromChild = (
     SetupLog
     | Ready
     | SetupFailed
+    | Health
     | Held
     | Started
     | Log

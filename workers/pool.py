@@ -27,6 +27,7 @@ from workers.messages import Event
 from workers.process import ChildProcess
 from workers.scheduler import Feed, Group, Kept, Launch, Occupant, Refuse, decide
 from workers.spares import Spares
+from workers.standing import Setups, Standing
 from workers.waiting import Board
 
 KEPT_AGAIN = 60.0
@@ -79,6 +80,7 @@ class WorkerPool:
         """What other programs hold on the GPUs, beyond what they held at the start."""
         self._board = Board()
         self._reserved: dict[str, Reservation] = {}
+        self._setups = Setups()
         self._resting: dict[str, float] = {}
         """Reserved versions that could not be set up, and when they are tried again."""
         self._stopping = False
@@ -142,6 +144,7 @@ class WorkerPool:
             fewest, most = max(each.fewest, other.fewest), max(each.most, other.most)
             reserved[each.version.id] = Reservation(each.version, fewest, most)
         self._reserved = reserved
+        self._setups.watch(reserved)
         self._resting.clear()
         self._advance()
 
@@ -152,12 +155,29 @@ class WorkerPool:
             for i in self._instances.values()
         )
 
+    def standing(self, version_id: str) -> Standing:
+        """How a reserved version is doing."""
+        return self._setups.standing(version_id, self._instances.values())
+
+    async def trouble(self, version_id: str, seconds: float) -> str:
+        """What ails the ready instances of a version by the model's own account, "" if nothing
+        does. Waits for each for so many seconds at most.
+        """
+        ready = [
+            i
+            for i in self._instances.values()
+            if i.version.id == version_id and i.concurrency and not i.leaving
+        ]
+        answers = await asyncio.gather(*(each.health(seconds) for each in ready))
+        return next(filter(None, answers), "")
+
     # --- what instances report
 
     def emit(self, events: Sequence[Event]) -> None:
         self.events(events)
 
     def ready(self, instance: Instance) -> None:
+        self._setups.ended(instance)
         self._advance()
 
     def slot_freed(self, instance: Instance) -> None:
@@ -188,6 +208,7 @@ class WorkerPool:
             self._enqueue(job, first=True)
         if not self._stopping:
             if instance.failure is not None:
+                self._setups.ended(instance)
                 self._setup_failed(instance, instance.failure)
             self._advance()
 
@@ -328,6 +349,7 @@ class WorkerPool:
         limits = self._train_limits if version.code.trains else self._limits
         instance = Instance(name, version, device, launch, self._work / name, limits, self)
         self._instances[name] = instance
+        self._setups.began(instance)
         evicted = [self._instances[each] for each in launch.evict]
         for each in evicted:
             each.leave()

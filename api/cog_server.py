@@ -1,0 +1,332 @@
+"""The routes of Cog's own HTTP server, for one model: what `cog predict`'s clients speak.
+
+Where the original answers 409 because it is busy, this one queues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import platform
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Literal
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from api.bodies import answer, read_bytes
+from api.cog_rendering import CogRendering, Events
+from api.errors import InvalidBody, status_of
+from api.rendering import timestamp
+from api.streams import HEARTBEAT, with_heartbeats
+from cog import __version__ as cog_version
+from errors import AtelierError, BrokenModel, InvalidInput, InvalidRequest
+from model_registry.spec import Version
+from predictions.prediction import Prediction
+from predictions.service import PredictionService
+from workers.pool import Reservation
+from workers.standing import Setup, State
+
+HEALTH_SECONDS = 5.0
+"""How long a model's own health check may take."""
+
+_STATES = {
+    State.STARTING: "STARTING",
+    State.READY: "READY",
+    State.BUSY: "BUSY",
+    State.FAILED: "SETUP_FAILED",
+}
+
+
+class Asked(msgspec.Struct, kw_only=True):
+    """The body of a create. Other fields are what servers between add, and say nothing here."""
+
+    id: str | None = None
+    input: dict[str, Any] = {}
+    context: dict[str, str] = {}
+    webhook: str | None = None
+    webhook_events_filter: list[Literal["start", "output", "logs", "completed"]] | None = None
+
+
+_asked = msgspec.json.Decoder(Asked)
+
+
+def build(
+    service: PredictionService, model: str, rendering: CogRendering, stop: Callable[[], None]
+) -> Starlette:
+    """The server of `model`; `stop` ends the process that it runs in."""
+    server = CogServer(service, model, rendering, stop)
+    application = Starlette(
+        routes=[
+            Route("/", server.index),
+            Route("/health-check", server.health),
+            Route("/openapi.json", server.document),
+            Route("/predictions", server.create, methods=["POST"]),
+            Route("/predictions/{id}", server.create, methods=["PUT"]),
+            Route("/predictions/{id}/cancel", server.cancel, methods=["POST"]),
+            Route("/shutdown", server.shutdown, methods=["POST"]),
+        ],
+        lifespan=server.alive,
+    )
+    application.add_exception_handler(AtelierError, _answer_error)
+    application.add_exception_handler(ClientDisconnect, _answer_nobody)
+    return application
+
+
+class CogServer:
+    def __init__(
+        self,
+        service: PredictionService,
+        model: str,
+        rendering: CogRendering,
+        stop: Callable[[], None],
+    ) -> None:
+        self._service = service
+        self._model = model
+        self._rendering = rendering
+        self._stop = stop
+        self._kept = ""
+        self._running: dict[str, str] = {}
+        """What runs, by the ids that callers have given."""
+        self._starting: dict[str, asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def alive(self, application: Starlette) -> AsyncIterator[None]:
+        """The model is set up before anybody asks for it."""
+        with contextlib.suppress(BrokenModel):
+            await self._loaded()
+        yield
+
+    async def index(self, request: Request) -> Response:
+        return answer(
+            {
+                "cog_version": cog_version,
+                "openapi_url": "/openapi.json",
+                "healthcheck_url": "/health-check",
+                "predictions_url": "/predictions",
+                "predictions_idempotent_url": "/predictions/{prediction_id}",
+                "predictions_cancel_url": "/predictions/{prediction_id}/cancel",
+                "shutdown_url": "/shutdown",
+            }
+        )
+
+    async def health(self, request: Request) -> Response:
+        """Also asks the model itself, where it can be asked."""
+        body: dict[str, Any] = {
+            "version": {"cog": cog_version, "python": platform.python_version()}
+        }
+        try:
+            latest = await self._loaded()
+        except BrokenModel as error:
+            setup = {"status": "failed", "logs": f"{error.reason}\n"}
+            return answer({"status": "SETUP_FAILED", "setup": setup, **body})
+        standing = self._service.pool.standing(latest.id)
+        body |= {"status": _STATES[standing.state], "setup": _setup(standing.setup)}
+        if standing.state in (State.READY, State.BUSY):
+            trouble = await self._service.pool.trouble(latest.id, HEALTH_SECONDS)
+            if trouble:
+                body |= {"status": "UNHEALTHY", "user_healthcheck_error": trouble}
+        return answer(body)
+
+    async def document(self, request: Request) -> Response:
+        return answer((await self._loaded()).schema)
+
+    async def create(self, request: Request) -> Response:
+        asked = await self._asked(request)
+        streamed = "text/event-stream" in request.headers.get("accept", "")
+        if streamed and not await self._may_stream():
+            return _refusal(406, "This model does not stream: mark its run with @cog.streaming.")
+        called = asked.id or ""
+        # Two that bring one id at once are one prediction.
+        async with self._starting.setdefault(called, asyncio.Lock()) if called else _anybody():
+            known = self._running.get(called)
+            if known is not None and request.method == "POST":
+                return _refusal(409, f"A prediction with the id {called!r} runs. Give another.")
+            prediction = await self._service.get(known) if known else await self._created(asked)
+        self._starting.pop(called, None)
+        if streamed:
+            return self._stream(prediction)
+        if known is not None or _wants_no_wait(request):
+            # What a PUT finds running is told as it is; only who made it waits for its end.
+            return answer(await self._rendering.shown(prediction), 202)
+        return answer(await self._rendering.shown(await self._ended(request, prediction)))
+
+    async def cancel(self, request: Request) -> Response:
+        found = self._running.get(request.path_params["id"], request.path_params["id"])
+        if found not in self._running.values():
+            return _refusal(404, f"No prediction {request.path_params['id']!r} runs here.")
+        await self._service.cancel(found)
+        return answer({})
+
+    async def shutdown(self, request: Request) -> Response:
+        asyncio.get_running_loop().call_soon(self._stop)
+        return answer({})
+
+    # --- on the way
+
+    async def _loaded(self) -> Version:
+        """The model as its folder has it now; it stays loaded. Raises `BrokenModel`."""
+        version = await self._service.catalog.fresh(self._model)
+        if version.id != self._kept:
+            self._kept = version.id
+            self._service.pool.reserve([Reservation(version, 1, 1)])
+        return version
+
+    async def _may_stream(self) -> bool:
+        version = await self._loaded()
+        post = version.schema.get("paths", {}).get("/predictions", {}).get("post", {})
+        return version.streams and bool(post.get("x-cog-streaming"))
+
+    async def _asked(self, request: Request) -> Asked:
+        body = await read_bytes(request)
+        try:
+            asked = _asked.decode(body or b"{}")
+        except msgspec.ValidationError as error:
+            reason, _, path = str(error).partition(" - at `$")
+            raise _Malformed(path.strip(".`"), reason) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidRequest(f"The body is not JSON: {error}") from None
+        if given := request.path_params.get("id"):
+            if asked.id not in (None, given):
+                raise _Malformed("id", f"The body has another id than the address, {given!r}.")
+            asked.id = given
+        return asked
+
+    async def _created(self, asked: Asked) -> Prediction:
+        await self._loaded()
+        prediction = await self._service.create(
+            self._model,
+            asked.input,
+            webhook=asked.webhook,
+            webhook_events_filter=None
+            if asked.webhook_events_filter is None
+            else tuple(asked.webhook_events_filter),
+            context=asked.context,
+            called=asked.id or "",
+        )
+        called = prediction.called or prediction.id
+        self._running[called] = prediction.id
+        self._spawn(self._attend(called, prediction.id))
+        return prediction
+
+    async def _attend(self, called: str, prediction_id: str) -> None:
+        """Shows on the terminal what the model prints; forgets the caller's id at the end."""
+        shown = 0
+        async for snapshot in self._service.follow(prediction_id):
+            if new := snapshot.logs[shown:]:
+                print(new, end="", file=sys.stderr, flush=True)
+            shown = len(snapshot.logs)
+        self._running.pop(called, None)
+
+    async def _ended(self, request: Request, prediction: Prediction) -> Prediction:
+        """The prediction at its end; canceled when its caller hangs up before."""
+        hung_up = asyncio.ensure_future(_disconnect(request))
+        waiting = asyncio.ensure_future(self._service.wait(prediction.id, float("inf")))
+        try:
+            await asyncio.wait([hung_up, waiting], return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                await self._service.cancel(prediction.id)
+            return await waiting
+        finally:
+            hung_up.cancel()
+
+    def _stream(self, prediction: Prediction) -> Response:
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        frames = self._frames(prediction)
+        return StreamingResponse(frames, headers=headers, media_type="text/event-stream")
+
+    async def _frames(self, prediction: Prediction) -> AsyncIterator[bytes]:
+        events = Events(self._rendering)
+        ended = False
+        try:
+            snapshots = self._service.follow(prediction.id)
+            async for snapshot in with_heartbeats(snapshots, HEARTBEAT):
+                if snapshot is None:
+                    yield b": keepalive\n\n"
+                    continue
+                async for frame in events.of(snapshot):
+                    yield frame
+                ended = snapshot.status.terminal
+        finally:
+            # A reader who gave it an id may come back to it; nobody else could.
+            if not ended and not prediction.called:
+                self._spawn(self._canceled(prediction.id))
+
+    async def _canceled(self, prediction_id: str) -> None:
+        await self._service.cancel(prediction_id)
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _Malformed(InvalidBody):
+    """A body of the wrong shape, at one place."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__()
+        self.path = path
+        self.reason = reason
+
+
+def _setup(setup: Setup | None) -> dict[str, Any] | None:
+    if setup is None:
+        return None
+    ended = "failed" if setup.failed else "succeeded"
+    return {
+        "started_at": timestamp(setup.started_at),
+        "completed_at": setup.completed_at and timestamp(setup.completed_at),
+        "status": ended if setup.completed_at else "starting",
+        "logs": setup.logs,
+    }
+
+
+def _wants_no_wait(request: Request) -> bool:
+    asked = ",".join(request.headers.getlist("prefer")).split(",")
+    return any(each.strip().lower() == "respond-async" for each in asked)
+
+
+async def _disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+@contextlib.asynccontextmanager
+async def _anybody() -> AsyncIterator[None]:
+    yield
+
+
+def _refusal(status: int, detail: Any) -> Response:
+    return answer({"detail": detail}, status)
+
+
+async def _answer_error(request: Request, error: Any) -> Response:
+    match error:
+        case InvalidInput(problems=problems):
+            return _refusal(422, [_wrong(["input", *_path(p.field)], p.message) for p in problems])
+        case _Malformed(path=path, reason=reason):
+            return _refusal(422, [_wrong(_path(path), reason)])
+        case BrokenModel():
+            return _refusal(503, str(error))
+    return _refusal(status_of(error), str(error))
+
+
+async def _answer_nobody(request: Request, error: Any) -> Response:
+    return _refusal(400, "The request ended before its body did.")
+
+
+def _wrong(place: list[str | int], message: str) -> dict[str, Any]:
+    return {"loc": ["body", *place], "msg": message, "type": "value_error"}
+
+
+def _path(written: str) -> list[str | int]:
+    """`images.0` and `images[0]` alike."""
+    parts = re.findall(r"[^.\[\]]+", written)
+    return [int(part) if part.isdecimal() else part for part in parts]
