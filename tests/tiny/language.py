@@ -276,6 +276,7 @@ def gpt_oss(folder: Path) -> None:
             packed |= _in_mxfp4(name, tensor)
         save_file(packed, file, {"format": "pt"})
     _index(folder)
+    (folder / "LICENSE").write_text("as the repository has one\n")
     kept = [
         "model.layers.*.self_attn",
         "model.layers.*.mlp.router",
