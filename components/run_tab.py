@@ -7,18 +7,24 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from cog.encoding import FILE
-from components import about, facts, form, input_fields, page_files, train_form, wording
+from components import (
+    about,
+    facts,
+    form,
+    form_files,
+    input_fields,
+    page_files,
+    train_form,
+    wording,
+)
 from components.house_rules import QUIET, markup
-from components.input_widgets import Upload
 from components.output_panel import OutputPanel, Updates, problem_html
-from errors import AtelierError, ConsentNeeded, InvalidInput, Problem
-from model_registry.inputs import check, file_positions, map_files
+from errors import AtelierError, ConsentNeeded, InvalidInput
+from model_registry.inputs import file_positions, map_files
 from model_registry.spec import Example, Model, Version
 from predictions.callers import Caller, Visitors
 from predictions.prediction import Prediction
@@ -195,11 +201,9 @@ class RunTab:
             inputs = form.inputs(fields, raws[len(beside) :])
             caller = self._visitors.caller(request.cookies)
             try:
-                stored = {name: await self._store(value, caller) for name, value in inputs.items()}
-                _refuse_empty(version, _empty_media(fields, inputs), stored)
                 prediction = await self._service.create(
                     opened["reference"],
-                    stored,
+                    await form_files.stored(self._service.files, version, fields, inputs, caller),
                     source="web",
                     caller=caller,
                     destination=(raws[0] or "") if beside else None,
@@ -342,18 +346,6 @@ class RunTab:
             )
         return {**self._panel.blank(), self.current: None, **self._panel.said(text)}
 
-    # --- files and choices
-
-    async def _store(self, value: Any, caller: Caller) -> Any:
-        """`value` with uploads kept as files of the caller's."""
-        if isinstance(value, Upload):
-            path = Path(value.path)
-            stored = await self._service.files.adopt_upload(path, path.name, caller.owner)
-            return {FILE: stored.id}
-        if isinstance(value, list):
-            return [await self._store(each, caller) for each in value]
-        return value
-
     def _choices(self, category: str) -> list[tuple[str, str]]:
         models = self._service.catalog.models()
         return [(facts.title(each), each.id) for each in models if category in (ALL, each.category)]
@@ -362,31 +354,6 @@ class RunTab:
 NO_MODELS = (
     "There is no model here. Start the app with --models DIR, a folder of Cog model folders."
 )
-
-
-def _empty_media(
-    fields: Sequence[input_fields.Field], inputs: Mapping[str, Any]
-) -> tuple[Problem, ...]:
-    """A problem for each picture, sound or video without a single byte."""
-    media = {field.name for field in fields if field.kind in form.MEDIA}
-    return tuple(
-        Problem(name, "invalid_file", "This file is empty. Choose another one.")
-        for name, value in inputs.items()
-        if name in media and isinstance(value, Upload) and not Path(value.path).stat().st_size
-    )
-
-
-def _refuse_empty(
-    version: Version, problems: tuple[Problem, ...], stored: Mapping[str, Any]
-) -> None:
-    """Raises `problems` together with whatever else is wrong, so that all are said at once."""
-    if not problems:
-        return
-    try:
-        check(version.schema, stored)
-    except InvalidInput as error:
-        problems += error.problems
-    raise InvalidInput(problems)
 
 
 def fill(
