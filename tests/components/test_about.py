@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 
 from components import about
-from model_registry.spec import Example
+from model_registry.spec import Example, Origin
 
 
 def snippets(model):
@@ -53,3 +53,13 @@ def test_a_file_in_an_example_is_opened_as_each_language_does(catalog):
     assert 'await readFile("input.png")' in node
     assert """"data:image/png;base64,'$(base64 < input.png | tr -d "\\n")'\"""" in shell
     assert "iVBORw" not in python + node + shell
+
+
+def test_a_trained_version_leads_to_its_training_and_names_its_parent(catalog):
+    model = catalog.find("local/echo")
+    origin = Origin(f"local/echo:{'a' * 64}", "t1", {})
+    trained = replace(model.latest, id="b" * 64, origin=origin)
+    model = replace(model, versions=(trained, *model.versions))
+    shown = about.versions_html(model, trained)
+    assert shown.count("trained") == 1 and 'href="/?prediction=t1"' in shown
+    assert f"from local/echo:{'a' * 12}" in shown and "a" * 13 not in shown

@@ -43,3 +43,11 @@ def test_what_people_typed_cannot_break_out_of_the_page():
 def test_totals():
     assert "1 run · 1.6 s compute · $0.0010" in history_rows.totals_html(Totals(1, 1.6, 0.001))
     assert "1,200 runs" in history_rows.totals_html(Totals(1200, 1.6, 0.001))
+
+
+def test_a_training_is_called_one_and_says_where_its_weights_go():
+    training = prediction(destination="a/tuned")
+    assert ">training</span> a fox" in history_rows.row_html(training, "", 160.0)
+    head = history_rows.head_html(training, 160.0)
+    assert 'training · into <a href="/?model=a/tuned">a/tuned</a>' in head
+    assert "training" not in history_rows.row_html(prediction(), "", 160.0)

@@ -164,3 +164,12 @@ def test_one_picture_made_of_one_picture_is_shown_beside_it():
         (one, (*shown, *shown)),
     ):
         assert compared(expected, inputs, files) == expected
+
+
+def test_what_a_training_gave_is_a_version_to_open_and_weights_to_save():
+    code = Code(".", "train.py", trains=True)
+    schema = {"components": {"schemas": {"Output": {"type": "string", "format": "uri"}}}}
+    trainer = Version(id="0:train", model="a/b", created_at=0, schema=schema, code=code)
+    output = {"version": "a/b:1234", "weights": ref("i/d.zip")}
+    shown = [(view.kind, view.value) for view in views(trainer, output, FILES)]
+    assert shown == [(ViewKind.VERSION, "a/b:1234"), (ViewKind.FILES, (FILES["i/d.zip"],))]
