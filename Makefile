@@ -5,6 +5,9 @@ BIN := .venv/bin
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SOURCES := app.py settings.py errors.py api cog components model_registry predictions workers bench tests
 
+# Two files of tests at a time: more would each hold torch and an app of their own.
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
 .PHONY: run test test-all check fix types browser clients bench starters evaluate clean
 
 run: .venv/ready
@@ -14,18 +17,18 @@ test: .venv/tested browser clients
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy app.py api components predictions workers model_registry cog
-	$(BIN)/python -m pytest -q -m "not heavy" $(ARGS)
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not heavy" $(ARGS)
 
 # Besides `test`: what takes long, such as every model of the catalogue.
 test-all: test
-	$(BIN)/python -m pytest -q -m heavy $(ARGS)
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m heavy $(ARGS)
 
 # What must pass before a commit: all of `test` but what starts the whole app or a browser.
 check: .venv/tested
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy app.py api components predictions workers model_registry cog
-	$(BIN)/python -m pytest -q -m "not slow and not heavy" $(ARGS)
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow and not heavy" $(ARGS)
 
 fix: .venv/tested
 	$(BIN)/ruff check --fix $(SOURCES)
