@@ -3,17 +3,17 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-SOURCES := app.py settings.py errors.py api cog components model_registry predictions workers bench tests
+SOURCES := app.py settings.py errors.py api cog components model_registry predictions workers bench examples tests
 
 # Two files of tests at a time: more would each hold torch and an app of their own.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
-.PHONY: run test test-all check fix types browser clients bench starters evaluate clean
+.PHONY: run test test-all check fix types browser clients wheels bench starters evaluate clean
 
 run: .venv/ready
 	$(BIN)/python app.py $(ARGS)
 
-test: .venv/tested browser clients
+test: .venv/tested browser clients wheels
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy app.py api components predictions workers model_registry cog
@@ -73,6 +73,13 @@ clients: .venv/replicate-2/ready $(NODE_CLIENT)
 $(NODE_CLIENT): tests/clients/package.json
 	@command -v npm >/dev/null || { echo "No Node.js found: the tests of its client need it. Install it: apt-get install nodejs npm"; exit 1; }
 	cd tests/clients && npm install --no-package-lock --no-fund --no-audit --silent
+	touch $@
+
+# What the example with packages of its own installs, so that its test needs no network.
+wheels: .venv/wheels/ready
+
+.venv/wheels/ready: .venv/tested examples/qr-code/requirements.txt
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps -d .venv/wheels "$$(grep segno examples/qr-code/requirements.txt)"
 	touch $@
 
 # The browser tests drive a real Chromium. Where Debian's package may be installed, it is.

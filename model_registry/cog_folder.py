@@ -80,10 +80,7 @@ def _read(
         category="local" if owner == "local" else "other",
         examples=_examples(folder, model),
         readme=readme.read_text(errors="replace") if readme.is_file() else None,
-        warnings=(
-            *filter(None, [described.warning]),
-            *folder_warnings.of(folder, config, version),
-        ),
+        warnings=tuple(folder_warnings.of(folder, config, version, described)),
     )
 
 

@@ -16,14 +16,16 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from errors import BrokenModel
-from model_registry import ready_document
+from model_registry import inputs, ready_document
 from model_registry.spec import Code, Version
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +63,8 @@ class Described:
 
     document: Any
     created_at: float
+    unfit: tuple[tuple[str, str], ...] = ()
+    """Inputs whose own default does not fit, and why."""
     provisional: bool = False
     warning: str = ""
 
@@ -84,7 +88,8 @@ class Descriptions:
         Many models share a runner, and with it a description: the first to ask has it made.
         """
         with self._locks[version_id]:
-            return self._of(version_id, code, model, train)
+            kept = self._of(version_id, code, model, train)
+            return kept["document"], kept["created_at"]
 
     def of_folder(self, version_id: str, code: Code, model: str, train: str | None) -> Described:
         """What is known of a folder's model at present. Raises `BrokenModel`."""
@@ -109,20 +114,20 @@ class Descriptions:
 
     def _of_folder(self, version_id: str, code: Code, model: str, train: str | None) -> Described:
         if not code.packages:
-            return Described(*self._of(version_id, code, model, train))
+            return _described(self._of(version_id, code, model, train))
         python = self._python_for(code.packages)
         warning = ""
         if python is not None:
             try:
                 inside = replace(code, python=str(python))
-                return Described(*self._of(version_id, inside, model, train))
+                return _described(self._of(version_id, inside, model, train))
             except BrokenModel as error:
                 warning = f"It cannot be loaded in its own environment: {error.reason}"
         try:
             read = self._of(version_id, code, model, train, from_source=True)
         except BrokenModel as error:
             raise NotLoadable(model, error.reason + _UNREADABLE) from None
-        return Described(*read, provisional=python is None, warning=warning)
+        return replace(_described(read), provisional=python is None, warning=warning)
 
     def _of(
         self,
@@ -131,28 +136,36 @@ class Descriptions:
         model: str,
         train: str | None,
         from_source: bool = False,
-    ) -> tuple[Any, float]:
+    ) -> dict[str, Any]:
         places = [self._folder / f"{version_id}{kind}.json" for kind in ("", ".source")]
         path = places[from_source]
         described_by = f"{_own_code()} {code.python or ''}".strip()
         kept = _kept(path)
         if kept.get("described_by") != described_by:
             first_seen = [each["created_at"] for each in map(_kept, places) if "created_at" in each]
+            document = describe(code, model, train, from_source=from_source)
+            unfit = [(each.field, each.message) for each in inputs.unfit_defaults(document)]
             kept = {
                 "described_by": described_by,
                 "created_at": min(first_seen, default=time.time()),
-                "document": describe(code, model, train, from_source=from_source),
+                "document": document,
+                "unfit": unfit,
             }
             temporary = path.with_suffix(f".{os.getpid()}")
             temporary.write_text(json.dumps(kept))
             temporary.replace(path)
-        return kept["document"], kept["created_at"]
+        return kept
 
 
 def _kept(path: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
-        return dict(json.loads(path.read_text()))
+        return dict(msgspec.json.decode(path.read_bytes()))
     return {}
+
+
+def _described(kept: Mapping[str, Any]) -> Described:
+    unfit = tuple((field, message) for field, message in kept.get("unfit", ()))
+    return Described(kept["document"], kept["created_at"], unfit)
 
 
 def describe(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from model_registry.description import Described
 from model_registry.spec import Version
 
 _CONTAINER_ROOT = PurePosixPath("/src")
@@ -16,13 +17,19 @@ _CONTAINER_ROOT = PurePosixPath("/src")
 _PACKAGES = "Its packages are installed with its first run, into an environment of its own:"
 
 
-def of(folder: Path, config: Mapping[str, Any], version: Version) -> list[str]:
+def of(
+    folder: Path, config: Mapping[str, Any], version: Version, described: Described
+) -> list[str]:
     """One sentence each. `config` is a checked cog.yaml."""
     return [
+        *filter(None, [described.warning]),
         *_of_build(config["build"]),
         *_of_weights(folder, config.get("weights")),
         *_of_packages(version),
-        *_of_defaults(version),
+        *(
+            f"The default of its input {field!r} does not fit: {why}"
+            for field, why in described.unfit
+        ),
     ]
 
 
@@ -80,11 +87,3 @@ def _of_weights(folder: Path, weights: Any) -> Iterator[str]:
             yield f"It expects weights at {target}, outside of its folder: {what}."
         else:
             yield f"It expects weights that are not fetched here: put {what} into {target}."
-
-
-def _of_defaults(version: Version) -> Iterator[str]:
-    # Not above: it brings jsonschema along, which an app without folders starts sooner without.
-    from model_registry import inputs
-
-    for problem in inputs.unfit_defaults(version.schema):
-        yield f"The default of its input {problem.field!r} does not fit: {problem.message}"

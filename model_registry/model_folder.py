@@ -23,7 +23,7 @@ class ModelFolder:
         self.path = path
         self._prints = prints
         self._descriptions = descriptions
-        self._state = code_state(path)
+        self._state: tuple[tuple[str, int, int], ...] = ()
 
     def read(self) -> Model:
         """The model as the folder has it now. Raises `BrokenModel`."""
