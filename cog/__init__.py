@@ -7,7 +7,7 @@ unchanged.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from cog.scope import Scope, current_scope, emit_metric
 from cog.types import (
@@ -76,17 +76,41 @@ class BasePredictor(BaseRunner):
     """The former name of `BaseRunner`, with `predict` in place of `run`."""
 
 
-def streaming(function: F) -> F:
-    """Marks a run whose output may be read as server-sent events."""
-    function.__cog_streaming__ = True  # type: ignore[attr-defined]
-    return function
+@overload
+def streaming(function: F) -> F: ...
 
 
-def concurrent(max: int = 1) -> Callable[[F], F]:
+@overload
+def streaming(function: None = None) -> Callable[[F], F]: ...
+
+
+def streaming(function: Any = None) -> Any:
+    """Marks a run whose output may be read as server-sent events; with or without parentheses."""
+
+    def mark(function: F) -> F:
+        function.__cog_streaming__ = True  # type: ignore[attr-defined]
+        return function
+
+    return mark if function is None else mark(function)
+
+
+@overload
+def concurrent(function: F, *, max: int = 1) -> F: ...
+
+
+@overload
+def concurrent(function: None = None, *, max: int = 1) -> Callable[[F], F]: ...
+
+
+def concurrent(function: Any = None, *, max: int = 1) -> Any:
     """Declares how many runs of an `async` model may overlap."""
+    if isinstance(max, bool) or not isinstance(max, int) or max < 1:
+        raise ValueError(f"@concurrent(max={max!r}): give a whole number from 1 on.")
+    if function is not None and not callable(function):
+        raise TypeError(f"@concurrent({function!r}): write @concurrent(max={function!r}).")
 
     def declare(function: F) -> F:
         function.__cog_concurrency__ = max  # type: ignore[attr-defined]
         return function
 
-    return declare
+    return declare if function is None else declare(function)

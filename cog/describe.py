@@ -10,8 +10,10 @@ of the model is missing.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
+import signal
 import sys
 import traceback
 
@@ -29,6 +31,8 @@ def main(arguments: list[str]) -> int:
     # The document goes to the real stdout; everything that the model prints goes to stderr.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    # Asked with this signal it says where it is: that is where an import hangs.
+    faulthandler.register(signal.SIGUSR1, sys.stderr, all_threads=False)
     os.chdir(folder)
     # Many models parse their command line; this one is none of theirs.
     del sys.argv[1:]

@@ -140,12 +140,13 @@ class ExperimentalFeatureWarning(Warning):
 
 class BaseModel:
     """An output with named fields. Each subclass becomes a dataclass, `options` are its own:
-    nothing is validated.
+    nothing is validated. With `auto_dataclass=False` it is left as it is written.
     """
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, auto_dataclass: bool = True, **options: Any) -> None:
         super().__init_subclass__()
-        dataclass(cls, **options)
+        if auto_dataclass:
+            dataclass(cls, **options)
 
 
 class Weights(str):

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,9 @@ from model_registry.spec import Code, Version
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT = 60.0
 """Seconds for a model's imports."""
+
+PATIENCE = 0.5
+"""Seconds that a process which hangs has to say where."""
 
 FAILED, LACKING = 1, 2
 """How `cog.describe` ends where it has no document to give."""
@@ -157,6 +161,19 @@ class Descriptions:
         return kept
 
 
+def _where_it_hangs(process: subprocess.Popen[bytes], folder: str) -> str:
+    """The innermost line of the model's own at which its process is, "" if it does not say."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        process.send_signal(signal.SIGUSR1)
+        process.wait(PATIENCE)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    _, said = process.communicate()
+    own = re.escape(f"{folder}{os.sep}")
+    found = re.search(rf'File "{own}([^"]+)", line (\d+) in', said.decode(errors="replace"))
+    return f"{found[1]}, line {found[2]}" if found else ""
+
+
 def _kept(path: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
         return dict(msgspec.json.decode(path.read_bytes()))
@@ -196,9 +213,9 @@ def describe(
         try:
             printed, said = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            raise BrokenModel(
-                model, f"{code.target} was not imported within {timeout:g} s."
-            ) from None
+            place = _where_it_hangs(process, code.folder) or code.target
+            reason = f"{place}: it was not imported within {timeout:g} s."
+            raise BrokenModel(model, reason) from None
         finally:
             # Also what the import may have started, and what hangs.
             with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -83,8 +83,19 @@ def test_nonsense_options_are_one_clear_line(tmp_path):
 def test_a_broken_model_is_one_line_and_the_rest_runs_and_a_second_app_is_refused(tmp_path):
     with running(tmp_path, "--models", str(ROOT / "tests" / "broken_models")) as (_, address):
         said = (tmp_path / "stderr.txt").read_text().splitlines()
-        assert len(said) == 5, said
-        assert any("local/syntax-error" in line and "predict.py, line 2" in line for line in said)
+        for name, reason in {
+            "both-names": "cog.yaml has both `run:` and `predict:`",
+            "no-file": "predict: elsewhere.py does not exist",
+            "bad-requirement": "r.txt, line 2: 'numpy==' names no package",
+            "raises-on-import": "predict.py, line 1: RuntimeError: no import for you",
+            "syntax-error": "predict.py, line 2",
+            "unknown-key": "unknown key predictor",
+            "untyped": "'text' has no type",
+            "wrong-types": "environment must be a list of NAME=value",
+        }.items():
+            (line,) = [each for each in said if f"local/{name} " in each]
+            assert reason in line
+        assert len(said) == 8, said
         made = httpx.post(
             f"{address}/v1/models/local/fine/predictions",
             json={"input": {"text": "x"}},

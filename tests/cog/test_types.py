@@ -73,6 +73,10 @@ def test_every_public_name_is_there(name):
         ("cog.server.scope", "current_scope"),
         ("cog.server.scope", "emit_metric"),
         ("cog.files", "Path"),
+        ("cog.predictor", "BasePredictor"),
+        ("cog.input", "Input"),
+        ("cog.model", "BaseModel"),
+        ("cog.coder", "Coder"),
     ],
 )
 def test_names_are_also_where_old_models_import_them(module, name):
@@ -82,3 +86,42 @@ def test_names_are_also_where_old_models_import_them(module, name):
 
 def test_a_cancelation_passes_by_handlers_of_ordinary_errors():
     assert not issubclass(cog.CancelationException, Exception)
+
+
+def test_a_base_model_may_be_a_dataclass_of_its_own_making():
+    class Own(BaseModel, auto_dataclass=False):
+        def __init__(self, text: str) -> None:
+            self.text = text
+
+    assert Own("a").text == "a"
+
+
+def test_marks_are_written_with_and_without_parentheses():
+    async def run() -> str: ...
+
+    for mark in (cog.streaming, cog.streaming(), cog.concurrent, cog.concurrent(max=2)):
+        assert mark(run) is run
+    assert run.__cog_concurrency__ == 2 and run.__cog_streaming__
+    for wrong in (0, True, "2"):
+        with pytest.raises(ValueError, match="whole number"):
+            cog.concurrent(max=wrong)
+    with pytest.raises(TypeError, match="max=4"):
+        cog.concurrent(4)
+
+
+def test_a_coder_that_is_registered_is_found_for_its_type(monkeypatch):
+    from cog.coder import Coder
+
+    class Angle(Coder):
+        @staticmethod
+        def factory(type):
+            return Angle() if type is complex else None
+
+        def encode(self, value):
+            return {"real": value.real, "imaginary": value.imag}
+
+    monkeypatch.setattr(Coder, "_registered", [])
+    Coder.register(Angle)
+    Coder.register(Angle)
+    assert Coder.lookup(complex).encode(1j) == {"real": 0.0, "imaginary": 1.0}
+    assert Coder.lookup(str) is None and len(Coder._registered) == 1

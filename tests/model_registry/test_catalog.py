@@ -59,10 +59,16 @@ def test_of_two_models_with_one_name_the_first_is_kept_and_the_other_told(tmp_pa
 
 def test_broken_models_have_reasons_and_harm_no_other(data, specs):
     found = Catalog.load([BROKEN], data, specs)
-    assert [model.id for model in found.models()] == ["local/fine"]
+    assert [model.id for model in found.models()] == [
+        "local/fine",
+        "local/prints-on-import",
+    ]
     assert {error.model for error in found.broken} == {
         f"local/{name}"
-        for name in ("no-file", "raises-on-import", "syntax-error", "unknown-key", "untyped")
+        for name in (
+            *("bad-requirement", "both-names", "no-file", "raises-on-import"),
+            *("syntax-error", "unknown-key", "untyped", "wrong-types"),
+        )
     }
     with pytest.raises(BrokenModel, match="predict.py, line 1: RuntimeError: no import for you"):
         found.resolve("local/raises-on-import")

@@ -47,7 +47,7 @@ def test_an_import_that_hangs_is_killed_with_what_it_has_started(write, tmp_path
     open({str(tmp_path / "pids")!r}, "w").write(f"{{os.getpid()}} {{child.pid}}")
     time.sleep(1000)
     """
-    with pytest.raises(BrokenModel, match="not imported within 3 s"):
+    with pytest.raises(BrokenModel, match=r"predict.py, line 5: it was not imported within 3 s"):
         describe(code(write(predict=predict)), "local/one", timeout=3)
     for process in map(int, (tmp_path / "pids").read_text().split()):
         while is_alive(process):

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from cog.encoding import FILE
 from workers import messages
@@ -121,6 +122,35 @@ async def test_a_failure_midway_keeps_the_output_so_far(pool):
     assert isinstance(end, messages.Failed) and end.reason == "boom"
     assert pool.output(prediction) == ["one", "two"]
     assert "predict.py" in end.traceback and "child.py" not in end.traceback
+
+
+@pytest.mark.parametrize(
+    ("leaves", "said"),
+    [("sys.exit(3)", "SystemExit: 3"), ("os._exit(3)", "exited with code 3")],
+)
+async def test_a_setup_that_exits_fails_its_prediction_and_no_other(pool, leaves, said):
+    exits = pool.run(
+        pool.model(f"""
+            import os, sys
+            class Predictor(BasePredictor):
+                def setup(self):
+                    print("last words", flush=True)
+                    {leaves}
+                def predict(self) -> str: ...
+        """)
+    )
+    other = pool.run(
+        pool.model("""
+            class Predictor(BasePredictor):
+                def predict(self) -> str: return "fine"
+        """)
+    )
+    failed = await pool.end(exits)
+    assert isinstance(failed, messages.Failed)
+    assert "could not be set up" in failed.reason and said in failed.reason
+    assert "last words" in failed.traceback
+    await pool.end(other)
+    assert pool.output(other) == "fine"
 
 
 async def test_a_process_that_exits_fails_its_prediction_with_its_last_words(pool):

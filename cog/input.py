@@ -1,0 +1,5 @@
+"""Where `Input` also is."""
+
+from cog.types import FieldInfo, Input
+
+__all__ = ["FieldInfo", "Input"]
