@@ -143,7 +143,7 @@ async def clone(
 async def _watched(process: asyncio.subprocess.Process, into: Path, most: int) -> str:
     """What git says, once it has ended. Raises `InvalidRequest` where there is too much of it."""
     assert process.stderr is not None
-    saying = asyncio.ensure_future(process.stderr.read(100_000))
+    saying = asyncio.ensure_future(_first(process.stderr, 100_000))
     try:
         while not (await asyncio.wait([saying], timeout=_LOOK_EVERY))[0]:
             if await asyncio.to_thread(_size, into) > most:
@@ -164,6 +164,14 @@ def _size(folder: Path) -> int:
             with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(below, name)).st_size
     return total
+
+
+async def _first(stream: asyncio.StreamReader, most: int) -> bytes:
+    """The first `most` bytes of all that comes; the rest is read too, or its writer would wait."""
+    kept = b""
+    while chunk := await stream.read(1 << 16):
+        kept = (kept + chunk)[:most]
+    return kept
 
 
 def _reason(said: str) -> str:

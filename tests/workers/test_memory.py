@@ -290,7 +290,7 @@ async def test_what_runs_held_is_what_the_next_instance_is_taken_to_need(make_po
     ]
     assert peak > 200_000_000
     known = pool.pool._known.measured(version)
-    assert known["", "cpu"] >= peak
+    assert known["", "cpu"] >= 0.99 * peak  # what it holds after the run may be a page less
 
 
 async def test_the_memory_of_a_gpu_is_reported_by_who_computes_there(make_pool):
