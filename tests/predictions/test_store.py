@@ -44,10 +44,23 @@ async def test_a_prediction_comes_back_as_it_was_saved(store):
         cost=0.1,
         webhook="http://x/y?z",
         webhook_events_filter=("completed",),
+        context={"who": "ada"},
+        called="mine",
     )
     await store.save(saved)
     assert await store.get(saved.id) == saved
     assert await store.get("unknown") is None
+
+
+@pytest.mark.parametrize("said", ['["http://x", null]', '["http://x", ["logs"], "http://me"]'])
+async def test_rows_of_earlier_releases_are_read(store, tmp_path, said):
+    await store.save(prediction())
+    with sqlite3.connect(tmp_path / "atelier.db") as connection:
+        connection.execute("UPDATE predictions SET webhook = ?", [said])
+    connection.close()
+    read = await store.get("p000")
+    assert (read.webhook, read.context, read.called) == ("http://x", {}, "")
+    assert read.origin == ("http://me" if "me" in said else "")
 
 
 async def test_saves_that_gather_commit_together_and_the_newest_state_wins(store):
