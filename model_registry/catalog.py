@@ -284,7 +284,7 @@ class Catalog:
         """The model called `owner/name`. Raises `NotFound`, with the nearest name there is."""
         model = self._models.get(name)
         if model is None:
-            near = difflib.get_close_matches(name, self._models, 1)
+            near = difflib.get_close_matches(name, list(self._models), 1)
             hint = f"Did you mean {near[0]!r}?" if near else ""
             if name in self._empty:
                 hint = f"It has no version yet: `python app.py push DIR {name}` gives it one."

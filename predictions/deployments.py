@@ -155,10 +155,13 @@ class Deployments:
     async def _reserve(self) -> None:
         """One at a time, and the last one knows all: weights may have to be downloaded first."""
         async with self._applying:
-            found = [await self._reservation(each) for each in self._all.values() if each.most]
+            # A copy: while one is waited for, another may come or go, and is applied after this.
+            found = [await self._reservation(each) for each in list(self._all.values())]
             self._pool.reserve([each for each in found if each is not None])
 
     async def _reservation(self, deployment: Deployment) -> Reservation | None:
+        if not deployment.most:
+            return None
         try:
             version = self._catalog.resolve(deployment.reference)
             if deployment.fewest:

@@ -149,10 +149,10 @@ class WorkerPool:
         self._advance()
 
     def is_warm(self, version_id: str) -> bool:
-        """Whether an instance of the version is loaded and ready."""
+        """Whether an instance of the version is loaded and ready. The page asks from threads."""
         return any(
             i.version.id == version_id and i.concurrency and not i.leaving
-            for i in self._instances.values()
+            for i in list(self._instances.values())
         )
 
     def standing(self, version_id: str) -> Standing:
