@@ -26,7 +26,7 @@ from typing import Any
 import msgspec
 
 from errors import BrokenModel
-from model_registry import inputs, ready_document
+from model_registry import ready_document
 from model_registry.spec import Code, Version
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -146,6 +146,9 @@ class Descriptions:
         described_by = f"{_own_code()} {code.python or ''}".strip()
         kept = _kept(path)
         if kept.get("described_by") != described_by:
+            # Not above: it brings jsonschema along, which a start with nothing new does without.
+            from model_registry import inputs
+
             first_seen = [each["created_at"] for each in map(_kept, places) if "created_at" in each]
             document = describe(code, model, train, from_source=from_source)
             unfit = [(each.field, each.message) for each in inputs.unfit_defaults(document)]
