@@ -117,7 +117,7 @@ class Deployments:
 
     @staticmethod
     def _owner(body: Creation, caller: Caller) -> str:
-        own = account_name(caller)
+        own = caller.name
         if body.owner not in (None, own) and not caller.sees_all:
             reason = f"{body.owner!r} is another's name; deployments of yours belong to {own!r}."
             raise InvalidBody(Problem("owner", "invalid", reason))
@@ -132,11 +132,6 @@ class Deployments:
         if fewest > most:
             reason = f"min_instances is {fewest}, more than max_instances, {most}."
             raise InvalidBody(Problem("min_instances", "number_lte", reason))
-
-
-def account_name(caller: Caller) -> str:
-    """What the account of a caller is called in names of deployments and models."""
-    return caller.name
 
 
 def _rendered(deployment: Deployment) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Files:
                     Problem("content", "required", "a file part named content is required")
                 )
             stored = await self._files.save(
-                _chunks(content),
+                chunks_of(content),
                 name=_field(form, "filename") or content.filename or "",
                 content_type=_field(form, "type") or content.content_type,
                 metadata=await _metadata(form),
@@ -172,7 +172,8 @@ def _rendered(stored: StoredFile, links: Links) -> dict[str, Any]:
 _FAR = 100 * 365 * 86400.0
 
 
-async def _chunks(content: UploadFile) -> AsyncIterator[bytes]:
+async def chunks_of(content: UploadFile) -> AsyncIterator[bytes]:
+    """The bytes of an uploaded part, as `Files.save` takes them."""
     while chunk := await content.read(_CHUNK):
         yield chunk
 

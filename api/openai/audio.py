@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from api.authentication import caller_of
 from api.bodies import answer, bounded, read
+from api.files import chunks_of
 from api.openai.door import Door, Refused, choices_of, first_of, given, inputs_of
 from cog.encoding import FILE
 from errors import FileTooLarge
@@ -112,7 +113,7 @@ class Audio:
         inputs = _settings(form, version, kind)
         audio = first_of(version, ("audio", "audio_file", "file"), name, "hears nothing")
         stored = await self._door.service.files.save(
-            _chunks(file),
+            chunks_of(file),
             name=file.filename or "audio",
             content_type=file.content_type,
             owner=caller_of(request).owner,
@@ -184,8 +185,3 @@ def _clock(seconds: float, kind: str) -> str:
     minutes, second = divmod(whole, 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours:02}:{minute:02}:{second:02}{',' if kind == 'srt' else '.'}{rest:03}"
-
-
-async def _chunks(content: UploadFile) -> AsyncIterator[bytes]:
-    while chunk := await content.read(_CHUNK):
-        yield chunk
