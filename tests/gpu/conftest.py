@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+import itertools
 import json
 import shutil
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ import pytest
 from model_registry.catalog import Catalog
 from settings import PoolSettings
 from workers import messages
-from workers.devices import find_devices
+from workers.devices import find_devices, free_now
 from workers.instance import Job
 from workers.pool import WorkerPool
 
@@ -39,70 +41,134 @@ def gpu():
     return gpus[0]
 
 
-@pytest.fixture
-def checkpoint(gpu, tmp_path):
-    """Writes a checkpoint of the true size; gone after the test."""
+@pytest.fixture(scope="session")
+def checkpoint(gpu, tmp_path_factory):
+    """Writes a checkpoint of the true size once; all are gone after the last test."""
+    folder = tmp_path_factory.mktemp("checkpoints")
 
     def write(name: str, memory: int, disk: int) -> Path:
+        if (folder / name).exists():
+            return folder / name
         if gpu.memory < memory:
             pytest.skip(f"{gpu.hardware} has {gpu.memory / 1e9:.0f} GB, not {memory / 1e9:.0f}")
-        free = shutil.disk_usage(tmp_path).free
+        free = shutil.disk_usage(folder).free
         if free < disk:
-            pytest.skip(f"{tmp_path} has {free / 1e9:.0f} GB free, not {disk / 1e9:.0f}")
-        alone("write", name, str(tmp_path / name))
-        return tmp_path / name
+            pytest.skip(f"{folder} has {free / 1e9:.0f} GB free, not {disk / 1e9:.0f}")
+        alone("write", name, str(folder / name))
+        return folder / name
 
     yield write
-    shutil.rmtree(tmp_path, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
-def measured(gpu, tmp_path, capsys):
-    """Runs a catalogue's model on a checkpoint, bare and through the pool; prints and gives the
-    quickest seconds and the peak bytes of both.
+def flux(checkpoint, tmp_path):
+    folder = checkpoint("flux", memory=36_000_000_000, disk=36_000_000_000)
+    return true_size("black-forest-labs/flux-schnell", folder, tmp_path)
+
+
+@pytest.fixture
+def llama(checkpoint, tmp_path):
+    folder = checkpoint("llama", memory=20_000_000_000, disk=18_000_000_000)
+    return true_size("meta/llama-3.1-8b-instruct", folder, tmp_path)
+
+
+@pytest.fixture
+def sdxl(checkpoint, tmp_path):
+    folder = checkpoint("sdxl", memory=18_000_000_000, disk=8_000_000_000)
+    return true_size("stability-ai/sdxl", folder, tmp_path)
+
+
+def true_size(name: str, folder: Path, work: Path):
+    """A model's version of the catalogue, on the weights in `folder`."""
+    version = Catalog.load([], work / "described").find(name).latest
+    options = {key: value for key, value in version.code.options.items() if key != "variant"}
+    code = dataclasses.replace(version.code, weights=str(folder), options=options)
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()
+    return dataclasses.replace(version, id=digest, code=code, weights=())
+
+
+@pytest.fixture
+def say(capsys):
+    """Prints a figure, past what pytest keeps to itself."""
+
+    def said(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n  {text}", flush=True)
+
+    return said
+
+
+@pytest.fixture
+def measured(gpu, tmp_path, say):
+    """Runs a version on its checkpoint, bare and through the pool; prints and gives the quickest
+    seconds and the peak bytes of both.
     """
 
-    async def measure(name: str, model: str, folder: Path, inputs: dict, rounds: int = 3):
-        bare = json.loads(alone("run", name, str(folder), str(rounds)).splitlines()[-1])
-        version = Catalog.load([], tmp_path / "described").find(model).latest
-        ours = await through_the_pool(version, folder, inputs, rounds, [gpu], tmp_path)
+    async def measure(version, inputs: dict, rounds: int = 3):
+        folder = Path(version.code.weights)
+        bare = json.loads(alone("run", folder.name, str(folder), str(rounds)).splitlines()[-1])
         base = min(bare["seconds"]), bare["peak"]
-        with capsys.disabled():
-            print(
-                f"\n{model} on {gpu.hardware}: bare {base[0]:.2f} s, {base[1] / 1e9:.1f} GB; "
-                f"through the pool {ours[0]:.2f} s ({ours[0] / base[0] - 1:+.1%}), "
-                f"{ours[1] / 1e9:.1f} GB, at {ours[2]}"
-            )
-        return base, ours
+        async with pooled([gpu], tmp_path) as pool:
+            first = await pool.run(version, inputs)
+            ours = min([await pool.run(version, inputs) for _ in range(rounds)])
+            peak, at = pool.peaks[-1], pool.precisions()
+        say(
+            f"{folder.name} on {gpu.hardware}: bare {base[0]:.2f} s, {base[1] / 1e9:.1f} GB; "
+            f"through the pool {ours:.2f} s ({ours / base[0] - 1:+.1%}), {peak / 1e9:.1f} GB, "
+            f"at {', '.join(at)}; the first, with loading, {first:.1f} s (bare {bare['first']:.1f})"
+        )
+        return base, (ours, peak)
 
     return measure
 
 
-async def through_the_pool(version, folder, inputs, rounds, devices, work):
-    """The quickest of some warm runs in seconds, the most memory in bytes, and the precision."""
-    digest = hashlib.sha256(str(folder).encode()).hexdigest()
-    code = dataclasses.replace(version.code, weights=str(folder))
-    version = dataclasses.replace(version, id=digest, code=code, weights=())
-    pool = WorkerPool(PoolSettings(spares=0), devices, work / "pool")
-    ends, peaks, seconds = asyncio.Queue(), [], []
+class Pooled:
+    """A pool that tells how long its runs take, and at which precision and peak."""
 
-    def heard(events):
+    def __init__(self, devices, work: Path) -> None:
+        self.devices = devices
+        self.peaks: list[int] = []
+        self.logs: list[str] = []
+        self.pool = WorkerPool(PoolSettings(spares=0), devices, work / "pool")
+        self.pool.events = self._heard
+        self._work = work
+        self._numbers = itertools.count()
+        self._ends: dict[str, asyncio.Future] = {}
+
+    async def run(self, version, inputs: dict) -> float:
+        """Seconds from handing it over until its end."""
+        name = f"run-{next(self._numbers)}"
+        self._ends[name] = asyncio.get_running_loop().create_future()
+        began = asyncio.get_running_loop().time()
+        self.pool.submit(Job(name, version, inputs, self._work / name))
+        end = await self._ends[name]
+        assert isinstance(end, messages.Succeeded), (end, "".join(self.logs)[-3000:])
+        return asyncio.get_running_loop().time() - began
+
+    def precisions(self) -> list[str]:
+        """What is loaded now, and how."""
+        return [each.precision or "its only precision" for each in self.pool._instances.values()]
+
+    def free(self) -> int:
+        """Bytes of the first device that the driver calls free for models."""
+        return free_now(self.devices)[self.devices[0].name]
+
+    def _heard(self, events) -> None:
         for event in events:
             if isinstance(event, messages.Metric) and event.name == "peak_memory":
-                peaks.append(event.value)
+                self.peaks.append(event.value)
+            if isinstance(event, messages.Log):
+                self.logs.append(event.text)
             if isinstance(event, messages.TERMINAL):
-                ends.put_nowait(event)
+                self._ends[event.prediction_id].set_result(event)
 
-    pool.events = heard
-    await pool.start()
+
+@asynccontextmanager
+async def pooled(devices, work: Path):
+    pool = Pooled(devices, work)
+    await pool.pool.start()
     try:
-        for number in range(rounds + 1):  # the first one loads, and compiles what is compiled
-            began = asyncio.get_running_loop().time()
-            pool.submit(Job(f"run-{number}", version, inputs, work / f"out-{number}"))
-            end = await ends.get()
-            assert isinstance(end, messages.Succeeded), end
-            seconds.append(asyncio.get_running_loop().time() - began)
-        (instance,) = pool._instances.values()
-        return min(seconds[1:]), max(peaks[1:]), instance.precision or "its only precision"
+        yield pool
     finally:
-        await pool.stop()
+        await pool.pool.stop()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 SHAPES = Path(__file__).resolve().parents[2] / "model_registry" / "starter" / "shapes"
 
-# The figures of FLUX.1-schnell's and Llama-3.1-8B's own config.json files.
+# The figures of the config.json files of FLUX.1-schnell, SDXL and Llama-3.1-8B.
 FLUX = {
     "transformer": {
         "in_channels": 64,
@@ -41,6 +41,41 @@ FLUX = {
     },
     "t5": {"d_model": 4096, "d_kv": 64, "d_ff": 10240, "num_layers": 24, "num_heads": 64},
     "run": {"height": 1024, "width": 1024, "num_inference_steps": 4, "max_sequence_length": 256},
+}
+SDXL = {
+    "unet": {
+        "block_out_channels": (320, 640, 1280),
+        "layers_per_block": 2,
+        "attention_head_dim": (5, 10, 20),
+        "transformer_layers_per_block": (1, 2, 10),
+        "cross_attention_dim": 2048,
+        "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+        "sample_size": 128,
+    },
+    "vae": {
+        "block_out_channels": (128, 256, 512, 512),
+        "layers_per_block": 2,
+        "latent_channels": 4,
+        "norm_num_groups": 32,
+        "sample_size": 1024,
+    },
+    "clip": {
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "projection_dim": 768,
+    },
+    "large clip": {
+        "hidden_size": 1280,
+        "intermediate_size": 5120,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 20,
+        "projection_dim": 1280,
+        "hidden_act": "gelu",
+    },
+    "run": {"height": 1024, "width": 1024, "num_inference_steps": 30, "guidance_scale": 7.5},
 }
 LLAMA = {
     "model": {
@@ -87,6 +122,49 @@ def write_flux(folder: Path, sizes: dict = FLUX) -> None:
     ).to(torch.bfloat16).save_pretrained(folder)
 
 
+def write_sdxl(folder: Path, sizes: dict = SDXL) -> None:
+    """In the layout of Stable Diffusion XL."""
+    import diffusers
+    import torch
+    from transformers import (
+        CLIPTextConfig,
+        CLIPTextModel,
+        CLIPTextModelWithProjection,
+        CLIPTokenizer,
+    )
+
+    tokenizer = CLIPTokenizer.from_pretrained(SHAPES / "tokenizer")
+    ids = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id}
+    ids["pad_token_id"] = tokenizer.pad_token_id
+    small, large = (
+        CLIPTextConfig(vocab_size=49408, **ids, **sizes[name]) for name in ("clip", "large clip")
+    )
+    _in_16_bits()
+    diffusers.StableDiffusionXLPipeline(
+        vae=diffusers.AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * len(sizes["vae"]["block_out_channels"]),
+            up_block_types=("UpDecoderBlock2D",) * len(sizes["vae"]["block_out_channels"]),
+            scaling_factor=0.13025,
+            force_upcast=False,
+            **sizes["vae"],
+        ),
+        text_encoder=CLIPTextModel(small),
+        text_encoder_2=CLIPTextModelWithProjection(large),
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=diffusers.UNet2DConditionModel(
+            down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * 2),
+            up_block_types=(*("CrossAttnUpBlock2D",) * 2, "UpBlock2D"),
+            addition_embed_type="text_time",
+            use_linear_projection=True,
+            **sizes["unet"],
+        ),
+        scheduler=diffusers.EulerDiscreteScheduler(
+            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1
+        ),
+    ).to(torch.float16).save_pretrained(folder)
+
+
 def write_llama(folder: Path, sizes: dict = LLAMA) -> None:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -120,6 +198,20 @@ def flux(folder: Path, sizes: dict = FLUX):
     return run
 
 
+def sdxl(folder: Path, sizes: dict = SDXL):
+    """Stable Diffusion XL as diffusers' documentation runs it."""
+    import torch
+    from diffusers import StableDiffusionXLPipeline
+
+    pipeline = StableDiffusionXLPipeline.from_pretrained(folder, dtype=torch.float16)
+    pipeline.to(_where())
+
+    def run() -> None:
+        pipeline("a red circle", generator=torch.Generator("cpu").manual_seed(0), **sizes["run"])
+
+    return run
+
+
 def llama(folder: Path, sizes: dict = LLAMA):
     """A Llama as transformers' documentation runs it."""
     import torch
@@ -137,8 +229,8 @@ def llama(folder: Path, sizes: dict = LLAMA):
     return run
 
 
-WRITE = {"flux": write_flux, "llama": write_llama}
-LOAD = {"flux": flux, "llama": llama}
+WRITE = {"flux": write_flux, "sdxl": write_sdxl, "llama": write_llama}
+LOAD = {"flux": flux, "sdxl": sdxl, "llama": llama}
 
 
 def _where() -> str:
@@ -162,14 +254,17 @@ def main(what: str, name: str, folder: str, rounds: str = "3") -> None:
         return
     import torch
 
+    began = time.perf_counter()
     run = LOAD[name](Path(folder))
     run()
+    first = time.perf_counter() - began
     seconds = []
     for _ in range(int(rounds)):
         began = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - began)
-    print(json.dumps({"seconds": seconds, "peak": torch.cuda.max_memory_allocated()}))
+    peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 1
+    print(json.dumps({"first": first, "seconds": seconds, "peak": peak}))
 
 
 if __name__ == "__main__":
