@@ -82,7 +82,9 @@ def sdxl(checkpoint, tmp_path):
 def true_size(name: str, folder: Path, work: Path):
     """A model's version of the catalogue, on the weights in `folder`."""
     version = Catalog.load([], work / "described").find(name).latest
-    options = {key: value for key, value in version.code.options.items() if key != "variant"}
+    options = {
+        key: value for key, value in version.code.options.items() if key not in ("variant", "parts")
+    }
     code = dataclasses.replace(version.code, weights=str(folder), options=options)
     digest = hashlib.sha256(str(folder).encode()).hexdigest()
     return dataclasses.replace(version, id=digest, code=code, weights=())
