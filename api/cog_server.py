@@ -245,8 +245,7 @@ class CogServer:
         events = Events(self._rendering)
         ended = False
         try:
-            snapshots = self._service.follow(prediction.id)
-            async for snapshot in with_heartbeats(snapshots, HEARTBEAT):
+            async for snapshot in with_heartbeats(self._service, prediction.id, HEARTBEAT):
                 if snapshot is None:
                     yield b": keepalive\n\n"
                     continue

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from api.links import LinkMaker, Links, prediction_of_token
 from errors import NotFound
@@ -20,6 +21,8 @@ from predictions.service import PredictionService
 
 HEARTBEAT = 10.0
 """Seconds of silence after which a comment goes out: clients give up after 30."""
+_LOOK_EVERY = 1.0
+"""Seconds between looks for whether a reader is still there; in silence, at each heartbeat."""
 
 _ENDINGS = {
     Status.SUCCEEDED: "{}",
@@ -60,10 +63,12 @@ class Streams:
         legacy = request.headers.get("user-agent", "").startswith("replicate-python/1")
         events = Events(self._link_maker.links(request), _UNICODE_BREAKS if legacy else _BREAKS)
         frames = self._frames(prediction_id, events, _resume_at(request))
-        return StreamingResponse(frames, headers=headers, media_type="text/event-stream")
+        return _EventStream(request, frames, headers)
 
-    async def _frames(self, prediction_id: str, events: Events, sent: int) -> AsyncIterator[bytes]:
-        async for snapshot in with_heartbeats(self._service.follow(prediction_id), HEARTBEAT):
+    async def _frames(
+        self, prediction_id: str, events: Events, sent: int
+    ) -> AsyncGenerator[bytes, None]:
+        async for snapshot in with_heartbeats(self._service, prediction_id, HEARTBEAT):
             if snapshot is None:
                 yield b": keepalive\n\n"
                 continue
@@ -73,6 +78,35 @@ class Streams:
             sent = max(sent, len(pieces))
             if snapshot.status.terminal:
                 yield events.ending(snapshot, len(pieces))
+
+
+class _EventStream(Response):
+    """Starlette's streams keep two tasks each; of these many may wait, so they look up now and then
+    whether their reader is still there.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, request: Request, frames: AsyncGenerator[bytes, None], headers: dict[str, str]
+    ) -> None:
+        super().__init__(headers=headers)
+        del self.headers["content-length"]
+        self._request = request
+        self._frames = frames
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = self.raw_headers
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        looked = 0.0
+        async with contextlib.aclosing(self._frames):
+            async for frame in self._frames:
+                if (now := time.monotonic()) >= looked + _LOOK_EVERY:
+                    looked = now
+                    if await self._request.is_disconnected():
+                        return
+                await send({"type": "http.response.body", "body": frame, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class Events:
@@ -128,23 +162,15 @@ def _json(value: Any) -> str:
 
 
 async def with_heartbeats(
-    snapshots: AsyncIterator[Prediction], seconds: float
+    service: PredictionService, prediction_id: str, seconds: float
 ) -> AsyncIterator[Prediction | None]:
     """Each snapshot as it comes, and None whenever `seconds` have passed without one."""
-    upcoming = asyncio.ensure_future(anext(snapshots, None))
-    try:
-        while True:
-            done, _ = await asyncio.wait([upcoming], timeout=seconds)
-            if not done:
-                yield None
-                continue
-            snapshot = upcoming.result()
-            if snapshot is None:
-                return
-            upcoming = asyncio.ensure_future(anext(snapshots, None))
-            yield snapshot
-    finally:
-        upcoming.cancel()
+    snapshot = await service.get(prediction_id)
+    yield snapshot
+    while not snapshot.status.terminal:
+        newer = await service.newer(snapshot, seconds)
+        yield None if newer is snapshot else newer
+        snapshot = newer
 
 
 def _pieces(output: Any) -> Sequence[Any]:

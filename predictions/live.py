@@ -19,6 +19,16 @@ class _Channel:
         self.changed: asyncio.Future[None] | None = None
         self.ended: asyncio.Future[None] | None = None
 
+    async def newer(self, seen: Prediction | None, seconds: float | None) -> Prediction:
+        """The newest snapshot, once it is not `seen`, or as it is after `seconds`."""
+        if self.latest is seen:
+            if self.changed is None:
+                self.changed = asyncio.get_running_loop().create_future()
+            # `wait` leaves the future as it is: it is shared, and one reader that leaves must not
+            # cancel it for the others.
+            await asyncio.wait([self.changed], timeout=seconds)
+        return self.latest
+
     def publish(self, prediction: Prediction) -> None:
         self.latest = prediction
         changed, self.changed = self.changed, None
@@ -59,18 +69,16 @@ class Live:
         """
         channel = self._channels[prediction_id]
         seen: Prediction | None = None
-        while True:
-            if channel.latest is not seen:
-                seen = channel.latest
-                yield seen
-            elif seen.status.terminal:
-                return
-            else:
-                if channel.changed is None:
-                    channel.changed = asyncio.get_running_loop().create_future()
-                # Shielded: the future is shared, and one reader that leaves must not cancel it for
-                # the others.
-                await asyncio.shield(channel.changed)
+        while seen is None or not seen.status.terminal:
+            seen = await channel.newer(seen, None)
+            yield seen
+
+    async def newer(self, seen: Prediction, seconds: float) -> Prediction | None:
+        """The newest snapshot of a prediction, which is `seen` itself if nothing has changed in
+        `seconds`; None for one that is not running.
+        """
+        channel = self._channels.get(seen.id)
+        return await channel.newer(seen, seconds) if channel else None
 
     async def ended(self, prediction_id: str, seconds: float) -> Prediction | None:
         """The terminal snapshot, or the newest one after `seconds`; None for a prediction that is

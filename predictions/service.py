@@ -214,6 +214,10 @@ class PredictionService:
         else:
             yield await self.get(prediction_id)
 
+    async def newer(self, seen: Prediction, seconds: float) -> Prediction:
+        """A newer snapshot as `follow` gives it, or `seen` itself if none has come in `seconds`."""
+        return await self._live.newer(seen, seconds) or await self.get(seen.id)
+
     def version_of(self, prediction: Prediction) -> Version:
         """What a prediction runs: its version, or what trains it. Raises `NotFound`,
         `InvalidVersion`, `BrokenModel`.

@@ -82,7 +82,7 @@ class Chat:
         service, sent, over = self._door.service, 0, False
         try:
             yield answers.chunk({"role": "assistant", "content": ""})
-            async for snapshot in with_heartbeats(service.follow(prediction.id), _HEARTBEAT):
+            async for snapshot in with_heartbeats(service, prediction.id, _HEARTBEAT):
                 if snapshot is None:
                     yield b": keepalive\n\n"
                     continue

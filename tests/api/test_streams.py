@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from msgspec.structs import replace
 from replicate.stream import EventSource
+from starlette.requests import Request
 
 from api import streams
 from api.links import Links, prediction_of_token, stream_token
@@ -94,20 +93,16 @@ def test_every_end_has_its_frames(events, status, expected):
     assert decoded(events.ending(ended, 3)) == expected
 
 
-async def test_silence_is_filled_with_heartbeats_and_no_snapshot_is_lost():
-    async def snapshots():
-        yield "first"
-        await silent
-        yield "last"
-
-    silent = asyncio.get_running_loop().create_future()
-    seen = []
-    async for snapshot in streams.with_heartbeats(snapshots(), 0.001):
-        seen.append(snapshot)
-        if seen.count(None) == 3 and not silent.done():
-            silent.set_result(None)
-    assert seen[0] == "first" and seen[-1] == "last"
-    assert set(seen[1:-1]) == {None}
+def test_silence_is_filled_with_heartbeats_until_the_end(http, monkeypatch):
+    monkeypatch.setattr(streams, "HEARTBEAT", 0.01)
+    waiting = http.create("local/counts", {"n": 100_000, "delay": 10})
+    with http.stream("GET", waiting["urls"]["stream"]) as response:
+        lines = response.iter_lines()
+        comments = [next(line for line in lines if line.startswith(":")) for _ in range(3)]
+        http.post(waiting["urls"]["cancel"])
+        rest = [line for line in lines if line.startswith("event")]
+    assert set(comments) == {": keepalive"}
+    assert rest[-1] == "event: done"
 
 
 def test_a_stream_opens_for_its_own_token_only(signer):
@@ -166,3 +161,32 @@ def test_a_reader_that_leaves_harms_nobody(http):
     with http.stream("GET", prediction["urls"]["stream"]) as response:
         next(response.iter_lines())
     assert len(read(http, prediction)) == 2001
+
+
+async def test_a_stream_ends_once_its_reader_has_left(monkeypatch):
+    monkeypatch.setattr(streams, "_LOOK_EVERY", 0.0)
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+    ended = []
+
+    async def frames():
+        try:
+            while True:
+                yield b": keepalive\n\n"
+        finally:
+            ended.append(True)
+
+    async def receive():
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "headers": []}
+    response = streams._EventStream(Request(scope, receive), frames(), {})
+    await response(scope, receive, send)
+    assert ended and [each["type"] for each in sent] == [
+        "http.response.start",
+        "http.response.body",
+    ]
