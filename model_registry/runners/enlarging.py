@@ -15,8 +15,8 @@ TILE = 320
 waits."""
 
 OVERLAP = 24
-"""Pixels around each tile that are enlarged and thrown away: more than a small network sees, so
-that no seam shows."""
+"""Pixels around each tile that are enlarged and thrown away, so that no seam shows, where nobody
+knows how far the network sees."""
 
 LEAST = 16
 """Pixels of a side below which a picture is continued at its edges: networks may need some."""
@@ -27,8 +27,9 @@ MOST_PIXELS = 100_000_000
 
 class Network(Protocol):
     """`run` makes of an array (1, 3, height, width) from 0 to 1 one `scale` times as wide and high.
-    `tile` is the width and height that it is given at most, or exactly, if `fixed`; `overlap` the
-    pixels at a tile's edges that it is not trusted with.
+    `tile` is the width and height that it is given exactly, if `fixed`; else it is given at most as
+    many pixels, in any shape. `overlap` is the pixels at a tile's edges that it is not trusted
+    with.
     """
 
     scale: int
@@ -112,7 +113,7 @@ def _tiles(size: tuple[int, int], network: Network) -> Iterator[_Tile]:
     """Tiles whose inner parts cover the picture, all of one size, so that a network that makes
     itself ready for a size does so once.
     """
-    most = network.tile
+    most = network.tile if network.fixed else _tile_size(size, network)
     columns, rows = (
         list(_spans(side, side_of_tile, network.overlap))
         for side, side_of_tile in zip(size, most, strict=True)
@@ -121,6 +122,31 @@ def _tiles(size: tuple[int, int], network: Network) -> Iterator[_Tile]:
         for left, begin, end in columns:
             read = left, top, left + min(size[0], most[0]), top + min(size[1], most[1])
             yield _Tile(read, (begin, upper, end, lower))
+
+
+def _tile_size(size: tuple[int, int], network: Network) -> tuple[int, int]:
+    """The width and height of tiles with which the network is given the fewest pixels in all."""
+    most, usual = network.tile[0] * network.tile[1], min(network.tile)
+    overlap = min(network.overlap, usual // 4)
+    # No side so short that its overlaps are most of it.
+    least = min(usual, max(usual // 2, 4 * overlap))
+
+    def parts(whole: int, side: int) -> int:
+        return 1 if side >= whole else -(-(whole - 2 * overlap) // (side - 2 * overlap))
+
+    def side(whole: int, parts: int) -> int:
+        even = -(-(whole + 2 * overlap * (parts - 1)) // parts)
+        return even if parts == 1 else max(least, even)
+
+    sizes = []
+    for columns in range(1, parts(size[0], least) + 1):
+        width = side(size[0], columns)
+        highest = most // width
+        if highest >= min(size[1], least):
+            rows = parts(size[1], highest)
+            height = side(size[1], rows)
+            sizes.append((columns * width * rows * height, (width, height)))
+    return min(sizes)[1]
 
 
 def _spans(side: int, most: int, overlap: int) -> Iterator[tuple[int, int, int]]:
@@ -152,11 +178,15 @@ class _Tile:
         height, width = pixels.shape[:2]
         least = network.tile if network.fixed else (LEAST, LEAST)
         missing = (0, max(0, least[1] - height)), (0, max(0, least[0] - width)), (0, 0)
-        pixels = numpy.pad(pixels, missing, mode="edge").transpose(2, 0, 1)[None] / 255.0
+        pixels = numpy.pad(pixels, missing, mode="edge").transpose(2, 0, 1)[None]
         left, top, right, bottom = (
             network.scale * (edge - offset)
             for edge, offset in zip(self.inner, self.read[:2] * 2, strict=True)
         )
-        made = network.run(pixels)[0, :, top:bottom, left:right].transpose(1, 2, 0)
-        tile = Image.fromarray((made.clip(0, 1) * 255 + 0.5).astype(numpy.uint8))
+        made = network.run(pixels / numpy.float32(255))[0, :, top:bottom, left:right]
+        # In place: what is made is many times what was given.
+        numpy.clip(made, 0, 1, out=made)
+        made *= 255
+        made += 0.5
+        tile = Image.fromarray(made.transpose(1, 2, 0).astype(numpy.uint8, order="C"))
         return tile, (network.scale * self.inner[0], network.scale * self.inner[1])

@@ -81,7 +81,7 @@ def test_tiles_leave_no_seam(enlarge, monkeypatch, scale):
     noise = np.random.default_rng(0).integers(0, 256, (150, 190, 3), np.uint8)
     image = Image.fromarray(noise)
     used = enlarge.runner.networks[scale]
-    assert used.tile > image.size
+    assert used.tile[0] * used.tile[1] > 150 * 190
     whole = np.asarray(enlarge.runner.enlarged(image, scale), int)
     monkeypatch.setattr(used, "tile", (96, 80))
     tiled = np.asarray(enlarge.runner.enlarged(image, scale), int)
@@ -90,8 +90,39 @@ def test_tiles_leave_no_seam(enlarge, monkeypatch, scale):
 
 def test_each_tile_is_told(enlarge, saved, monkeypatch):
     monkeypatch.setattr(enlarge.runner.networks[2], "tile", (96, 96))
-    enlarge.run(image=str(saved(drawn(150, 96))), scale=2)
+    enlarge.run(image=str(saved(drawn(250, 90))), scale=2)
     assert enlarge.told.steps == [(1, 3, "tile"), (2, 3, "tile"), (3, 3, "tile")]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (90, 60), (3000, 20), (20, 3000), (701, 503), (641, 40)])
+def test_tiles_cover_the_picture_once_and_are_never_too_large(enlarge, monkeypatch, size):
+    used, given = enlarge.runner.networks[2], []
+    monkeypatch.setattr(used, "tile", (96, 96))
+    monkeypatch.setattr(used, "run", lambda pixels: given.append(pixels) or _repeated(pixels))
+    image = Image.effect_noise(size, 80).convert("RGB")
+    made = enlarge.runner.enlarged(image, 2)
+    assert np.array_equal(made, image.resize((size[0] * 2, size[1] * 2), Image.Resampling.NEAREST))
+    assert max(each[0, 0].size for each in given) <= 96 * 96
+    assert len({each.shape for each in given}) == 1
+
+
+def test_a_large_picture_is_hardly_enlarged_twice(enlarge, monkeypatch):
+    used, given = enlarge.runner.networks[4], []
+    monkeypatch.setattr(used, "run", lambda pixels: given.append(pixels.size) or _repeated(pixels))
+    monkeypatch.setattr(used, "scale", 2)
+    enlarge.runner.enlarged(Image.new("RGB", (1344, 768)), 4)
+    assert sum(given) < 1.08 * 3 * 1344 * 768
+
+
+def test_a_network_is_trusted_where_the_edge_of_a_tile_is_out_of_its_sight(tmp_path, enlarge):
+    (near,) = Model(TARGET, network(tmp_path / "weights", 3)).runner.networks.values()
+    # The starters have 8 and 10 convolutions, of which each sees one pixel farther.
+    assert near.overlap < 8 <= enlarge.runner.networks[2].overlap < 12
+    assert 10 <= enlarge.runner.networks[4].overlap < 14
+
+
+def _repeated(pixels):
+    return pixels.repeat(2, 2).repeat(2, 3)
 
 
 def test_a_cancel_stops_between_two_tiles(enlarge, saved, monkeypatch):
