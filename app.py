@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from predictions.service import PredictionService
 
 
+PATIENCE = 3.0
+"""Seconds for which a start waits until the models of folders are described: about as long as
+importing Gradio takes.
+"""
+
+
 def main(arguments: Sequence[str]) -> int:
     try:
         if arguments[:1] == ["pull"]:
@@ -57,7 +63,7 @@ def run(settings: Settings, listening: socket.socket) -> None:
     # Describing models waits for child processes and importing Gradio for this one: they go on side
     # by side.
     with ThreadPoolExecutor(1) as beside:
-        loading = beside.submit(load_catalog, settings)
+        loading = beside.submit(load_catalog, settings, PATIENCE)
         import components.page  # noqa: F401
 
         catalog = loading.result()
@@ -166,13 +172,15 @@ async def serve_model(
     await until_ended(app, service, listening, f"{model} is served at")
 
 
-def load_catalog(settings: Settings) -> Catalog:
+def load_catalog(settings: Settings, patience: float | None = None) -> Catalog:
     from model_registry.catalog import Catalog
     from model_registry.hub_models import HubModels
     from workers.environments import Environments
 
     environments = Environments(settings.data / "environments", settings.offline)
-    catalog = Catalog.load(settings.models, settings.data, python_for=environments.python_for)
+    catalog = Catalog.load(
+        settings.models, settings.data, python_for=environments.python_for, patience=patience
+    )
     catalog.hub = HubModels(settings.data, settings.hub, settings.offline, catalog.__contains__)
     return catalog
 
@@ -229,8 +237,9 @@ def build_service(settings: Settings, catalog: Catalog) -> PredictionService:
     files = Files(data / "files", store, settings.max_file_size)
     devices = find_devices(settings.pool.cpu_instances, settings.pool.cpu_memory)
     environments = Environments(data / "environments", settings.offline)
-    versions = [version for model in catalog.models() for version in model.versions]
-    environments.remove_unused(version.code.packages for version in versions)
+    if not catalog.describes:  # what they need is not known yet
+        versions = [version for model in catalog.models() for version in model.versions]
+        environments.remove_unused(version.code.packages for version in versions)
     pool = WorkerPool(settings.pool, devices, data / "work", catalog.why_gone, environments)
     signer = Signer(data / "secret.key")
     secret = WebhookSecret(data / "webhook_secret")

@@ -189,7 +189,7 @@ def rendered_model(
         "run_count": run_count,
         "cover_image_url": cover,
         "default_example": example,
-        "latest_version": _version(model.latest) if model.versions else None,
+        "latest_version": _version(model.latest) if model.versions and not model.refusal else None,
     }
 
 

@@ -21,6 +21,8 @@ from cog.loading import load
 from cog.signature import SignatureError
 
 FAILED, LACKING = 1, 2
+LONGEST = 300
+"""Seconds."""
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -33,6 +35,8 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)
     # Asked with this signal it says where it is: that is where an import hangs.
     faulthandler.register(signal.SIGUSR1, sys.stderr, all_threads=False)
+    # Should who asked be killed, nobody ends what hangs.
+    signal.alarm(LONGEST)
     os.chdir(folder)
     # Many models parse their command line; this one is none of theirs.
     del sys.argv[1:]

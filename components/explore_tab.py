@@ -10,6 +10,8 @@ import gradio as gr
 
 from components import facts
 from components.house_rules import QUIET, markup
+from components.operator import EVERYBODY, Operator
+from errors import BrokenModel
 from model_registry.spec import Model
 from predictions.service import PredictionService
 
@@ -25,8 +27,9 @@ element.addEventListener('click', (event) => {
 
 
 class ExploreTab:
-    def __init__(self, service: PredictionService) -> None:
+    def __init__(self, service: PredictionService, operator: Operator = EVERYBODY) -> None:
         self._service = service
+        self._operator = operator
         search = gr.Textbox(
             placeholder="Search models …",
             show_label=False,
@@ -45,10 +48,12 @@ class ExploreTab:
         return gr.skip() if cards == self._first else cards
 
     def found(self, text: str) -> str:
-        models = (
-            self._service.catalog.search(text) if text.strip() else self._service.catalog.models()
-        )
-        return cards_html(models)
+        catalog = self._service.catalog
+        if text.strip():
+            return cards_html(catalog.search(text))
+        # The reasons speak of folders on this machine.
+        told = catalog.broken if self._operator.is_at(None) else ()
+        return cards_html(catalog.models()) + broken_html(told)
 
 
 def cards_html(models: Sequence[Model]) -> str:
@@ -64,3 +69,14 @@ def cards_html(models: Sequence[Model]) -> str:
         f"{''.join(map(facts.card_html, group))}</div></section>"
         for name, group in sections.items()
     )
+
+
+def broken_html(broken: Sequence[BrokenModel]) -> str:
+    """What a person has brought and cannot be used, or not yet, and why."""
+    if not broken:
+        return ""
+    lines = (
+        f'<p class="small"><strong>{escape(each.model)}</strong>: {escape(each.reason)}</p>'
+        for each in broken
+    )
+    return f'<section id="broken"><h2>Not usable</h2>{"".join(lines)}</section>'

@@ -48,7 +48,7 @@ def build(
             dark = gr.Button("◐", elem_id="dark", variant="secondary", size="sm")
         with gr.Tabs(elem_id="tabs", selected="run") as tabs:
             with gr.Tab("Explore", id="explore") as explore_tab:
-                explore = ExploreTab(service)
+                explore = ExploreTab(service, operator)
             with gr.Tab("Run", id="run") as run_tab:
                 run = RunTab(service, visitors)
             with gr.Tab("History", id="history") as history_tab:

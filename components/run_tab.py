@@ -31,6 +31,8 @@ from predictions.prediction import Prediction
 from predictions.service import PredictionService
 
 ALL = "all"
+PATIENCE = 2.0
+"""Seconds for which the page waits for a model that is still being described."""
 
 
 class RunTab:
@@ -242,7 +244,7 @@ class RunTab:
         that the values fill.
         """
         try:
-            version = await self._service.catalog.fresh(reference)
+            version = await self._service.catalog.fresh(reference, PATIENCE)
         except AtelierError as error:
             return {
                 **self._panel.blank(),
@@ -296,7 +298,7 @@ class RunTab:
             return await self.open_again(prediction, prediction.id)
         if model:
             try:
-                await self._service.catalog.fresh(model)
+                await self._service.catalog.fresh(model, PATIENCE)
             except AtelierError as error:
                 return await self._open_instead(error)
             return await self.open(model)

@@ -9,28 +9,40 @@ import contextlib
 import difflib
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from errors import BrokenModel, InvalidRequest, InvalidVersion, NotFound
 from model_registry import folder_warnings, hub_models, spec_files
+from model_registry.beside import Beside
 from model_registry.cog_folder import read_yaml
-from model_registry.description import Described, Descriptions, PythonFor, nowhere
+from model_registry.description import (
+    Described,
+    Descriptions,
+    NotDescribed,
+    PythonFor,
+    nowhere,
+)
 from model_registry.fingerprint import Fingerprints
 from model_registry.hub_models import HubModels
 from model_registry.model_folder import ModelFolder, find_folders
-from model_registry.published import Published
+from model_registry.published import Found, Published
 from model_registry.spec import TRAINER, Model, Version
 from model_registry.trained import TrainedVersions
 
+T = TypeVar("T")
 _VERSION_ID = re.compile(r"[0-9a-f]{64}")
 _LOOK_EVERY = 1.0
 """Seconds between looks into a folder."""
+_AT_ONCE = max(4, os.cpu_count() or 1)
+"""How many models are described at once: one whose import hangs only waits."""
+_BEING_READ = "its code is being imported; the model is there once that has ended."
 
 
 class Catalog:
@@ -59,6 +71,8 @@ class Catalog:
         self._descriptions: Descriptions | None = None
         self.published: Published | None = None
         """Where pushed models are; None where none may be pushed."""
+        self._beside: Beside[Model | BrokenModel | None] = Beside(_AT_ONCE)
+        """The models that are being described; each is among the broken until it is."""
         self._pushed: set[str] = set()
         self._empty: dict[str, Model] = {}
         """Those of them that have no version."""
@@ -82,16 +96,18 @@ class Catalog:
         specs: Path = spec_files.SPECS,
         clock: Callable[[], float] = time.monotonic,
         python_for: PythonFor = nowhere,
+        patience: float | None = None,
     ) -> Catalog:
         """Reads our specs, then each folder of `models`, then what was added from the Hub, then
-        what was pushed. `python_for` knows the models' own environments.
+        what was pushed. `python_for` knows the models' own environments. What a person has brought
+        and is not described within `patience` seconds comes later; None waits for all of it.
 
         What is described or hashed is kept below `data`. One broken model harms no other; of two
         with one name the first is kept and the other is among the broken.
         """
         prints = Fingerprints(data / "fingerprints.json")
         descriptions = Descriptions(data / "described", python_for)
-        readers: list[Callable[[], Model]] = [
+        readers: list[Callable[[], Model | ModelFolder]] = [
             partial(spec_files.read, path, prints, descriptions)
             for path in sorted(specs.glob("*/*.yaml"))
         ]
@@ -104,29 +120,40 @@ class Catalog:
                     BrokenModel(str(root), missing if root.is_dir() else "it does not exist.")
                 )
             folders += found
-        readers += [folder.read for folder in folders]
+        readers += [partial(_known, folder) for folder in folders]
         readers += [
             partial(spec_files.read, path, prints, descriptions) for path in hub_models.specs(data)
         ]
-        read: dict[str, Model] = {}
+        read: list[Model | ModelFolder] = []
+        places: dict[str, str] = {}
         with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as threads:
             for outcome in threads.map(_attempt, readers):
                 if isinstance(outcome, BrokenModel):
                     broken.append(outcome)
-                elif outcome.id in read:
-                    taken = read[outcome.id].latest.code.folder
-                    reason = f"the name {outcome.id} is taken by {taken}. Rename the folder."
-                    broken.append(BrokenModel(outcome.latest.code.folder, reason))
+                    continue
+                if isinstance(outcome, Model):
+                    name, place = outcome.id, outcome.latest.code.folder
                 else:
-                    read[outcome.id] = outcome
+                    name, place = outcome.model, str(outcome.path)
+                if name in places:
+                    reason = f"the name {name} is taken by {places[name]}. Rename the folder."
+                    broken.append(BrokenModel(place, reason))
+                else:
+                    places[name] = place
+                    read.append(outcome)
         prints.save()
-        taken_by = {name: model.latest.code.folder for name, model in read.items()}
-        own = [f for f in folders if taken_by.get(f.model, str(f.path)) == str(f.path)]
-        catalog = cls(read.values(), broken, own, clock, TrainedVersions(data / "trained"))
+        own = [f for f in folders if places.get(f.model, str(f.path)) == str(f.path)]
+        there = [each for each in read if isinstance(each, Model)]
+        catalog = cls(there, broken, own, clock, TrainedVersions(data / "trained"))
         catalog._descriptions = descriptions
+        for each in read:
+            if isinstance(each, ModelFolder):
+                catalog._read_beside(each.model, each.read)
         catalog.published = Published(data, catalog._is_taken, descriptions)
         catalog._mark = catalog.published.records.mark()
         catalog._take(catalog.published.news())
+        catalog._beside.wait(patience)
+        catalog._take_read()
         return catalog
 
     @classmethod
@@ -203,8 +230,42 @@ class Catalog:
         self.add(model)
         return model
 
+    def close(self) -> None:
+        """Nothing is described any more."""
+        self._beside.close()
+        if self._descriptions is not None:
+            self._descriptions.close()
+
+    def _read_beside(self, name: str, read: Callable[[], Model | BrokenModel | None]) -> None:
+        self._broken[name] = BrokenModel(name, _BEING_READ)
+        self._beside.begin(name, partial(_attempt_all, name, read))
+
+    @property
+    def describes(self) -> bool:
+        """Whether models are still being described."""
+        return any(each.reason == _BEING_READ for each in self._broken.values())
+
+    async def described(self, name: str, patience: float | None = None) -> bool:
+        """Once the model is described, or after `patience` seconds; whether it still had to be."""
+        waited = await self._beside.ended(name, patience)
+        _tell(self._take_read())
+        return waited
+
+    def _take_read(self) -> list[BrokenModel]:
+        """Takes up what has been described; those of it that cannot be used."""
+        broken = []
+        for name, found in self._beside.outcomes():
+            if isinstance(found, BrokenModel):
+                broken.append(found)
+            if name in self._pushed:
+                self._take([(name, found)])
+            else:
+                self._put_folder(name, found)
+        return broken
+
     async def take_up(self) -> None:
-        """What was pushed or deleted since the last look, by this process or another."""
+        """What was described, pushed or deleted since the last look, by this process or another."""
+        _tell(self._take_read())
         if self.published is None:
             return
         mark = self.published.records.mark()
@@ -223,7 +284,7 @@ class Catalog:
         finally:
             self._taking = None
 
-    def _take(self, news: Iterable[tuple[str, Model | BrokenModel | None]]) -> None:
+    def _take(self, news: Iterable[tuple[str, Found]]) -> None:
         for name, found in news:
             self._broken.pop(f"published {name}", None)
             if self._is_taken(name):
@@ -235,6 +296,8 @@ class Catalog:
             self._put(name, found if isinstance(found, Model) else None)
             if isinstance(found, BrokenModel):
                 self._broken[name] = found
+            elif isinstance(found, NotDescribed) and self.published is not None:
+                self._read_beside(name, partial(self.published.look, name))
             if found is None:
                 self._pushed.discard(name)
             else:
@@ -308,10 +371,15 @@ class Catalog:
             raise BrokenModel(name, self._broken[name].reason)
         model = self.find(name)
         if reference == name:
+            if model.refusal:
+                raise BrokenModel(name, model.refusal)
             return model.latest
         for version in model.versions:
             if version.id == version_id:
                 return version
+        for damaged in model.damaged:
+            if damaged.id == version_id:
+                raise BrokenModel(name, damaged.reason)
         reason = ""
         if version_id in self._gone and name in self._pushed:
             reason = f"That version was deleted; the latest of {name} is {model.latest.id}."
@@ -322,12 +390,14 @@ class Catalog:
             reason = f"{name} has no such version here; its latest is {model.latest.id}."
         raise InvalidVersion(reference, reason)
 
-    async def fresh(self, reference: str) -> Version:
+    async def fresh(self, reference: str, patience: float | None = None) -> Version:
         """As `resolve`, of what is in the model's folder now: a version is its code, so what has
-        been edited while the app runs is another version.
+        been edited while the app runs is another version. What is being described is waited for,
+        with `patience` for so many seconds.
         """
         await self.take_up()
         name = reference.partition(":")[0] if "/" in reference else self._model_of(reference)
+        await self.described(name, patience)
         if name in self._folders and self._clock() - self._looked.get(name, -1e9) >= _LOOK_EVERY:
             look = self._looks.get(name)
             if look is None:
@@ -375,17 +445,23 @@ class Catalog:
         return tuple(sorted(found, key=lambda m: not all(word in m.id.lower() for word in words)))
 
     def _model_of(self, version_id: str) -> str:
-        version = self._versions.get(version_id)
-        return version.model if version else self._gone.get(version_id, "")
+        if version := self._versions.get(version_id):
+            return version.model
+        damaged = {each.id: name for name, m in self._models.items() for each in m.damaged}
+        return damaged.get(version_id) or self._gone.get(version_id, "")
 
     async def _look(self, folder: ModelFolder) -> None:
         name = folder.model
         outcome = await asyncio.to_thread(folder.read_if_edited)
         self._looked[name] = self._clock()
-        if isinstance(outcome, BrokenModel):
-            self._broken[name] = outcome
-        elif outcome is not None:
-            self.add(outcome)
+        if outcome is not None:
+            self._put_folder(name, outcome)
+
+    def _put_folder(self, name: str, found: Model | BrokenModel | None) -> None:
+        if isinstance(found, BrokenModel):
+            self._broken[name] = found
+        elif found is not None:
+            self.add(found)
 
 
 def names(models: Sequence[Path], data: Path, specs: Path = spec_files.SPECS) -> set[str]:
@@ -401,12 +477,35 @@ def names(models: Sequence[Path], data: Path, specs: Path = spec_files.SPECS) ->
     return found
 
 
-def _attempt(read: Callable[[], Model]) -> Model | BrokenModel:
+def _attempt(read: Callable[[], T]) -> T | BrokenModel:
     try:
         return read()
     except BrokenModel as error:
         return error
 
 
+def _known(folder: ModelFolder) -> Model | ModelFolder:
+    """The model if it has been described, else the folder as it is."""
+    try:
+        return folder.read(only_known=True)
+    except NotDescribed:
+        return folder
+
+
+def _attempt_all(
+    name: str, read: Callable[[], Model | BrokenModel | None]
+) -> Model | BrokenModel | None:
+    """As `_attempt`, where nobody would see what else is raised."""
+    try:
+        return _attempt(read)
+    except Exception as error:
+        return BrokenModel(name, f"it cannot be read: {type(error).__name__}: {error}.")
+
+
 def _searched(model: Model) -> str:
     return f"{model.id} {model.description} {model.category}".lower()
+
+
+def _tell(broken: Iterable[BrokenModel]) -> None:
+    for each in broken:
+        print(f"atelier: {each}", file=sys.stderr)

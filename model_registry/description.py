@@ -7,6 +7,7 @@ source; what cannot be loaded here at all may bring the document that Cog has wr
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ _UNREADABLE = (
     " Its form is drawn from its source until its packages are installed: write the signature so "
     "that it says its types, or let Cog write .cog/openapi_schema.json."
 )
+_TRIED_AGAIN = " It is tried again once one of its files has changed."
 _ASIS = (
     "Its form is drawn from the .cog/openapi_schema.json that Cog has written; a run will most "
     "likely fail."
@@ -77,14 +79,41 @@ class NotLoadable(BrokenModel):
     """A model that lacks something outside of its folder."""
 
 
+class Hangs(BrokenModel):
+    """A model that is not imported in time."""
+
+
+class NotDescribed(Exception):
+    """A description would have to be made first."""
+
+
 class Descriptions:
     """Documents in `folder`, one file a version, made anew when our code changes."""
 
-    def __init__(self, folder: Path, python_for: PythonFor = nowhere) -> None:
+    def __init__(
+        self, folder: Path, python_for: PythonFor = nowhere, timeout: float = TIMEOUT
+    ) -> None:
         self._folder = folder
         self._python_for = python_for
+        self._timeout = timeout
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._running: set[int] = set()
+        self._makes = True
         folder.mkdir(parents=True, exist_ok=True)
+
+    @cached_property
+    def known(self) -> Descriptions:
+        """The same ones, of which none is made: it raises `NotDescribed` instead, at once."""
+        known = copy.copy(self)
+        known._locks = defaultdict(threading.Lock)
+        known._makes = False
+        return known
+
+    def close(self) -> None:
+        """Ends what is being described."""
+        self._makes = False
+        for process in list(self._running):
+            _kill(process)
 
     def of(self, version_id: str, code: Code, model: str, train: str | None) -> tuple[Any, float]:
         """The document, and when the version was first seen. Raises `BrokenModel`.
@@ -146,21 +175,28 @@ class Descriptions:
         described_by = f"{_own_code()} {code.python or ''}".strip()
         kept = _kept(path)
         if kept.get("described_by") != described_by:
+            if not self._makes:
+                raise NotDescribed
             # Not above: it brings jsonschema along, which a start with nothing new does without.
             from model_registry import inputs
 
             first_seen = [each["created_at"] for each in map(_kept, places) if "created_at" in each]
-            document = describe(code, model, train, from_source=from_source)
-            unfit = [(each.field, each.message) for each in inputs.unfit_defaults(document)]
             kept = {
                 "described_by": described_by,
                 "created_at": min(first_seen, default=time.time()),
-                "document": document,
-                "unfit": unfit,
             }
+            try:
+                document = describe(code, model, train, self._timeout, from_source, self._running)
+                unfit = [(each.field, each.message) for each in inputs.unfit_defaults(document)]
+                kept |= {"document": document, "unfit": unfit}
+            except Hangs as error:
+                # Once is enough: no later start or push waits for it.
+                kept["hangs"] = error.reason + _TRIED_AGAIN
             temporary = path.with_suffix(f".{os.getpid()}")
             temporary.write_text(json.dumps(kept))
             temporary.replace(path)
+        if "hangs" in kept:
+            raise Hangs(model, kept["hangs"])
         return kept
 
 
@@ -169,12 +205,17 @@ def _where_it_hangs(process: subprocess.Popen[bytes], folder: str) -> str:
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         process.send_signal(signal.SIGUSR1)
         process.wait(PATIENCE)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _kill(process.pid)
     _, said = process.communicate()
     own = re.escape(f"{folder}{os.sep}")
     found = re.search(rf'File "{own}([^"]+)", line (\d+) in', said.decode(errors="replace"))
     return f"{found[1]}, line {found[2]}" if found else ""
+
+
+def _kill(process: int) -> None:
+    """Also what it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process, signal.SIGKILL)
 
 
 def _kept(path: Path) -> dict[str, Any]:
@@ -194,8 +235,12 @@ def describe(
     train: str | None = None,
     timeout: float = TIMEOUT,
     from_source: bool = False,
+    running: set[int] | None = None,
 ) -> Any:
-    """The OpenAPI document of a model, from a process of its own. Raises `BrokenModel`."""
+    """The OpenAPI document of a model, from a process of its own, which is among the `running` as
+    long as it takes. Raises `BrokenModel`, and `Hangs` after the `timeout`.
+    """
+    running = set() if running is None else running
     command = [code.python or sys.executable, "-m", "cog.describe", code.folder, code.target]
     if train:
         command += ["--train", train]
@@ -213,16 +258,16 @@ def describe(
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as process:
+        running.add(process.pid)
         try:
             printed, said = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             place = _where_it_hangs(process, code.folder) or code.target
             reason = f"{place}: it was not imported within {timeout:g} s."
-            raise BrokenModel(model, reason) from None
+            raise Hangs(model, reason) from None
         finally:
-            # Also what the import may have started, and what hangs.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill(process.pid)
+            running.discard(process.pid)
     last = said.decode(errors="replace").strip().splitlines()[-1:]
     if process.returncode == LACKING and last:
         hint = "" if code.packages or "ModuleNotFoundError" not in last[0] else _HINT

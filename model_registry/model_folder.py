@@ -25,13 +25,14 @@ class ModelFolder:
         self._descriptions = descriptions
         self._state: tuple[tuple[str, int, int], ...] = ()
 
-    def read(self) -> Model:
-        """The model as the folder has it now. Raises `BrokenModel`."""
+    def read(self, only_known: bool = False) -> Model:
+        """The model as the folder has it now. Raises `BrokenModel`, and `NotDescribed` at once
+        where `only_known` and no description has been made.
+        """
         # Taken first: what is edited while it is read is read again.
         self._state = code_state(self.path)
-        model = cog_folder.read(
-            self.path, self._owner, self._name, self._prints, self._descriptions
-        )
+        descriptions = self._descriptions.known if only_known else self._descriptions
+        model = cog_folder.read(self.path, self._owner, self._name, self._prints, descriptions)
         return replace(model, live=True)
 
     def is_edited(self) -> bool:

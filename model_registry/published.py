@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import re
@@ -17,13 +18,17 @@ import msgspec
 
 from errors import AlreadyExists, BrokenModel, InvalidRequest, NotFound
 from model_registry import cog_folder
-from model_registry.description import Descriptions
-from model_registry.fingerprint import Fingerprints
+from model_registry.description import Descriptions, NotDescribed
+from model_registry.fingerprint import Fingerprints, files_below
 from model_registry.folder_copy import copy
 from model_registry.push_records import About, Held, Pushed, Records
-from model_registry.spec import Model, Version
+from model_registry.spec import Damaged, Model, Version
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+Found = Model | BrokenModel | NotDescribed | None
+"""What there is by a name; None where it is gone."""
 
 
 class Published:
@@ -69,9 +74,12 @@ class Published:
             with self.records.locked():
                 former = self.records.all().get(name)
                 before = former.newest_first() if former else []
-                is_there = self.records.folder(content).exists()
+                kept = self.records.folder(content)
+                is_there = _holds(kept, place / "model")
                 if not is_there:
-                    (place / "model").replace(self.records.folder(content))
+                    if kept.exists():  # damaged
+                        kept.replace(place / "damaged")
+                    (place / "model").replace(kept)
                 if not is_there or not before or before[0][0] != version:
                     # The newest even where a clock was set back.
                     now = max([time.time(), *(each.pushed_at + 1e-3 for _, each in before[:1])])
@@ -123,13 +131,13 @@ class Published:
 
     # --- what is in it
 
-    def news(self) -> list[tuple[str, Model | BrokenModel | None]]:
-        """What has changed since the last call, None for a model that is gone. Blocks."""
+    def news(self) -> list[tuple[str, Found]]:
+        """What has changed since the last call. Blocks, but describes nothing."""
         with self._looking:
             now, before = self.records.all(), self._seen
             changed = [name for name in {**now, **before} if now.get(name) != before.get(name)]
             with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as threads:
-                found = list(threads.map(lambda name: self._attempt(name, now.get(name)), changed))
+                found = list(threads.map(lambda name: self._found(name, now.get(name)), changed))
             self._seen = now
         return list(zip(changed, found, strict=True))
 
@@ -139,30 +147,50 @@ class Published:
         """
         return self._built(name, self.records.held(name))
 
-    def _attempt(self, name: str, held: Held | None) -> Model | BrokenModel | None:
+    def look(self, name: str) -> Model | BrokenModel | None:
+        """The model as it is now, described. Blocks."""
+        held = self.records.all().get(name)
         try:
             return None if held is None else self._built(name, held)
         except BrokenModel as error:
             return error
 
-    def _built(self, name: str, held: Held) -> Model:
-        models, trouble = [], []
+    def _found(self, name: str, held: Held | None) -> Found:
+        try:
+            return None if held is None else self._built(name, held, only_known=True)
+        except (BrokenModel, NotDescribed) as error:
+            return error
+
+    def _built(self, name: str, held: Held, only_known: bool = False) -> Model:
+        models, damaged = [], []
         for version, pushed in held.newest_first():
             try:
-                model = self._model_of(self.records.folder(pushed.folder), name, version)
+                folder = self.records.folder(pushed.folder)
+                model = self._model_of(folder, name, version, only_known)
             except BrokenModel as error:
-                trouble.append(f"Its version {version[:12]} cannot be used: {error.reason}")
+                reason = f"Its version {version[:12]} cannot be used: {error.reason}"
+                damaged.append(Damaged(version, pushed.pushed_at, reason))
             else:
                 models.append(_dated(model, pushed.pushed_at))
-        if trouble and not models:
-            raise BrokenModel(name, trouble[0])
-        return _with(held.about, name, models, trouble)
+        if damaged and not models:
+            raise BrokenModel(name, damaged[0].reason)
+        return _with(held.about, name, models, damaged)
 
-    def _model_of(self, folder: Path, name: str, version: str) -> Model:
+    def _model_of(self, folder: Path, name: str, version: str, only_known: bool = False) -> Model:
         owner, _, short = name.partition("/")
         if self._described is None:
             self._described = Descriptions(self._data / "described")
-        return cog_folder.read(folder, owner, short, _Known(version), self._described)
+        descriptions = self._described.known if only_known else self._described
+        return cog_folder.read(folder, owner, short, _Known(version), descriptions)
+
+
+def _holds(kept: Path, pushed: Path) -> bool:
+    """Whether all that was pushed is there as it was. A model may have added files of its own."""
+    return kept.exists() and all(
+        (kept / path.relative_to(pushed)).is_file()
+        and filecmp.cmp(path, kept / path.relative_to(pushed), shallow=False)
+        for path in files_below(pushed)
+    )
 
 
 class _Known(Fingerprints):
@@ -180,7 +208,7 @@ def _dated(model: Model, pushed_at: float) -> Model:
     return replace(model, versions=(replace(model.latest, created_at=pushed_at),))
 
 
-def _with(about: About, name: str, models: list[Model], trouble: list[str]) -> Model:
+def _with(about: About, name: str, models: list[Model], damaged: list[Damaged]) -> Model:
     """The newest of a model's versions, each read by itself, with the others and what was said."""
     owner, _, short = name.partition("/")
     model = models[0] if models else Model(owner, short, ())
@@ -196,5 +224,6 @@ def _with(about: About, name: str, models: list[Model], trouble: list[str]) -> M
         paper_url=about.paper_url,
         license_url=about.license_url,
         cover=about.cover_image_url,
-        warnings=(*model.warnings, *trouble),
+        warnings=(*model.warnings, *(each.reason for each in damaged)),
+        damaged=tuple(damaged),
     )

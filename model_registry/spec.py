@@ -173,6 +173,15 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Damaged:
+    """A version on record that cannot be used, and why."""
+
+    id: str
+    created_at: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class Model:
     """One model of the registry. `versions` has the newest first. It is empty only for what was
     published without one yet, which the catalog keeps apart.
@@ -203,6 +212,8 @@ class Model:
     """Read from a person's own folder: what is edited there is the next version."""
     published: bool = False
     """Pushed into this Atelier's store, where versions stay as they are until they are deleted."""
+    damaged: tuple[Damaged, ...] = ()
+    """What was pushed and is no longer whole, the newest first."""
     visibility: str = "public"
     github_url: str | None = None
     paper_url: str | None = None
@@ -214,4 +225,18 @@ class Model:
 
     @property
     def latest(self) -> Version:
+        """The newest that can be used."""
         return self.versions[0]
+
+    @property
+    def refusal(self) -> str:
+        """Why the model's name alone says nothing that may be run: its newest version is damaged,
+        and an older one is not what was asked for. "" where it is whole.
+        """
+        newest = next(iter(self.damaged), None)
+        if newest is None or newest.created_at < self.latest.created_at:
+            return ""
+        return (
+            f"{newest.reason} Push it again, or ask for an older one by its id, such as "
+            f"{self.id}:{self.latest.id}."
+        )

@@ -75,6 +75,8 @@ class Deployments:
         rows = await self._store.read(sql.select(table).order_by(table.c.created_at))
         self._all = {row.id: _of_row(row) for row in rows}
         self._apply()
+        for model in {each.model for each in self._all.values()}:
+            self._spawn(self._apply_once_described(model))
 
     def list(self, caller: Caller = EVERYBODY) -> Sequence[Deployment]:
         """Those that the caller may see, newest first."""
@@ -151,6 +153,10 @@ class Deployments:
 
     def _apply(self) -> None:
         self._spawn(self._reserve())
+
+    async def _apply_once_described(self, model: str) -> None:
+        if await self._catalog.described(model):
+            self._apply()
 
     async def _reserve(self) -> None:
         """One at a time, and the last one knows all: weights may have to be downloaded first."""

@@ -113,6 +113,7 @@ class PredictionService:
         """Ends all children, writes what is left to write and closes the store."""
         for task in list(self._tasks):
             task.cancel()
+        self.catalog.close()
         await self._provision.stop()
         await self.pool.stop()
         if self.webhooks is not None:
@@ -287,6 +288,7 @@ class PredictionService:
     # --- on the way to the pool
 
     async def _resume(self, prediction: Prediction) -> None:
+        await self.catalog.described(prediction.model)
         try:
             version = self.version_of(prediction)
             complete = model_inputs.check(version.schema, prediction.input)

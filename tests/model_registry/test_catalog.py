@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from errors import BrokenModel, InvalidVersion, NotFound
 from model_registry import description
 from model_registry.catalog import Catalog
+from model_registry.published import Published
 
 BROKEN = Path(__file__).parents[1] / "broken_models"
 ECHO = "class Predictor:\n    def predict(self, text: str) -> str:\n        return text\n"
@@ -94,6 +96,74 @@ def test_a_second_start_describes_nothing_anew(tmp_path, data, specs, monkeypatc
 
     monkeypatch.setattr(description, "describe", describe)
     assert Catalog.load([tmp_path / "models"], data, specs).models() == first
+
+
+def waits_for(gate):
+    """The code of a model whose import ends once there is a file `gate`."""
+    return f"""
+import os, time
+while not os.path.exists({str(gate)!r}):
+    time.sleep(0.01)
+{ECHO}"""
+
+
+async def test_a_start_waits_for_no_import_and_lists_the_others(tmp_path, data, specs):
+    folder_of(tmp_path / "models", "quick")
+    Catalog.load([tmp_path / "models"], data, specs)
+    slow = folder_of(tmp_path / "models", "slow")
+    (slow / "predict.py").write_text(waits_for(tmp_path / "gate"))
+    found = Catalog.load([tmp_path / "models"], data, specs, patience=0)
+    assert [model.name for model in found.models()] == ["quick"]
+    with pytest.raises(BrokenModel, match="its code is being imported"):
+        found.resolve("local/slow")
+    assert (await found.fresh("local/quick")).model == "local/quick"
+    waiting = asyncio.create_task(found.fresh("local/slow"))
+    (tmp_path / "gate").touch()
+    assert (await waiting).model == "local/slow"
+    assert found.broken == () and {model.name for model in found.models()} == {"quick", "slow"}
+
+
+async def test_what_is_described_beside_is_listed_without_being_asked_for(tmp_path, data, specs):
+    slow = folder_of(tmp_path / "models", "slow")
+    (slow / "predict.py").write_text(waits_for(tmp_path / "gate"))
+    found = Catalog.load([tmp_path / "models"], data, specs, patience=0)
+    (tmp_path / "gate").touch()
+    while not found.models():
+        await found.take_up()
+        await asyncio.sleep(0.01)
+
+
+async def test_what_is_pushed_is_described_beside_too(tmp_path, data, specs, monkeypatch):
+    folder = folder_of(tmp_path, "one")
+    pushed, _ = Published(data).push(folder, "ada/one")
+    monkeypatch.setattr(description, "_own_code", lambda: "another")
+    found = Catalog.load([], data, specs, patience=0)
+    with pytest.raises(BrokenModel, match="its code is being imported"):
+        found.resolve("ada/one")
+    assert await found.fresh("ada/one") == pushed.latest
+    found = Catalog.load([], data, specs, patience=0)
+    assert found.resolve("ada/one") == pushed.latest
+
+
+async def test_what_is_described_is_ended_with_the_catalog(tmp_path, data, specs):
+    slow = folder_of(tmp_path / "models", "slow")
+    code = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(__import__('os').getpid()) + ' ')\n"
+    (slow / "predict.py").write_text(code + waits_for(tmp_path / "never"))
+    found = Catalog.load([tmp_path / "models"], data, specs, patience=0)
+    while not (written := tmp_path / "pid").exists() or not written.read_text().endswith(" "):
+        await asyncio.sleep(0.01)
+    found.close()
+    while is_alive(int(written.read_text())):
+        await asyncio.sleep(0.01)
+
+
+def is_alive(process):
+    """Whether it still runs; what nobody has waited for yet is dead all the same."""
+    try:
+        with open(f"/proc/{process}/stat") as opened:
+            return opened.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_every_form_of_a_reference_leads_to_the_version(catalog):

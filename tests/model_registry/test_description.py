@@ -54,6 +54,20 @@ def test_an_import_that_hangs_is_killed_with_what_it_has_started(write, tmp_path
             time.sleep(0.01)
 
 
+def test_an_import_that_hangs_is_tried_once_until_its_code_has_changed(write, data, tmp_path):
+    hangs = f"import time\nopen({str(tmp_path / 'count')!r}, 'a').write('x')\ntime.sleep(1000)"
+    folder = write(predict=hangs)
+    for _ in range(2):  # the second one is a later start of the app
+        descriptions = Descriptions(data / "described", timeout=3)
+        with pytest.raises(BrokenModel, match="not imported within 3 s. It is tried again once"):
+            descriptions.of("a" * 64, code(folder), "local/one", None)
+    assert (tmp_path / "count").read_text() == "x"
+    with pytest.raises(BrokenModel):
+        descriptions.known.of("a" * 64, code(folder), "local/one", None)
+    (folder / "predict.py").write_text(ECHO)
+    assert descriptions.of("b" * 64, code(folder), "local/one", None)
+
+
 def is_alive(process):
     """Whether it still runs; what nobody has waited for yet is dead all the same."""
     try:

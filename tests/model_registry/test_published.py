@@ -212,6 +212,46 @@ async def test_a_pushed_model_that_cannot_be_read_harms_no_other(tmp_path, folde
     assert await catalog.fresh("ada/say") == published.read("ada/say").latest
 
 
+async def test_a_damaged_newest_version_is_refused_by_name_and_the_older_runs_by_its_id(
+    tmp_path, folder
+):
+    published = Published(tmp_path / "data")
+    first, _ = published.push(folder, "ada/say")
+    second, _ = published.push(model(folder, "two "), "ada/say")
+    (Path(second.latest.code.folder) / "predict.py").unlink()
+    catalog = Catalog.load([], tmp_path / "data", specs=tmp_path / "none")
+    damage = f"Its version {second.latest.id[:12]} cannot be used: .*predict.py does not exist"
+    with pytest.raises(BrokenModel, match=f"{damage}.* ask for an older one by its id") as caught:
+        await catalog.fresh("ada/say")
+    assert f"ada/say:{first.latest.id}" in str(caught.value)
+    for reference in (second.latest.id, f"ada/say:{second.latest.id}"):
+        with pytest.raises(BrokenModel, match=damage):
+            await catalog.fresh(reference)
+    for reference in (first.latest.id, f"ada/say:{first.latest.id}"):
+        assert (await catalog.fresh(reference)).code == first.latest.code
+    published.push(folder, "ada/say")  # the same once more mends it
+    assert (await catalog.fresh("ada/say")).id == second.latest.id
+    assert code_of(await catalog.fresh("ada/say")) == CODE.format("two ")
+
+
+async def test_a_damaged_older_version_says_so_and_the_newest_runs(tmp_path, folder):
+    published = Published(tmp_path / "data")
+    first, _ = published.push(folder, "ada/say")
+    second, _ = published.push(model(folder, "two "), "ada/say")
+    shutil.rmtree(first.latest.code.folder)
+    catalog = Catalog.load([], tmp_path / "data", specs=tmp_path / "none")
+    assert await catalog.fresh("ada/say") == second.latest
+    with pytest.raises(BrokenModel, match=f"Its version {first.latest.id[:12]} cannot be used"):
+        await catalog.fresh(first.latest.id)
+
+
+def test_what_a_run_has_added_to_a_version_outlives_a_push_of_the_same(folder, published):
+    pushed, _ = published.push(folder, "ada/say")
+    (Path(pushed.latest.code.folder) / "weights").mkdir()
+    published.push(folder, "ada/say")
+    assert (Path(pushed.latest.code.folder) / "weights").is_dir()
+
+
 def test_a_live_folder_says_so_and_a_pushed_one_does_not(tmp_path, folder):
     Published(tmp_path / "data").push(folder, "ada/say")
     catalog = Catalog.load([tmp_path], tmp_path / "data", specs=tmp_path / "none")

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from errors import BrokenModel, InvalidVersion
+from model_registry import description
 from model_registry.catalog import Catalog
 from predictions.prediction import Status
 
@@ -79,3 +80,18 @@ def described_in(tmp_path):
     folder = tmp_path / "described"
     folder.mkdir()
     return folder
+
+
+async def test_what_was_queued_waits_until_its_model_is_described_after_a_restart(
+    start, tmp_path, monkeypatch
+):
+    folder_of(tmp_path / "models", "blocks", FOREVER)
+    folder_of(tmp_path / "models", "one", ANSWER.format("fine"))
+    data = described_in(tmp_path)
+    app = await start(Catalog.load([tmp_path / "models"], data), cpu_instances=1)
+    blocking = await app.service.create("local/blocks", {})
+    await app.until(blocking, lambda p: p.status is Status.PROCESSING)
+    waiting = await app.service.create("local/one", {"text": "x"})
+    monkeypatch.setattr(description, "_own_code", lambda: "another")
+    app = await start(Catalog.load([tmp_path / "models"], data, specs=tmp_path, patience=0))
+    assert (await app.end(waiting)).output == "fine"
