@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,10 +35,10 @@ def overlay(
     form, from 0. Raises `BrokenModel` for an input that is not there, for a word that means nothing
     here, and where the runner would miss what is taken away.
     """
-    document = copy.deepcopy(document)
-    schemas = document["components"]["schemas"]
-    described = schemas["Input"]
-    properties, required = described["properties"], described.get("required", [])
+    schemas = dict(document["components"]["schemas"])
+    described = schemas["Input"] = dict(schemas["Input"])
+    properties = described["properties"] = dict(described["properties"])
+    required = described["required"] = list(described.get("required", []))
     for name, changes in inputs.items():
         if name not in properties:
             reason = f"{place}: inputs: the runner has no {name!r}, only {', '.join(properties)}."
@@ -62,7 +61,7 @@ def overlay(
     described["properties"] = _ordered(named, inputs)
     if not required:
         described.pop("required", None)
-    return document  # type: ignore[no-any-return]
+    return {**document, "components": {**document["components"], "schemas": schemas}}
 
 
 def _changed(
@@ -100,14 +99,13 @@ def _named(
     if twice := next((name for name in kept if kept.count(name) > 1), None):
         raise BrokenModel(model, f"{place}: inputs: two would be called {twice!r}.")
     for name, shown in names.items():
-        changed = properties[name]
+        changed = properties[name] = dict(properties[name])
         if "title" in changed:
             changed["title"] = shown.replace("_", " ").title()
         if changed.get("allOf") == [{"$ref": _REFERENCE + name}]:
             schemas[shown] = {**schemas.pop(name), "title": shown}
             changed["allOf"] = [{"$ref": _REFERENCE + shown}]
-    if "required" in described:
-        described["required"][:] = [names.get(name, name) for name in described["required"]]
+    described["required"] = [names.get(name, name) for name in described["required"]]
     return {names.get(name, name): each for name, each in properties.items()}
 
 

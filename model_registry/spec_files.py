@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -177,19 +178,19 @@ def _with_imported(runner: Path) -> list[Path]:
     """A runner's file and, in a fixed order, those beside it that it imports: its code too."""
     found = [runner]
     for file in found:  # grows while it is read: what is imported may import
-        beside = [RUNNERS / f"{name}.py" for name in _imported(file)]
-        found += [path for path in beside if path.is_file() and path not in found]
+        found += [path for path in _imported(file, file.stat().st_mtime_ns) if path not in found]
     return [runner, *sorted(found[1:])]
 
 
-def _imported(file: Path) -> set[str]:
-    """The modules that a file may import. Read by its lines, not parsed: a hundred specs share
-    these files at every start, and a line too many only makes an id cover more.
+@cache
+def _imported(file: Path, edited_at: int) -> list[Path]:
+    """The files beside a file that it may import. Read by its lines, not parsed: a hundred specs
+    share these files at every start, and a line too many only makes an id cover more.
     """
     names = set()
     for line in _IMPORT.findall(file.read_text(errors="replace")):
         names |= {each.split()[0] for each in line.split(",") if each.split()}
-    return names
+    return [path for path in (file.with_name(f"{name}.py") for name in names) if path.is_file()]
 
 
 def _bytes(given: Any, key: str, spec: dict[str, Any], path: Path) -> int:
