@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import mimetypes
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,8 @@ def _with_file(value: Any, folder: Path) -> Any:
     if not path.is_relative_to(folder.resolve()):
         raise ValueError(f"{value['file']} lies outside the model's folder.")
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    # Models of a kind show the same files: each is held once.
+    return sys.intern(f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}")
 
 
 def _first_line(readme: Path) -> str:
