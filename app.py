@@ -64,6 +64,9 @@ def run(settings: Settings, listening: socket.socket) -> None:
     # by side.
     with ThreadPoolExecutor(1) as beside:
         loading = beside.submit(load_catalog, settings, PATIENCE)
+        from components.without_stubs import import_gradio
+
+        import_gradio()
         import components.page  # noqa: F401
 
         catalog = loading.result()
