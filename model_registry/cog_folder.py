@@ -58,7 +58,7 @@ def _read(
         train=_trainer(folder, config, model),
         environment=_environment(config, model),
         concurrency=_concurrency(config, model),
-        packages=requirements.read(folder, config["build"], model),
+        packages=requirements.read(folder, config["build"], model, prints),
     )
     version_id = prints.of_folder(folder, model)
     described = descriptions.of_folder(version_id, code, model, code.train)

@@ -15,7 +15,7 @@ from typing import Any
 
 SKIPPED = {".git", ".cog", "__pycache__", ".venv", "node_modules", ".DS_Store", ".pytest_cache"}
 """What lies in model folders and belongs to no model."""
-_CODE = (".py", ".yaml", ".yml", ".toml")
+_CODE = (".py", ".yaml", ".yml", ".toml", ".whl")
 _LARGE = 1 << 20
 
 

@@ -66,7 +66,7 @@ def settled(warnings: Sequence[str]) -> tuple[str, ...]:
 
 
 def _short(requirement: str) -> str:
-    return re.sub(r"^file://.*/", "", requirement)
+    return re.sub(r"^file://.*/| # .*$", "", requirement)
 
 
 def _of_weights(folder: Path, weights: Any) -> Iterator[str]:

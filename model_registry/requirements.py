@@ -15,6 +15,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from errors import BrokenModel
+from model_registry.fingerprint import Fingerprints
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _OPTION_OF_ONE = re.compile(r"\s--(hash|global-option|config-settings)\b.*$")
@@ -25,18 +26,22 @@ _IS_OURS = {"cog", "coglet"}
 """The app brings these itself; a model finds ours in their place."""
 
 
-def read(folder: Path, build: Mapping[str, Any], model: str) -> tuple[str, ...]:
-    """Lines without relative paths; none if there is nothing to install. Raises `BrokenModel`,
-    naming file and line.
+def read(
+    folder: Path, build: Mapping[str, Any], model: str, prints: Fingerprints
+) -> tuple[str, ...]:
+    """Lines without relative paths; none if there is nothing to install. A line that names what
+    lies on this machine ends with a comment that its content decides: what was replaced is another
+    requirement. Raises `BrokenModel`, naming file and line.
     """
-    lines = tuple(_Reader(folder, model).named(build))
+    lines = tuple(_Reader(folder, model, prints).named(build))
     return () if all(map(_is_satisfied, lines)) else lines
 
 
 class _Reader:
-    def __init__(self, folder: Path, model: str) -> None:
+    def __init__(self, folder: Path, model: str, prints: Fingerprints) -> None:
         self._folder = folder.resolve()
         self._model = model
+        self._prints = prints
         self._reading: list[Path] = []
 
     def named(self, build: Mapping[str, Any]) -> Iterator[str]:
@@ -88,9 +93,13 @@ class _Reader:
         if _FILE_OPTIONS.get(option) == "-r":
             yield from self._file(base, value, where)
         elif option in _FILE_OPTIONS:
-            yield f"-c {shlex.quote(str(self._inside(base, value, where)))}"
+            path = self._inside(base, value, where)
+            yield f"-c {shlex.quote(str(path))}{self._mark(path)}"
         elif option in _PLACES and not _ADDRESS.match(value):
-            yield f"{_PLACES[option]} {shlex.quote(str((base / value).resolve()))}"
+            path = (base / value).resolve()
+            # What is editable is run where it lies: only what it asks for is installed.
+            decides = path / "pyproject.toml" if _PLACES[option] == "-e" else path
+            yield f"{_PLACES[option]} {shlex.quote(str(path))}{self._mark(decides)}"
         else:
             yield line
 
@@ -101,8 +110,8 @@ class _Reader:
             return
         file, _, marker = plain.partition(";")
         if (base / file.strip()).exists() and ("/" in file or file.strip().endswith(".whl")):
-            rest = f" ;{marker}" if marker else ""
-            yield (base / file.strip()).resolve().as_uri() + rest
+            path = (base / file.strip()).resolve()
+            yield path.as_uri() + (f" ;{marker}" if marker else "") + self._mark(path)
             return
         try:
             found = Requirement(plain)
@@ -111,6 +120,9 @@ class _Reader:
             raise self._broken(where, f"{line!r} names no package ({said})") from None
         if found.name.lower() not in _IS_OURS:
             yield line
+
+    def _mark(self, path: Path) -> str:
+        return f" # {self._prints.of([path])[:16]}" if path.exists() else ""
 
     def _inside(self, base: Path, name: str, where: str) -> Path:
         path = (base / name).resolve()

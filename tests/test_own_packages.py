@@ -119,3 +119,17 @@ async def test_a_model_that_its_packages_do_not_satisfy_says_so_and_keeps_its_fo
     assert version.input_schema["required"] == ["text"]
     (warning,) = service.catalog.find("local/older").warnings
     assert "own environment: predict.py, line 1: ModuleNotFoundError" in warning
+
+
+WHEEL = "wheels/tinyvoice-1.0-py3-none-any.whl"
+
+
+async def test_a_wheel_that_was_replaced_under_its_name_is_installed_anew(service, folders):
+    folder = folders / "older"
+    (folder / "requirements.txt").write_text(f"--no-index\n{WHEEL}\n")
+    first = await ended(service, "local/older", text="x")
+    assert first.output == "x low 10 1.0", first.error
+    wheel(folder / "wheels", "tinyvoice", "1.0", ["numpy>=1"], "LOUDNESS = 77\n")
+    service.catalog._clock = lambda: float("inf")
+    later = await ended(service, "local/older", text="x")
+    assert later.output == "x low 77 1.0" and later.version != first.version

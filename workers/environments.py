@@ -30,6 +30,7 @@ BETWEEN_LOOKS = 0.2
 KEPT_LINES = 12
 """How much of what an installer said last belongs to the reason why it failed."""
 
+_COMMENT = re.compile(r" #.*$")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _ERROR = re.compile(r"\s*(ERROR:|error:|×)")
 # What only puzzles, and that a card is taken from the environment: the app's package stays.
@@ -134,7 +135,7 @@ class Environments:
         self, packages: Sequence[str], place: Path, lock: IO[str], said: Said
     ) -> None:
         installer = "uv" if self._uv else "pip"
-        wanted = ", ".join(each for each in packages if not each.startswith("-"))
+        wanted = ", ".join(_COMMENT.sub("", each) for each in packages if each[0] != "-")
         said(f"Building the model's own environment with {installer}: {wanted}")
         began = time.monotonic()
         try:
@@ -254,5 +255,5 @@ def _named(packages: Sequence[str], lines: list[str]) -> str:
         name = _NAME.match(requirement.rpartition("/")[2])
         plain = SEPARATORS.sub("-", name[0]).lower() if name else ""
         if plain and re.search(rf"(?<![\w-]){re.escape(plain)}(?![\w-])", text):
-            return requirement
+            return _COMMENT.sub("", requirement)
     return ""

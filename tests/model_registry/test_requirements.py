@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from errors import BrokenModel
 from model_registry import requirements
+from model_registry.fingerprint import Fingerprints
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def read(tmp_path):
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        return requirements.read(tmp_path, build, "local/one")
+        return requirements.read(tmp_path, build, "local/one", Fingerprints(Path(os.devnull)))
 
     return read
 
@@ -51,7 +54,7 @@ def test_a_file_loses_its_comments_and_gains_what_it_includes(read):
 def test_what_lies_in_the_folder_is_named_so_that_it_is_found_from_anywhere(read, tmp_path):
     text = "--find-links ./wheels\n-f=wheels\n-c limits.txt\n./wheels/a.whl\nb.whl\n-e .\n"
     files = {"limits.txt": "", "wheels/a.whl": "", "b.whl": ""}
-    assert from_file(read, text, **files) == (
+    assert tuple(line.partition(" # ")[0] for line in from_file(read, text, **files)) == (
         f"--find-links {tmp_path}/wheels",
         f"--find-links {tmp_path}/wheels",
         f"-c {tmp_path}/limits.txt",
@@ -59,6 +62,21 @@ def test_what_lies_in_the_folder_is_named_so_that_it_is_found_from_anywhere(read
         f"file://{tmp_path}/b.whl",
         f"-e {tmp_path}",
     )
+
+
+@pytest.mark.parametrize("line", ["./wheels/a.whl", "-f wheels", "-c limits.txt", "./package"])
+def test_what_was_replaced_under_its_name_is_another_requirement(read, line):
+    files = {"limits.txt": "x<1", "wheels/a.whl": "one", "package/setup.py": "one"}
+    once = from_file(read, f"nowhere\n{line}\n", **files)
+    assert from_file(read, f"nowhere\n{line}\n", **files) == once
+    other = {name: text + "!" for name, text in files.items()}
+    assert from_file(read, f"nowhere\n{line}\n", **other) != once
+
+
+def test_what_is_editable_is_another_requirement_when_it_asks_for_others(read):
+    once = from_file(read, "-e .", **{"pyproject.toml": "one", "a.py": "one"})
+    assert from_file(read, "-e .", **{"a.py": "other"}) == once
+    assert from_file(read, "-e .", **{"pyproject.toml": "other"}) != once
 
 
 def test_what_the_app_satisfies_is_not_installed_again(read):
