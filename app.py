@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import os
 import secrets
 import signal
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(settings: Settings, listening: socket.socket) -> None:
     """Serves until a signal ends it."""
+    # What a start makes stays: looking through it for garbage again and again would only take time.
+    gc.disable()
     # Describing models waits for child processes and importing Gradio for this one: they go on side
     # by side.
     with ThreadPoolExecutor(1) as beside:
@@ -191,7 +194,10 @@ def load_catalog(settings: Settings, patience: float | None = None) -> Catalog:
 async def serve(settings: Settings, catalog: Catalog, listening: socket.socket) -> None:
     service = build_service(settings, catalog)
     await service.start()
-    await until_ended(build_app(settings, service), service, listening, "Atelier runs at", settings)
+    app = build_app(settings, service)
+    gc.freeze()
+    gc.enable()
+    await until_ended(app, service, listening, "Atelier runs at", settings)
 
 
 async def until_ended(

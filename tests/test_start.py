@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 ASKED = """
-import json, sys
+import gc, json, sys
 opened = set()
 sys.addaudithook(lambda event, given: event == "open" and opened.add(str(given[0])))
 import app
@@ -21,6 +21,8 @@ async def serving(page, service, *_):
     await service.stop()
     print(json.dumps({
         "stubs": [path for path in opened if path.endswith(".pyi")],
+        "collects": gc.isenabled(),
+        "kept": gc.get_freeze_count(),
     }))
 
 app.until_ended = serving
@@ -37,3 +39,8 @@ def started(tmp_path_factory):
 
 def test_gradio_writes_no_stubs_for_editors(started):
     assert started["stubs"] == []
+
+
+def test_garbage_is_collected_again_but_not_looked_for_in_what_a_start_has_made(started):
+    assert started["collects"]
+    assert started["kept"] > 100_000
