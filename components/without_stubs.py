@@ -28,8 +28,8 @@ class _Finder(MetaPathFinder):
         if name != "gradio.component_meta":
             return None
         spec = PathFinder.find_spec(name, path, target)
-        if spec is not None and spec.origin is not None:
-            spec.loader = _Loader(name, spec.origin)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Loader(name, spec.loader.path)
         return spec
 
 
