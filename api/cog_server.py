@@ -47,7 +47,7 @@ class Asked(msgspec.Struct, kw_only=True):
     """The body of a create. Other fields are what servers between add, and say nothing here."""
 
     id: str | None = None
-    input: dict[str, Any] = {}
+    input: dict[str, Any] | None = None
     context: dict[str, str] = {}
     webhook: str | None = None
     webhook_events_filter: list[Literal["start", "output", "logs", "completed"]] | None = None
@@ -69,6 +69,9 @@ def build(
             Route("/predictions", server.create, methods=["POST"]),
             Route("/predictions/{id}", server.create, methods=["PUT"]),
             Route("/predictions/{id}/cancel", server.cancel, methods=["POST"]),
+            Route("/trainings", server.train, methods=["POST"]),
+            Route("/trainings/{id}", server.train, methods=["PUT"]),
+            Route("/trainings/{id}/cancel", server.cancel, methods=["POST"]),
             Route("/shutdown", server.shutdown, methods=["POST"]),
         ],
         lifespan=server.alive,
@@ -93,6 +96,8 @@ class CogServer:
         self._kept = ""
         self._running: dict[str, str] = {}
         """What runs, by the ids that callers have given."""
+        self._trainings: set[str] = set()
+        """Those of them that train, by our ids; meanwhile the model need not stay loaded."""
         self._starting: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -104,14 +109,16 @@ class CogServer:
         yield
 
     async def index(self, request: Request) -> Response:
+        places = _places("prediction")
+        with contextlib.suppress(BrokenModel):
+            if (await self._loaded()).trainer is not None:
+                places |= _places("training")
         return answer(
             {
                 "cog_version": cog_version,
                 "openapi_url": "/openapi.json",
                 "healthcheck_url": "/health-check",
-                "predictions_url": "/predictions",
-                "predictions_idempotent_url": "/predictions/{prediction_id}",
-                "predictions_cancel_url": "/predictions/{prediction_id}/cancel",
+                **places,
                 "shutdown_url": "/shutdown",
             }
         )
@@ -142,13 +149,24 @@ class CogServer:
         streamed = "text/event-stream" in request.headers.get("accept", "")
         if streamed and not await self._may_stream():
             return _refusal(406, "This model does not stream: mark its run with @cog.streaming.")
+        return await self._run(request, asked, streamed=streamed)
+
+    async def train(self, request: Request) -> Response:
+        """As `create`, of what trains; what it returns is the output."""
+        if (await self._loaded()).trainer is None:
+            return _refusal(404, "This model cannot be trained: its cog.yaml has no `train:`.")
+        return await self._run(request, await self._asked(request), trains=True)
+
+    async def _run(
+        self, request: Request, asked: Asked, streamed: bool = False, trains: bool = False
+    ) -> Response:
         called = asked.id or ""
         # Two that bring one id at once are one prediction.
         async with self._starting.setdefault(called, asyncio.Lock()) if called else _anybody():
             known = self._running.get(called)
             if known is not None and request.method == "POST":
                 return _refusal(409, f"A prediction with the id {called!r} runs. Give another.")
-            prediction = await self._service.get(known) if known else await self._created(asked)
+            prediction = await (self._service.get(known) if known else self._created(asked, trains))
         self._starting.pop(called, None)
         if streamed:
             return self._stream(prediction)
@@ -173,7 +191,7 @@ class CogServer:
     async def _loaded(self) -> Version:
         """The model as its folder has it now; it stays loaded. Raises `BrokenModel`."""
         version = await self._service.catalog.fresh(self._model)
-        if version.id != self._kept:
+        if version.id != self._kept and not self._trainings:
             self._kept = version.id
             self._service.pool.reserve([Reservation(version, 1, 1)])
         return version
@@ -198,11 +216,12 @@ class CogServer:
             asked.id = given
         return asked
 
-    async def _created(self, asked: Asked) -> Prediction:
+    async def _created(self, asked: Asked, trains: bool) -> Prediction:
         await self._loaded()
         prediction = await self._service.create(
             self._model,
-            asked.input,
+            asked.input or {},
+            trains=trains,
             webhook=asked.webhook,
             webhook_events_filter=None
             if asked.webhook_events_filter is None
@@ -212,6 +231,11 @@ class CogServer:
         )
         called = prediction.called or prediction.id
         self._running[called] = prediction.id
+        if trains:
+            # What trains may need the room that the model takes.
+            self._trainings.add(prediction.id)
+            self._kept = ""
+            self._service.pool.reserve([])
         self._spawn(self._attend(called, prediction.id))
         return prediction
 
@@ -223,6 +247,10 @@ class CogServer:
                 print(new, end="", file=sys.stderr, flush=True)
             shown = len(snapshot.logs)
         self._running.pop(called, None)
+        if prediction_id in self._trainings:
+            self._trainings.remove(prediction_id)
+            with contextlib.suppress(BrokenModel):
+                await self._loaded()
 
     async def _ended(self, request: Request, prediction: Prediction) -> Prediction:
         """The prediction at its end; canceled when its caller hangs up before."""
@@ -273,6 +301,14 @@ class _Malformed(InvalidBody):
         super().__init__()
         self.path = path
         self.reason = reason
+
+
+def _places(what: str) -> dict[str, str]:
+    return {
+        f"{what}s_url": f"/{what}s",
+        f"{what}s_idempotent_url": f"/{what}s/{{{what}_id}}",
+        f"{what}s_cancel_url": f"/{what}s/{{{what}_id}}/cancel",
+    }
 
 
 def _setup(setup: Setup | None) -> dict[str, Any] | None:

@@ -138,11 +138,13 @@ class PredictionService:
         origin: str = "",
         deployment: str | None = None,
         destination: str | None = None,
+        trains: bool = False,
         context: Mapping[str, str] | None = None,
         called: str = "",
     ) -> Prediction:
         """A new prediction, committed to the store before it is returned. With a `destination` it
-        is a training, whose weights become a version of that model.
+        is a training, whose weights become a version of that model; one that only `trains` gives
+        what its trainer returns, and nothing is made of it.
 
         `reference` is `owner/name`, `owner/name:version` or a bare version id. File inputs are
         strings: `http(s)` URLs, `data:` URIs, URLs of our own files (`…/v1/files/<id>`,
@@ -156,6 +158,9 @@ class PredictionService:
         if destination is not None:
             version = self.trainings.trainer(version)
             self.trainings.check_destination(destination, caller)
+        elif trains:
+            version = self.trainings.bare_trainer(version)
+            destination = ""
         complete = model_inputs.check(version.schema, inputs)
         await self._provision.check(self.catalog.find(version.model), version)
         prediction_id = new_id()
@@ -224,7 +229,9 @@ class PredictionService:
         `InvalidVersion`, `BrokenModel`.
         """
         version = self.catalog.resolve(f"{prediction.model}:{prediction.version}")
-        return self.trainings.trainer(version) if prediction.is_training else version
+        if prediction.destination:
+            return self.trainings.trainer(version)
+        return self.trainings.bare_trainer(version) if prediction.is_training else version
 
     async def wait(self, prediction_id: str, seconds: float) -> Prediction:
         """The prediction once it is terminal, or as it is after `seconds`. Raises `NotFound`."""
@@ -324,7 +331,7 @@ class PredictionService:
                 if provided is None:
                     return
                 version = provided
-            if self._is_open(prediction.id) and prediction.is_training:
+            if self._is_open(prediction.id) and prediction.destination:
                 await self.trainings.prepare(prediction)
         except (AtelierError, OSError) as error:
             self._fold([messages.Failed(prediction.id, str(error))])
@@ -373,7 +380,7 @@ class PredictionService:
             before = self._folded.get(event.prediction_id)
             if before is None or before.status.terminal:
                 continue
-            if before.is_training and isinstance(event, messages.Succeeded):
+            if before.destination and isinstance(event, messages.Succeeded):
                 self._spawn(self._keep_trained(before, event))
                 continue
             event = self._masks.applied(event)
@@ -469,7 +476,7 @@ class PredictionService:
 
         match event:
             case messages.Output(value=value):
-                value = as_output(value) if prediction.is_training else value
+                value = as_output(value) if prediction.destination else value
                 return messages.Output(event.prediction_id, replaced(value, recorded))
             case messages.OutputPieces(values=values):
                 return messages.OutputPieces(event.prediction_id, replaced(values, recorded))

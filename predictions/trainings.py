@@ -29,13 +29,18 @@ class Trainings:
         """What is being trained, by training: its folder may be another version at the end."""
 
     def trainer(self, version: Version) -> Version:
-        """What trains a version. Raises `InvalidVersion` where nothing does."""
-        reference = f"{version.model}:{version.id}"
-        if version.trainer is None or self._catalog.trained is None:
-            raise InvalidVersion(reference, "It cannot be trained: its cog.yaml has no `train:`.")
-        if not gives_weights(version.trainer):
+        """What trains a version and gives weights. Raises `InvalidVersion` where nothing does."""
+        trainer = self.bare_trainer(version)
+        if self._catalog.trained is None or not gives_weights(trainer):
             reason = "Its trainer must return a cog.Path, or an object with `weights: cog.Path`."
-            raise InvalidVersion(reference, reason)
+            raise InvalidVersion(f"{version.model}:{version.id}", reason)
+        return trainer
+
+    def bare_trainer(self, version: Version) -> Version:
+        """What trains a version, whatever it gives. Raises `InvalidVersion` where nothing does."""
+        if version.trainer is None:
+            reference = f"{version.model}:{version.id}"
+            raise InvalidVersion(reference, "It cannot be trained: its cog.yaml has no `train:`.")
         return version.trainer
 
     def check_destination(self, name: str, caller: Caller) -> None:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -288,6 +289,43 @@ def test_an_edit_is_what_runs_next_and_a_broken_one_is_told(client, folder):
     (folder / "fail").unlink()
     write(folder, PREDICT)
     health(client, "READY")
+
+
+@pytest.fixture(scope="module")
+def trainable(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "trains"
+    shutil.copytree(ROOT / "tests" / "models" / "trains", folder)
+    with serving(folder) as (client, _):
+        yield client
+
+
+def test_a_training_gives_what_its_trainer_returns_and_the_model_stays_as_it_was(trainable):
+    assert trainable.get("/").json()["trainings_idempotent_url"] == "/trainings/{training_id}"
+    made = trainable.post("/trainings", json={"id": "first", "input": {"word": "cats"}}).json()
+    assert (made["id"], made["status"]) == ("first", "succeeded")
+    assert base64.b64decode(made["output"].partition(",")[2]) == b"cats"
+    assert "learning cats" in made["logs"] and made["metrics"]["loss"] == 0.5
+    assert trainable.post("/predictions", json={}).json()["output"] == "I know nothing"
+
+
+def test_a_training_is_refused_fails_and_is_canceled_as_a_prediction_is(trainable):
+    refused = trainable.post("/trainings", json={"input": {"text": "of the other door"}})
+    assert refused.status_code == 422
+    assert ["body", "input", "word"] in [each["loc"] for each in refused.json()["detail"]]
+    failed = trainable.put("/trainings/a", json={"input": {"word": "x", "ending": "raises"}})
+    assert (failed.status_code, failed.json()["error"]) == (200, "It cannot be learnt.")
+    never = {"input": {"word": "x", "ending": "never"}}
+    begun = trainable.put("/trainings/b", json=never, headers={"Prefer": "respond-async"})
+    assert (begun.status_code, begun.json()) == (202, {"id": "b", "status": "starting"})
+    assert trainable.put("/trainings/b", json=never).status_code == 202
+    assert trainable.post("/trainings/b/cancel").status_code == 200
+    until(lambda: trainable.post("/trainings/b/cancel").status_code == 404)
+
+
+def test_what_cannot_be_trained_has_no_trainings(client):
+    assert "trainings_url" not in client.get("/").json()
+    refused = client.post("/trainings", json={})
+    assert refused.status_code == 404 and "no `train:`" in refused.json()["detail"]
 
 
 def test_a_template_runs_at_once_and_is_never_written_over(tmp_path):
