@@ -69,7 +69,9 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     deployment: str | None = None
     """`owner/name` of the deployment that it was made through."""
     destination: str | None = None
-    """Set for a training: `owner/name` of the model that its weights become a version of."""
+    """Set for a training: `owner/name` of the model that its weights become a version of; "" where
+    they only are its output.
+    """
     webhook: str | None = None
     webhook_events_filter: tuple[str, ...] | None = None
     context: dict[str, str] = {}
@@ -126,6 +128,8 @@ def advance(
             room = KEPT_LOGS - len(prediction.logs)
             if room <= 0:
                 return prediction
+            # A bar that a model redraws is a line each time, as clients that look for one want it.
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
             text = text if len(text) < room else text[:room] + LOGS_CUT
             return replace(prediction, logs=prediction.logs + text)
         case messages.Output(value=value):

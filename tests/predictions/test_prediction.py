@@ -58,6 +58,13 @@ def test_a_prediction_canceled_before_it_starts_has_no_compute_time():
     assert (ended.status, ended.predict_time, ended.cost) == (Status.CANCELED, None, None)
 
 
+def test_a_bar_that_is_redrawn_is_a_line_each_time():
+    prediction = advance(NEW, messages.Started("p", "cpu"), 1.0, 0.0)
+    for text in ("\r 50%|█ | 1/2", "\r100%|██| 2/2\r\n"):
+        prediction = advance(prediction, messages.Log("p", text), 1.0, 0.0)
+    assert prediction.logs == "\n 50%|█ | 1/2\n100%|██| 2/2\n"
+
+
 def test_a_failure_keeps_the_output_so_far_and_ends_its_logs_with_the_traceback():
     prediction = NEW
     for message in (
