@@ -12,6 +12,7 @@ import httpx
 import pytest
 import replicate
 import uvicorn
+from starlette.types import ASGIApp
 
 import api.app
 import app
@@ -61,12 +62,16 @@ class Server:
         self.settings.data.mkdir(parents=True, exist_ok=True)
         self.service = app.build_service(self.settings, self._catalog)
         await self.service.start()
-        application = api.app.build(self.service, tokens=self._tokens, **self._built_with)
-        config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            self._application(), log_level="warning", timeout_graceful_shutdown=1
+        )
         self._uvicorn = uvicorn.Server(config)
         self._ready.set()
         await self._uvicorn.serve(sockets=[self.socket])
         await self.service.stop()
+
+    def _application(self) -> ASGIApp:
+        return api.app.build(self.service, tokens=self._tokens, **self._built_with)
 
 
 @pytest.fixture(scope="session")

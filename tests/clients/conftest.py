@@ -15,8 +15,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import replicate
 
-from tests.api.conftest import Server
+from tests.clients.recording import RecordingServer
 from tests.receiver import receiving
 
 HERE = Path(__file__).parent
@@ -27,8 +28,24 @@ NODE = shutil.which("node")
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory, catalog):
-    with Server(tmp_path_factory.mktemp("clients"), catalog) as running:
+    with RecordingServer(tmp_path_factory.mktemp("clients"), catalog) as running:
         yield running
+
+
+@pytest.fixture
+def asked(server):
+    """What the server was asked in this test so far, the newest last; taken when it is called."""
+    server.taken()
+    return server.taken
+
+
+@pytest.fixture
+def client(server):
+    """Python's official client 1.x, which lives in the environment of the tests."""
+    client = replicate.Client(api_token="any", base_url=server.url)
+    client.poll_interval = 0.01
+    yield client
+    client._client.close()
 
 
 @pytest.fixture

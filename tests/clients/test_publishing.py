@@ -7,13 +7,16 @@ import replicate
 from model_registry.published import Published
 
 
-def pushed(server, tmp_path, name, says):
+def saying(says):
+    return f"def Predictor(text: str) -> str:\n    return {says!r} + text\n"
+
+
+def pushed(server, tmp_path, name, code):
     """A version pushed as `app.py push` does it, beside the running server."""
-    folder = tmp_path / "says"
+    folder = tmp_path / "pushed"
     folder.mkdir(exist_ok=True)
     (folder / "cog.yaml").write_text("predict: predict.py:Predictor")
-    code = "def Predictor(text: str) -> str:\n    return {!r} + text\n"
-    (folder / "predict.py").write_text(code.format(says))
+    (folder / "predict.py").write_text(code)
     data = server.service.catalog.published.records.root.parent
     return Published(data).push(folder, name)[0].latest.id
 
@@ -22,7 +25,7 @@ def test_python_1_makes_a_model_and_runs_each_of_its_versions(server, tmp_path):
     client = replicate.Client(api_token="any", base_url=server.url)
     made = client.models.create("clients", "one", visibility="private", hardware="cpu")
     assert made.latest_version is None and made.visibility == "private"
-    first, second = (pushed(server, tmp_path, "clients/one", says) for says in ("a ", "b "))
+    first, second = (pushed(server, tmp_path, "clients/one", saying(each)) for each in ("a ", "b "))
     assert client.run(f"clients/one:{first}", input={"text": "x"}) == "a x"
     assert client.run("clients/one", input={"text": "x"}) == "b x"
     model = client.models.get("clients/one")
@@ -41,7 +44,7 @@ def test_python_2_makes_describes_and_deletes_a_model(python_2, server, tmp_path
         give(client.models.get(**named).latest_version)
     """
     assert python_2(lines, named=named) is None
-    version = pushed(server, tmp_path, "clients/two", "c ")
+    version = pushed(server, tmp_path, "clients/two", saying("c "))
     lines = """
         found = client.models.get(**named)
         readme = client.models.readme.get(**named)
