@@ -83,8 +83,10 @@ def head_html(prediction: Prediction, now: float) -> str:
 
 
 def _destination(prediction: Prediction) -> str:
-    if prediction.destination is None:
+    if not prediction.is_training:
         return ""
+    if not prediction.destination:
+        return '<p class="small">training · for its weights alone</p>'
     name = escape(prediction.destination)
     return f'<p class="small">training · into <a href="/?model={name}">{name}</a></p>'
 

@@ -138,13 +138,19 @@ class RunTab:
         self._wire_start(self._run, version, drawn)
 
     def _show_train(self, opened: dict[str, Any] | None) -> None:
-        """Nothing where nothing can be trained, or where visitors have no models of their own."""
-        if opened is None or self._visitors.private:
+        """Nothing where nothing can be trained. Private visitors have no models of their own: what
+        they train gives them its weights, and no version is made of it.
+        """
+        if opened is None:
             return
         with suppress(AtelierError):  # what cannot be found, the form says
             catalog = self._service.catalog
-            trainer = self._service.trainings.trainer(catalog.resolve(opened["reference"]))
-            destinations = [m.id for m in catalog.models() if catalog.may_be_trained(m.id)]
+            version = catalog.resolve(opened["reference"])
+            if self._visitors.private:
+                trainer, destinations = self._service.trainings.bare_trainer(version), None
+            else:
+                trainer = self._service.trainings.trainer(version)
+                destinations = [m.id for m in catalog.models() if catalog.may_be_trained(m.id)]
             drawn = train_form.draw(
                 trainer, destinations, opened["training"], opened["destination"]
             )
@@ -209,6 +215,7 @@ class RunTab:
                     source="web",
                     caller=caller,
                     destination=(raws[0] or "") if beside else None,
+                    trains=version.code.trains,
                 )
             except InvalidInput as error:
                 return {**form.notes(drawn, error.problems), **self._refused(error, fields)}

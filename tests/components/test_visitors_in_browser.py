@@ -56,3 +56,31 @@ def test_the_cookie_is_for_the_page_alone_and_no_script_reads_it(page, address):
     (cookie,) = page.context.cookies()
     assert cookie["name"] == "atelier_session" and cookie["httpOnly"]
     assert "set-cookie" not in httpx.get(f"{address}/v1/openapi.json").headers
+
+
+def test_a_visitor_trains_for_the_weights_and_nobody_else_sees_it(page, browser, address):
+    page.goto("/?model=local/trains")
+    page.locator("#train .label-wrap").first.click()
+    form = page.locator("#train")
+    expect(form.locator("#destination")).to_have_count(0)
+    form.get_by_label("word").first.fill("cats")
+    form.get_by_role("button", name="Train", exact=True).click()
+    expect(page.locator("#status [data-state=succeeded]")).to_be_visible()
+    expect(page.locator("#output .block.files")).to_contain_text("weights.txt")
+    page.get_by_role("tab", name="History").click()
+    rows = page.locator("#rows .row").filter(has_text="training")
+    expect(rows).to_have_count(1)
+    rows.click()
+    expect(page.locator("#detail")).to_contain_text("for its weights alone")
+    page.locator("#again").click()
+    expect(page.locator("#train").get_by_label("word").first).to_have_value("cats")
+
+    # No version was made of it, which others would run.
+    headers = {"Authorization": "Bearer r8_admin"}
+    versions = httpx.get(f"{address}/v1/models/local/trains/versions", headers=headers).json()
+    assert len(versions["results"]) == 1
+    stranger = browser.new_context(base_url=address)
+    other = stranger.new_page()
+    other.goto("/?tab=history")
+    expect(other.locator("#rows .placeholder")).to_contain_text("Nothing has run yet")
+    stranger.close()
