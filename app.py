@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from predictions.service import PredictionService
 
 
+USUALLY_COLLECTED, COLLECTED_MEANWHILE = gc.get_threshold(), 50_000
+"""After how many new objects garbage is looked for, and while the app starts."""
+
 PATIENCE = 3.0
 """Seconds for which a start waits until the models of folders are described: about as long as
 importing Gradio takes.
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
 def run(settings: Settings, listening: socket.socket) -> None:
     """Serves until a signal ends it."""
     # What a start makes stays: looking through it for garbage again and again would only take time.
-    gc.disable()
+    gc.set_threshold(COLLECTED_MEANWHILE)
     # Describing models waits for child processes and importing Gradio for this one: they go on side
     # by side.
     with ThreadPoolExecutor(1) as beside:
@@ -196,7 +199,7 @@ async def serve(settings: Settings, catalog: Catalog, listening: socket.socket) 
     await service.start()
     app = build_app(settings, service)
     gc.freeze()
-    gc.enable()
+    gc.set_threshold(*USUALLY_COLLECTED)
     await until_ended(app, service, listening, "Atelier runs at", settings)
 
 
