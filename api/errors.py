@@ -103,7 +103,7 @@ async def _answer_error(request: Request, error: Any) -> Response:
 
 
 async def _answer_refusal(request: Request, error: Any) -> Response:
-    title = HTTPStatus(error.status_code).phrase
+    title = HTTPStatus(error.status_code).phrase.capitalize()
     detail = error.detail
     if error.status_code == 404:
         detail = f"There is no {request.url.path} here."
