@@ -11,11 +11,10 @@ from pathlib import Path as FilePath
 from typing import Any, TypedDict
 
 from recording import Recording
+from spoken_sound import RATE, Span, SpokenSound
 
 from cog import Path, current_scope
 
-RATE = 16_000
-"""Samples a second, of what Whisper hears."""
 STRETCH = 120
 """Seconds of sound that are held at once: bounds the memory, however long the file is."""
 PAUSE = 160
@@ -28,9 +27,6 @@ EDGE = 1
 """Seconds before the end of a stretch in which what is said may not have ended."""
 AT_ONCE = 8
 """Pieces between pauses that a GPU understands together, where nobody says how many."""
-
-Span = tuple[float, float]
-"""From and to, in seconds."""
 
 
 class Word(TypedDict):
@@ -99,25 +95,33 @@ class Listener:
         scope = current_scope()
         waiting = np.zeros(0, np.float32)
         begun = 0  # of what is waiting, in samples
+        sound = SpokenSound()
         with Recording(path, RATE, max(STRETCH, self._at_once * self._longest)) as recording:
             length = recording.seconds
             total = length and turns * length
+            before = turn * length if length else 0.0
             for part, ended in recording.parts():
                 waiting = np.concatenate([waiting, part])
                 speech, used = self._speech(waiting, ended)
-                sound = waiting[:used]
+                shorten = speech is not None and not self._at_pauses
+                sound.add(waiting[:used], begun / RATE, speech or [], shorten)
+                begun, waiting = begun + used, waiting[used:]
                 clips = (
-                    self._windows(sound)
+                    self._windows(sound.samples)
                     if speech is None
-                    else self._clips(speech, len(sound) / RATE)
+                    else self._clips(sound.spoken, sound.seconds)
                 )
-                before = turn * length if length else 0.0
-                for segment, details in self._heard(sound, clips, begun / RATE):
-                    _fit(segment, speech, begun / RATE, self._at_pauses)
+                understood, reached = sound.seconds, begun / RATE
+                if shorten and speech and clips and not ended:
+                    understood, _ = clips.pop()  # what is said next may fit in besides
+                    reached = sound.time(understood)
+                spoken = sound.recorded
+                for segment, details in self._heard(sound, clips):
+                    _fit(segment, spoken, self._at_pauses)
                     scope.progress(round(before + segment["end"], 3), total, "second")
                     yield segment, details
-                begun, waiting = begun + used, waiting[used:]
-                scope.progress(round(before + begun / RATE, 2), total, "second")
+                sound.drop(understood)
+                scope.progress(round(before + reached, 2), total, "second")
         self.seconds = round(begun / RATE, 3)
         scope.record_metric("audio_seconds", self.seconds)
 
@@ -166,11 +170,12 @@ class Listener:
         ends.append(len(sound))
         return [(a / RATE, b / RATE) for a, b in pairwise(ends) if b > a]
 
-    def _heard(self, sound: Any, clips: list[Span], offset: float) -> Iterator[tuple[Segment, Any]]:
+    def _heard(self, sound: SpokenSound, clips: list[Span]) -> Iterator[tuple[Segment, Any]]:
         if not clips:
             return
         apart = self._at_pauses or self._at_once > 1
-        heard, about = (self._heard_apart if apart else self._heard_in_turn)(sound, clips)
+        listen = self._heard_apart if apart else self._heard_in_turn
+        heard, about = listen(sound.samples[: round(clips[-1][1] * RATE)], clips)
         if self.language is None:
             self.language = about.language
             if self._whisper.model.is_multilingual:
@@ -179,8 +184,8 @@ class Listener:
         tokens: list[int] = []
         for each in heard:
             tokens += each.tokens
-            segment = _segment(each, offset)
-            each.seek += round(offset * 100)
+            segment = _segment(each, sound)
+            each.seek = round(sound.time(each.seek / 100) * 100)
             yield segment, each
         if self._remember and tokens:
             # Of the tokens, those that are text come first; the end of the text comes after them.
@@ -223,10 +228,11 @@ def _quietest(sound: Any, first: int, last: int) -> int:
 
     size = RATE // 20
     moments = [float(np.square(sound[at : at + size]).sum()) for at in range(first, last, size)]
-    return first + size * moments.index(min(moments)) + size // 2
+    quietest: int = first + size * moments.index(min(moments)) + size // 2
+    return quietest
 
 
-def _fit(segment: Segment, speech: list[Span] | None, offset: float, at_pauses: bool) -> None:
+def _fit(segment: Segment, speech: list[Span], at_pauses: bool) -> None:
     """Takes the pauses around words out of their times: Whisper gives them to one or the other.
 
     A segment that was cut `at_pauses` lasts until its pause, and so does its last word.
@@ -235,20 +241,17 @@ def _fit(segment: Segment, speech: list[Span] | None, offset: float, at_pauses: 
         return
     words = segment.get("words") or []
     for each in (segment, *words):
-        each["start"], each["end"] = _without_pauses(each["start"], each["end"], speech, offset)
+        each["start"], each["end"] = _without_pauses(each["start"], each["end"], speech)
     if words and at_pauses:
         last = words[-1]
-        pauses = (_rounded(end + offset - MARGIN / 1000) for _, end in speech)
+        pauses = (_rounded(end - MARGIN / 1000) for _, end in speech)
         last["end"] = max(last["end"], next((at for at in pauses if at > last["start"]), 0.0))
     if words:
         segment["start"], segment["end"] = words[0]["start"], words[-1]["end"]
 
 
-def _without_pauses(
-    start: float, end: float, speech: list[Span], offset: float
-) -> tuple[float, float]:
-    begins = [_rounded(begin + offset) for begin, _ in speech]
-    ends = [_rounded(end + offset) for _, end in speech]
+def _without_pauses(start: float, end: float, speech: list[Span]) -> tuple[float, float]:
+    begins, ends = ([_rounded(each[side]) for each in speech] for side in (0, 1))
     following = next((at for at, each in enumerate(ends) if each > start), None)
     if following is not None and start < begins[following] < end:
         start = begins[following]
@@ -263,16 +266,17 @@ def _rounded(seconds: float) -> float:
     return round(float(seconds), 3)
 
 
-def _segment(heard: Any, offset: float) -> Segment:
-    start, end = _rounded(offset + heard.start), _rounded(offset + heard.end)
+def _segment(heard: Any, sound: SpokenSound) -> Segment:
+    start, end = _span(heard, sound)
     segment: Segment = {"start": start, "end": end, "text": heard.text.strip()}
     if heard.words is not None:
         segment["words"] = [
-            {
-                "start": _rounded(offset + each.start),
-                "end": _rounded(offset + each.end),
-                "word": each.word,
-            }
+            {"start": start, "end": end, "word": each.word}
             for each in heard.words
+            for start, end in [_span(each, sound)]
         ]
     return segment
+
+
+def _span(heard: Any, sound: SpokenSound) -> Span:
+    return _rounded(sound.time(heard.start)), _rounded(sound.time(heard.end, ends=True))

@@ -224,12 +224,11 @@ def test_where_nobody_looks_for_speech_it_is_cut_at_the_quietest_moments(listen)
 def test_a_pause_is_taken_out_of_the_words_around_it(listen):
     without = listening._without_pauses
     speech = [(1.0, 2.0), (3.0, 4.0)]
-    assert without(0.2, 1.5, speech, 0) == (1.0, 1.5)
-    assert without(1.5, 2.9, speech, 0) == (1.5, 2.0)
-    assert without(2.0, 3.4, speech, 0) == (3.0, 3.4)
-    assert without(1.5, 3.4, speech, 0) == (1.5, 3.4)
-    assert without(2.2, 2.8, speech, 0) == (2.2, 2.8)
-    assert without(10.2, 11.5, speech, 10) == (11.0, 11.5)
+    assert without(0.2, 1.5, speech) == (1.0, 1.5)
+    assert without(1.5, 2.9, speech) == (1.5, 2.0)
+    assert without(2.0, 3.4, speech) == (3.0, 3.4)
+    assert without(1.5, 3.4, speech) == (1.5, 3.4)
+    assert without(2.2, 2.8, speech) == (2.2, 2.8)
 
 
 def test_a_cancel_stops_between_two_segments(listen, say, monkeypatch):

@@ -58,12 +58,12 @@ def old_whisper(tmp_path_factory):
 
 @pytest.fixture
 def recording(tmp_path):
-    """A file of so many minutes, in each of which the light is turned on once."""
+    """A file of so many minutes, in each of which the light is turned on so many times."""
 
-    def made(minutes):
+    def made(minutes, times=1):
         with wave.open(LIGHTS) as file:
             spoken, rate = file.readframes(file.getnframes()), file.getframerate()
-        once = spoken.ljust(60 * rate * 2, b"\0")
+        once = (spoken * times).ljust(60 * rate * 2, b"\0")
         path = tmp_path / "long.wav"
         with wave.open(str(path), "wb") as file:
             file.setparams((1, 2, rate, 0, "NONE", ""))
@@ -149,12 +149,32 @@ def test_pieces_are_understood_together(whisper, recording, capsys, monkeypatch)
         return forward(features, *others)
 
     monkeypatch.setattr(batched, "forward", counted)
-    output = whisper.run(recording(4), batch_size=3, word_timestamps=True)
-    assert len(output.segments) == 4 and max(sizes) == 2
+    output = whisper.run(recording(4, times=12), batch_size=3, word_timestamps=True)
+    assert len(output.segments) == 4 and max(sizes) == 3
     assert [each["start"] // 60 for each in output.segments] == [0, 1, 2, 3]
     assert "Understanding 3 pieces together" in capsys.readouterr().out
     with pytest.raises(ValueError, match="vad_filter"):
         whisper.run(batch_size=3, vad_filter=False)
+
+
+def test_what_is_said_between_long_silences_is_listened_to_together(
+    whisper, recording, monkeypatch
+):
+    listened = []
+    model = whisper.loaded._owner.whisper.batched.model
+    transcribe = model.transcribe
+
+    def counted(sound, **options):
+        listened.append(options["clip_timestamps"])
+        return transcribe(sound, **options)
+
+    monkeypatch.setattr(model, "transcribe", counted)
+    output = whisper.run(recording(7), word_timestamps=True)
+    ((begin, end),) = listened  # 7 times 2.4 seconds of speech fit into one window of 30
+    assert (begin, end) == (0, pytest.approx(7 * 2.4, abs=5))
+    assert all(each["start"] % 60 < 3 for said in output.segments for each in said["words"])
+    assert output.segments[-1]["end"] > 360
+    assert whisper.told.metrics["audio_seconds"] == 420
 
 
 def test_silence_says_nothing(whisper, tmp_path):
