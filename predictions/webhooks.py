@@ -29,6 +29,7 @@ BETWEEN = 0.5
 RETRIES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds before each further try to deliver the end: the last is a minute after it."""
 TIMEOUT = 10.0
+"""Seconds that a receiver has for its whole answer, of which only the status is read."""
 
 Render = Callable[[Prediction], bytes | Awaitable[bytes]]
 
@@ -143,12 +144,18 @@ class Webhooks:
         headers = {"Content-Type": "application/json", "User-Agent": "Atelier"}
         headers |= self.secret.headers(f"msg_{name}", int(time.time()), body)
         try:
-            answer = await self._client.post(
-                prediction.webhook or "", content=body, headers=headers
-            )
+            status = await asyncio.wait_for(self._post(prediction, body, headers), TIMEOUT)
+        except asyncio.TimeoutError:
+            return f"it did not answer within {TIMEOUT:.0f} s"
         except (httpx.HTTPError, httpx.InvalidURL, AtelierError, ValueError) as error:
             return str(error) or type(error).__name__
-        return None if answer.is_success else f"it answered {answer.status_code}"
+        return None if 200 <= status < 300 else f"it answered {status}"
+
+    async def _post(self, prediction: Prediction, body: bytes, headers: dict[str, str]) -> int:
+        url = prediction.webhook or ""
+        # Nobody reads what it answers: there may be no end to it.
+        async with self._client.stream("POST", url, content=body, headers=headers) as answer:
+            return answer.status_code
 
 
 def _as_started(prediction: Prediction) -> Prediction:

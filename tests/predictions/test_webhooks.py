@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from replicate.webhook import Webhooks as Validator
@@ -173,3 +174,50 @@ async def test_an_address_inside_the_network_hears_nothing_unless_it_is_allowed(
     await settled(app)
     assert "--allow-private-webhooks" in capsys.readouterr().err
     assert receiver.messages == []
+
+
+async def test_an_answer_without_end_is_not_read(app):
+    """The receiver takes the message and then goes on and on."""
+    left = asyncio.Event()
+
+    async def answer(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+        await reader.readexactly(size)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        try:
+            while True:
+                writer.write(b"x" * 65536)
+                await writer.drain()
+        except ConnectionError:
+            left.set()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as receiver:
+        port = receiver.sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}/"
+        await app.run(
+            "local/echo", {"text": "a"}, webhook=url, webhook_events_filter=("completed",)
+        )
+        await settled(app)
+        await asyncio.wait_for(left.wait(), 60)
+
+
+async def test_an_answer_that_trickles_in_is_given_up(app, monkeypatch, capsys):
+    monkeypatch.setattr(webhooks, "TIMEOUT", 0.2)
+
+    async def answer(reader, writer):
+        first = True
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"HTTP/1.1 200 OK\r\n" if first else b"X: y\r\n")
+                first = False
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as receiver:
+        url = f"http://127.0.0.1:{receiver.sockets[0].getsockname()[1]}/"
+        await app.run(
+            "local/echo", {"text": "a"}, webhook=url, webhook_events_filter=("completed",)
+        )
+        await settled(app)
+    assert "did not answer" in capsys.readouterr().err
