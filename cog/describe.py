@@ -63,7 +63,10 @@ def reason(error: BaseException, folder: str, target: str) -> str:
     """One line: the innermost place in the model's own code, and what went wrong there."""
     if isinstance(error, SignatureError):
         return f"{target}: {error}"
-    text = str(error).strip().splitlines()
+    try:
+        text = str(error).strip().splitlines()
+    except Exception:  # its class is the model's own
+        text = []
     said = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
     if isinstance(error, SyntaxError):
         file = os.path.basename(error.filename or "?")

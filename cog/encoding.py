@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import decimal
 import enum
 import io
 import math
@@ -11,9 +12,11 @@ import os
 import re
 import tempfile
 import types
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cog.signature import pydantic_fields
 from cog.types import Secret
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -58,6 +61,13 @@ def encode(
         return save_file(value)
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
         return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if isinstance(value, decimal.Decimal):
+        whole = value.is_finite() and value == value.to_integral_value()
+        return encode(int(value) if whole else float(value), save_file, where, levels)
+    if isinstance(value, uuid.UUID):
+        return str(value)
     if isinstance(value, Secret):
         return value.get_secret_value()
     if isinstance(value, Mapping):
@@ -73,8 +83,9 @@ def encode(
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return encode(fields, save_file, where, levels)
-    if hasattr(value, "model_dump"):  # pydantic; field by field, so that files inside are found
-        fields = {name: getattr(value, name) for name in type(value).model_fields}
+    if (names := pydantic_fields(type(value))) is not None:
+        # One by one, so that files inside are found.
+        fields = {name: getattr(value, name) for name in names}
         return encode(fields, save_file, where, levels)
     if hasattr(value, "tolist"):  # numpy's scalars and arrays
         return encode(value.tolist(), save_file, where, levels)
@@ -93,6 +104,8 @@ def _text(value: str, where: str) -> str:
 def _key(key: Any, where: str) -> str:
     if isinstance(key, enum.Enum):
         key = key.value
+    if hasattr(key, "tolist"):  # one of numpy's scalars
+        key = key.tolist()
     if isinstance(key, (str, int, float, bool)):
         return _text(str(key), where)
     raise TypeError(f"The model returned a dict in {where} with a {type(key).__name__} as a key.")

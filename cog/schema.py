@@ -29,6 +29,7 @@ from cog.signature import (
     is_typed_dict,
     is_union,
     parameters,
+    pydantic_fields,
     returned,
     strip,
     without_none,
@@ -288,7 +289,7 @@ def _object(fields: Mapping[str, tuple[Any, bool]]) -> dict[str, Any]:
     return described
 
 
-def _fields(annotation: Any) -> dict[str, tuple[Any, bool]] | None:
+def _fields(annotation: Any) -> Mapping[str, tuple[Any, bool]] | None:
     """Name → type and whether it is required, of a class with named fields; None for any other."""
     if not is_class(annotation):
         return None
@@ -306,9 +307,4 @@ def _fields(annotation: Any) -> dict[str, tuple[Any, bool]] | None:
         hints = typing.get_type_hints(annotation)
         needed = annotation.__required_keys__  # type: ignore[attr-defined]
         return {name: (hint, name in needed) for name, hint in hints.items()}
-    pydantic_fields = getattr(annotation, "model_fields", None)
-    if pydantic_fields is not None:
-        return {
-            name: (field.annotation, field.is_required()) for name, field in pydantic_fields.items()
-        }
-    return None
+    return pydantic_fields(annotation)

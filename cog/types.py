@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import io
 import os
 import pathlib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from functools import partial, wraps
+from typing import Any, TypeVar, get_args, get_type_hints
 
 T = TypeVar("T")
 
@@ -75,6 +78,13 @@ def Input(
 class Path(pathlib.PosixPath if os.name == "posix" else pathlib.WindowsPath):  # type: ignore[misc]
     """A file, taken or made by a model: a local path on the model's side, a URL outside."""
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """So that it may be a field of a model of pydantic's."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(cls)
+
 
 class URLPath(Path):
     """A path that came from a URL. Here files are always local by the time a model runs."""
@@ -141,12 +151,55 @@ class ExperimentalFeatureWarning(Warning):
 class BaseModel:
     """An output with named fields. Each subclass becomes a dataclass, `options` are its own:
     nothing is validated. With `auto_dataclass=False` it is left as it is written.
+
+    What the earlier `BaseModel`, of pydantic, took is taken too: a field that may be None and is
+    left out is None, a default may be a list, and what has none may follow what has one.
     """
 
     def __init_subclass__(cls, auto_dataclass: bool = True, **options: Any) -> None:
         super().__init_subclass__()
-        if auto_dataclass:
-            dataclass(cls, **options)
+        if not auto_dataclass:
+            return
+        own_init = "__init__" in cls.__dict__
+        _take_any_default(cls)
+        dataclass(cls, **options)
+        if not own_init and "__init__" in cls.__dict__:
+            _fill_in_none(cls)
+
+
+def _take_any_default(cls: type) -> None:
+    """Writes the fields as a dataclass wants them."""
+    defaulted = is_dataclass(cls) and not all(map(_is_bare, fields(cls)))
+    for name, annotation in inspect.get_annotations(cls).items():
+        if "ClassVar" in str(annotation):
+            continue
+        default = cls.__dict__.get(name, MISSING)
+        if isinstance(default, list | dict | set):
+            setattr(cls, name, field(default_factory=partial(copy.deepcopy, default)))
+        elif default is MISSING and defaulted:
+            setattr(cls, name, field(kw_only=True))
+        defaulted = defaulted or default is not MISSING
+
+
+def _fill_in_none(cls: Any) -> None:
+    init = cls.__init__
+
+    @wraps(init)
+    def filled(self: Any, *arguments: Any, **named: Any) -> None:
+        in_order = [each.name for each in fields(cls) if each.init and not each.kw_only]
+        given = {*in_order[: len(arguments)], *named}
+        missing = [each.name for each in fields(cls) if each.name not in given and _is_bare(each)]
+        # Not before: a type may be written before its name is there.
+        hints = get_type_hints(cls) if missing else {}
+        named |= {name: None for name in missing if type(None) in get_args(hints[name])}
+        init(self, *arguments, **named)
+
+    cls.__init__ = filled
+
+
+def _is_bare(field: Field[Any]) -> bool:
+    """Without a default of its own."""
+    return field.init and field.default is MISSING and field.default_factory is MISSING
 
 
 class Weights(str):

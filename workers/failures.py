@@ -33,7 +33,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         if "OutOfMemoryError" in names:
             return True
         # A ValueError about memory is the model's own opinion on an input.
-        if not isinstance(seen, (ValueError, TypeError)) and _NO_MORE.search(str(seen)):
+        if not isinstance(seen, (ValueError, TypeError)) and _NO_MORE.search(_text(seen)):
             return True
         seen = seen.__cause__
     return False
@@ -50,10 +50,18 @@ def of_setup(error: BaseException) -> messages.SetupFailed:
 
 def _reason(error: BaseException) -> str:
     """The error in one sentence: its text, led by its type where the text alone would puzzle."""
-    text = _sendable(str(error)).strip()
+    text = _sendable(_text(error)).strip()
     if type(error) in (ValueError, InvalidInput, RuntimeError, Exception) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _text(error: BaseException) -> str:
+    """What the error says, "" where even that fails: its class is the model's own."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def _traceback(error: BaseException) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import decimal
 import enum
 import io
 import json
 import pathlib
 import tempfile
+import uuid
 from collections import OrderedDict
 
 import numpy
 import pydantic
+import pydantic.v1
 import pytest
 
 from cog import BaseModel, Path, Secret
@@ -35,6 +38,15 @@ class Answer(BaseModel):
 class Checked(pydantic.BaseModel):
     text: str
     picture: pathlib.Path
+
+
+class FirstGeneration(pydantic.v1.BaseModel):
+    text: str
+    picture: Path
+
+
+class OfOurTypes(pydantic.BaseModel):
+    picture: Path
 
 
 @dataclasses.dataclass
@@ -76,6 +88,12 @@ PICTURE = {"file": "a.png"}
         (io.BytesIO(b"x"), {"file": "unnamed"}),
         (Answer("a", Path("a.png")), {"text": "a", "picture": PICTURE}),
         (Checked(text="a", picture=pathlib.Path("a.png")), {"text": "a", "picture": PICTURE}),
+        (FirstGeneration(text="a", picture=Path("a.png")), {"text": "a", "picture": PICTURE}),
+        (OfOurTypes(picture="a.png"), {"picture": PICTURE}),
+        ({numpy.int64(1): "a"}, {"1": "a"}),
+        (datetime.timedelta(seconds=1.5), 1.5),
+        ([decimal.Decimal("1.50"), decimal.Decimal("2.0")], [1.5, 2]),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (numpy.float32(0.5), 0.5),
         (numpy.float64(0.5), 0.5),
         (numpy.int64(5), 5),

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Dict, List, Literal, Optional, TypedDict, Union
 
 import pydantic
+import pydantic.v1
 import pytest
 
 import cog
@@ -52,6 +53,11 @@ class Boxes(BaseModel):
 class Nested(BaseModel):
     best: Boxes
     all: list[Boxes]
+
+
+class FirstGeneration(pydantic.v1.BaseModel):
+    text: str
+    score: float | None
 
 
 class Checked(pydantic.BaseModel):
@@ -457,6 +463,7 @@ def test_pydantic_models_and_typed_dicts_are_objects_too():
         },
         "required": ["text"],
     }
+    assert giving(FirstGeneration) == giving(Checked)
     assert giving(Point) == {
         "title": "Output",
         "type": "object",

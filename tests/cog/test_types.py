@@ -26,11 +26,44 @@ def test_a_base_model_is_built_by_position_or_name():
     assert Answer("a", 1.0) == Answer(text="a", score=1.0) == Answer("a", score=1.0, tags=())
 
 
-def test_a_base_models_optional_field_has_no_default():
-    with pytest.raises(TypeError, match="score"):
-        Answer("a")
+def test_what_a_base_model_lacks_or_has_not_is_refused():
+    with pytest.raises(TypeError, match="text"):
+        Answer(score=1.0)
     with pytest.raises(TypeError, match="other"):
         Answer("a", 1.0, other=2)
+
+
+class AsPydanticHadIt(BaseModel):
+    file: Path | None
+    text: str
+    later: Later | None
+    scores: list[float] = [1.0]
+    count: int
+    note: str | None
+
+
+class Later(BaseModel):
+    word: str
+
+
+def test_a_base_model_takes_what_pydantics_took():
+    left_out = AsPydanticHadIt(text="a", count=1)
+    assert left_out == AsPydanticHadIt(None, "a", None, [1.0], count=1, note=None)
+    left_out.scores.append(2.0)
+    assert AsPydanticHadIt(text="a", count=1).scores == [1.0]
+    with pytest.raises(TypeError, match="count"):
+        AsPydanticHadIt(text="a")
+
+
+def test_a_base_model_may_have_its_own_init():
+    class Own(BaseModel):
+        text: str
+        note: str | None
+
+        def __init__(self, text):
+            self.text, self.note = text, "own"
+
+    assert Own("a").note == "own"
 
 
 def test_a_base_model_checks_nothing():

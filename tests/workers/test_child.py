@@ -92,3 +92,39 @@ async def test_a_model_that_parses_its_command_line_finds_it_empty(pool):
                 return parser.parse_args().size
     """
     assert (await output(pool, source))[0] == "default"
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("sys.exit(3)", "SystemExit: 3"),
+        ("raise BaseException('odd')", "BaseException: odd"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("raise StopIteration", "StopIteration"),
+        ("raise Speechless", "Speechless"),
+    ],
+)
+@pytest.mark.parametrize("word", ["def", "async def"])
+async def test_whatever_a_run_raises_fails_it_alone(pool, how, said, word):
+    source = f"""
+        import sys
+        class Speechless(Exception):
+            def __str__(self):
+                raise ValueError("not even this")
+        class Predictor(BasePredictor):
+            {word} predict(self, fails: bool) -> str:
+                print("before")
+                if fails:
+                    {how}
+                return str(__import__("os").getpid())
+    """
+    version = pool.model(source)
+    before = pool.run(version, fails=False)
+    await pool.end(before)
+    failing = pool.run(version, fails=True)
+    failed = await pool.end(failing)
+    assert isinstance(failed, messages.Failed) and said in failed.reason
+    assert "before" in pool.logs(failing) and "predict.py" in failed.traceback
+    after = pool.run(version, fails=False)
+    await pool.end(after)
+    assert pool.output(after) == pool.output(before)
