@@ -107,54 +107,56 @@ class Catalog:
         """
         prints = Fingerprints(data / "fingerprints.json")
         descriptions = Descriptions(data / "described", python_for)
-        readers: list[Callable[[], Model | ModelFolder]] = [
-            partial(spec_files.read, path, prints, descriptions)
-            for path in sorted(specs.glob("*/*.yaml"))
-        ]
-        broken, folders = [], []
-        for root in models:
-            found = list(find_folders(root, prints, descriptions))
-            if not found:
-                missing = "there is no folder with a cog.yaml in it."
-                broken.append(
-                    BrokenModel(str(root), missing if root.is_dir() else "it does not exist.")
-                )
-            folders += found
-        readers += [partial(_known, folder) for folder in folders]
-        readers += [
-            partial(spec_files.read, path, prints, descriptions) for path in hub_models.specs(data)
-        ]
-        read: list[Model | ModelFolder] = []
-        places: dict[str, str] = {}
-        with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as threads:
-            for outcome in threads.map(_attempt, readers):
-                if isinstance(outcome, BrokenModel):
-                    broken.append(outcome)
-                    continue
-                if isinstance(outcome, Model):
-                    name, place = outcome.id, outcome.latest.code.folder
-                else:
-                    name, place = outcome.model, str(outcome.path)
-                if name in places:
-                    reason = f"the name {name} is taken by {places[name]}. Rename the folder."
-                    broken.append(BrokenModel(place, reason))
-                else:
-                    places[name] = place
-                    read.append(outcome)
-        prints.save()
-        own = [f for f in folders if places.get(f.model, str(f.path)) == str(f.path)]
-        there = [each for each in read if isinstance(each, Model)]
-        catalog = cls(there, broken, own, clock, TrainedVersions(data / "trained"))
-        catalog._descriptions = descriptions
-        for each in read:
-            if isinstance(each, ModelFolder):
-                catalog._read_beside(each.model, each.read)
-        catalog.published = Published(data, catalog._is_taken, descriptions)
-        catalog._mark = catalog.published.records.mark()
-        catalog._take(catalog.published.news())
-        catalog._beside.wait(patience)
-        catalog._take_read()
-        return catalog
+        with descriptions.describer:
+            readers: list[Callable[[], Model | ModelFolder]] = [
+                partial(spec_files.read, path, prints, descriptions)
+                for path in sorted(specs.glob("*/*.yaml"))
+            ]
+            broken, folders = [], []
+            for root in models:
+                found = list(find_folders(root, prints, descriptions))
+                if not found:
+                    missing = "there is no folder with a cog.yaml in it."
+                    broken.append(
+                        BrokenModel(str(root), missing if root.is_dir() else "it does not exist.")
+                    )
+                folders += found
+            readers += [partial(_known, folder) for folder in folders]
+            readers += [
+                partial(spec_files.read, path, prints, descriptions)
+                for path in hub_models.specs(data)
+            ]
+            read: list[Model | ModelFolder] = []
+            places: dict[str, str] = {}
+            with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as threads:
+                for outcome in threads.map(_attempt, readers):
+                    if isinstance(outcome, BrokenModel):
+                        broken.append(outcome)
+                        continue
+                    if isinstance(outcome, Model):
+                        name, place = outcome.id, outcome.latest.code.folder
+                    else:
+                        name, place = outcome.model, str(outcome.path)
+                    if name in places:
+                        reason = f"the name {name} is taken by {places[name]}. Rename the folder."
+                        broken.append(BrokenModel(place, reason))
+                    else:
+                        places[name] = place
+                        read.append(outcome)
+            prints.save()
+            own = [f for f in folders if places.get(f.model, str(f.path)) == str(f.path)]
+            there = [each for each in read if isinstance(each, Model)]
+            catalog = cls(there, broken, own, clock, TrainedVersions(data / "trained"))
+            catalog._descriptions = descriptions
+            for each in read:
+                if isinstance(each, ModelFolder):
+                    catalog._read_beside(each.model, each.read)
+            catalog.published = Published(data, catalog._is_taken, descriptions)
+            catalog._mark = catalog.published.records.mark()
+            catalog._take(catalog.published.news())
+            catalog._beside.wait(patience)
+            catalog._take_read()
+            return catalog
 
     @classmethod
     def of_folder(cls, folder: Path, data: Path, python_for: PythonFor = nowhere) -> Catalog:

@@ -12,8 +12,6 @@ import hashlib
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -28,14 +26,11 @@ import msgspec
 
 from errors import BrokenModel
 from model_registry import ready_document
+from model_registry.describer import ROOT, Describer, kill
 from model_registry.spec import Code, Version
 
-ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT = 60.0
 """Seconds for a model's imports."""
-
-PATIENCE = 0.5
-"""Seconds that a process which hangs has to say where."""
 
 FAILED, LACKING = 1, 2
 """How `cog.describe` ends where it has no document to give."""
@@ -98,6 +93,8 @@ class Descriptions:
         self._timeout = timeout
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._running: set[int] = set()
+        self.describer = Describer()
+        """To be held by who has many described."""
         self._makes = True
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -113,7 +110,7 @@ class Descriptions:
         """Ends what is being described."""
         self._makes = False
         for process in list(self._running):
-            _kill(process)
+            kill(process)
 
     def of(self, version_id: str, code: Code, model: str, train: str | None) -> tuple[Any, float]:
         """The document, and when the version was first seen. Raises `BrokenModel`.
@@ -186,7 +183,9 @@ class Descriptions:
                 "created_at": min(first_seen, default=time.time()),
             }
             try:
-                document = describe(code, model, train, self._timeout, from_source, self._running)
+                document = describe(
+                    code, model, train, self._timeout, from_source, self._running, self.describer
+                )
                 unfit = [(each.field, each.message) for each in inputs.unfit_defaults(document)]
                 kept |= {"document": document, "unfit": unfit}
             except Hangs as error:
@@ -200,22 +199,11 @@ class Descriptions:
         return kept
 
 
-def _where_it_hangs(process: subprocess.Popen[bytes], folder: str) -> str:
-    """The innermost line of the model's own at which its process is, "" if it does not say."""
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        process.send_signal(signal.SIGUSR1)
-        process.wait(PATIENCE)
-    _kill(process.pid)
-    _, said = process.communicate()
+def _where(said: bytes, folder: str) -> str:
+    """The innermost line of the model's own at which its process was, "" if it does not say."""
     own = re.escape(f"{folder}{os.sep}")
     found = re.search(rf'File "{own}([^"]+)", line (\d+) in', said.decode(errors="replace"))
     return f"{found[1]}, line {found[2]}" if found else ""
-
-
-def _kill(process: int) -> None:
-    """Also what it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process, signal.SIGKILL)
 
 
 def _kept(path: Path) -> dict[str, Any]:
@@ -236,49 +224,37 @@ def describe(
     timeout: float = TIMEOUT,
     from_source: bool = False,
     running: set[int] | None = None,
+    describer: Describer | None = None,
 ) -> Any:
     """The OpenAPI document of a model, from a process of its own, which is among the `running` as
-    long as it takes. Raises `BrokenModel`, and `Hangs` after the `timeout`.
+    long as it takes. The `describer` is asked for it where nothing has to be set before the
+    imports. Raises `BrokenModel`, and `Hangs` after the `timeout`.
     """
-    running = set() if running is None else running
-    command = [code.python or sys.executable, "-m", "cog.describe", code.folder, code.target]
+    arguments = [code.folder, code.target]
     if train:
-        command += ["--train", train]
+        arguments += ["--train", train]
     if code.concurrency:
-        command += ["--concurrency", str(code.concurrency)]
+        arguments += ["--concurrency", str(code.concurrency)]
     if from_source:
-        command += ["--from", "source"]
-    environment = {**os.environ, **code.environment, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command,
-        env=environment,
-        cwd=ROOT,  # `-m` makes the working directory importable, and anything may lie in ours
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        running.add(process.pid)
-        try:
-            printed, said = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            place = _where_it_hangs(process, code.folder) or code.target
-            reason = f"{place}: it was not imported within {timeout:g} s."
-            raise Hangs(model, reason) from None
-        finally:
-            _kill(process.pid)
-            running.discard(process.pid)
-    last = said.decode(errors="replace").strip().splitlines()[-1:]
-    if process.returncode == LACKING and last:
+        arguments += ["--from", "source"]
+    if describer is None or code.python or code.environment:
+        describer = Describer(code.python or sys.executable, code.environment)
+    with describer:
+        answer = describer.ask(arguments, timeout, set() if running is None else running)
+    if answer.exit_code is None:
+        place = _where(answer.said, code.folder) or code.target
+        raise Hangs(model, f"{place}: it was not imported within {timeout:g} s.")
+    last = answer.said.decode(errors="replace").strip().splitlines()[-1:]
+    if answer.exit_code == LACKING and last:
         hint = "" if code.packages or "ModuleNotFoundError" not in last[0] else _HINT
         raise NotLoadable(model, last[0] + hint)
-    if process.returncode == FAILED and last:
+    if answer.exit_code == FAILED and last:
         raise BrokenModel(model, last[0])
-    try:
-        return json.loads(printed)
-    except ValueError:
-        reason = f"{code.target} ended its process (exit code {process.returncode}) when imported."
-        raise BrokenModel(model, reason) from None
+    with contextlib.suppress(ValueError):
+        if answer.exit_code == 0:
+            return json.loads(answer.printed)
+    reason = f"{code.target} ended its process (exit code {answer.exit_code}) when imported."
+    raise BrokenModel(model, reason)
 
 
 @cache

@@ -9,6 +9,7 @@ import pytest
 
 from errors import BrokenModel
 from model_registry import description
+from model_registry.describer import Describer
 from model_registry.description import Descriptions, describe
 from model_registry.spec import Code
 
@@ -38,6 +39,47 @@ def test_a_model_that_cannot_be_described_says_why(write, predict, said):
     with pytest.raises(BrokenModel) as caught:
         describe(code(write(predict=predict)), "local/one")
     assert said in caught.value.reason
+
+
+@pytest.fixture
+def describer():
+    with Describer() as held:
+        yield held
+
+
+def test_one_child_describes_all_and_each_in_a_process_of_its_own(write, tmp_path, describer):
+    predict = f"""
+    import builtins, psutil
+    assert not hasattr(builtins, "was_here")
+    builtins.was_here = True
+    open({str(tmp_path / "pids")!r}, "a").write(f"{{psutil.Process().parent().ppid()}} ")
+    def run(text: str) -> str: ...
+    """
+    for _ in range(2):
+        describe(code(write(predict=predict)), "local/one", describer=describer)
+    first, second = (tmp_path / "pids").read_text().split()
+    assert first == second
+    assert is_alive(int(first))
+
+
+def test_a_child_that_nobody_holds_any_more_ends(write, tmp_path):
+    predict = f"""
+    import psutil
+    open({str(tmp_path / "pid")!r}, "w").write(str(psutil.Process().parent().ppid()))
+    def run(text: str) -> str: ...
+    """
+    describe(code(write(predict=predict)), "local/one")
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_a_model_that_kills_who_describes_it_harms_no_other(write, describer):
+    parent = "import os, psutil\nos.kill(psutil.Process().parent()"
+    with pytest.raises(BrokenModel, match=r"ended its process \(exit code -9\)"):
+        predict = f"{parent}.pid, 9)\n{ECHO}"
+        describe(code(write(predict=predict)), "local/one", describer=describer)
+    predict = f"{parent}.ppid(), 9)\n{ECHO}"
+    describe(code(write(predict=predict)), "local/one", describer=describer)
+    describe(code(write(predict=ECHO)), "local/one", describer=describer)
 
 
 def test_an_import_that_hangs_is_killed_with_what_it_has_started(write, tmp_path):
