@@ -87,7 +87,7 @@ def _problem(complaint: str) -> Problem:
     """One of msgspec's complaints in Replicate's terms."""
     parts = _COMPLAINT.fullmatch(complaint)
     assert parts
-    reason, path = parts["reason"], _INDEX.sub(r".\1", parts["path"] or "")
+    reason, path = parts["reason"], _INDEX.sub(r".\1", (parts["path"] or "").replace("[...]", ""))
     named = _FIELD.search(reason)
     if reason.startswith("Object missing") and named:
         return Problem(path, "required", f"{named[1]} is required")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +55,9 @@ class Audio:
             await form.close()
         prediction = await self._door.run(request, name, inputs)
         text, language, segments = _heard(prediction.output)
+        if kind in ("srt", "vtt", "verbose_json") and text and not _are_timed(segments):
+            reason = f"{name} tells no times, which {kind} is made of; ask for json or text."
+            raise Refused(reason, "response_format")
         if kind == "text":
             return PlainTextResponse(text + "\n")
         if kind in ("srt", "vtt"):
@@ -75,7 +79,8 @@ class Audio:
         version = await self._door.version(asked.model)
         words = first_of(version, ("text", "prompt"), asked.model, "says nothing from text")
         inputs: dict[str, Any] = {words: asked.input}
-        inputs |= given(asked.speed, version, "speed", "speed")
+        if asked.speed != 1 or "speed" in inputs_of(version):
+            inputs |= given(asked.speed, version, "speed", "speed")
         inputs |= given(asked.instructions, version, "instructions", "instructions")
         voices = choices_of(version, "voice")
         if asked.voice is not None and (
@@ -136,7 +141,9 @@ class Audio:
 def _settings(form: FormData, version: Version, kind: str) -> dict[str, Any]:
     known = ("file", "model", "response_format", "language", "prompt", "temperature", "stream")
     grains = form.getlist("timestamp_granularities[]")
-    for name in form:
+    for name, value in form.multi_items():
+        if name != "file" and not isinstance(value, str):
+            raise Refused(f"{name} is a file; send it as a field of text.", name)
         if name not in (*known, "timestamp_granularities[]"):
             raise Refused(f"{name} has no meaning for the models here; leave it out.", name)
     if str(form.get("stream") or "false").lower() != "false":
@@ -145,9 +152,12 @@ def _settings(form: FormData, version: Version, kind: str) -> dict[str, Any]:
     inputs |= given(form.get("prompt"), version, "initial_prompt", "prompt")
     if (text := form.get("temperature")) is not None:
         try:
-            inputs |= given(float(str(text)), version, "temperature", "temperature")
+            warmth = float(str(text))
         except ValueError:
-            raise Refused(f"temperature is {text!r}; give a number.", "temperature") from None
+            warmth = math.nan
+        if not math.isfinite(warmth):
+            raise Refused(f"temperature is {text!r}; give a number.", "temperature")
+        inputs |= given(warmth, version, "temperature", "temperature")
     if "word" in grains:
         if kind != "verbose_json":
             raise Refused("Times of words are part of verbose_json.", "timestamp_granularities[]")
@@ -167,6 +177,11 @@ def _heard(output: Any) -> tuple[str, str, Sequence[dict[str, Any]]]:
     texts = [str(each.get("text", "")).strip() for each in segments]
     loose = [each.strip() for each in output if isinstance(each, str)]
     return " ".join(filter(None, texts or loose)), "", segments
+
+
+def _are_timed(segments: Sequence[dict[str, Any]]) -> bool:
+    times = [each.get(end) for each in segments for end in ("start", "end")]
+    return bool(times) and all(isinstance(each, (int, float)) for each in times)
 
 
 def subtitles(segments: Sequence[dict[str, Any]], kind: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -27,7 +27,7 @@ _HARMLESS: Mapping[str, tuple[Any, ...]] = {
 
 
 class Message(msgspec.Struct):
-    role: str
+    role: Literal["system", "developer", "user", "assistant"]
     content: str | list[dict[str, Any]] | None = None
 
 
@@ -63,9 +63,12 @@ class Chat:
         asked = _asked(body)
         _refuse_rest(body)
         version = await self._door.version(asked.model)
+        if _makes_files(version):
+            raise Refused(f"{asked.model} makes files and answers nobody.", "model")
         inputs = _inputs(asked, version)
         prediction = await self._door.begin(request, asked.model, inputs)
-        most = inputs.get("max_tokens", inputs_of(version).get("max_tokens", {}).get("default"))
+        bound = _most_of(version)
+        most = inputs.get(bound, inputs_of(version).get(bound, {}).get("default"))
         answers = _Answers(prediction, asked.model, most)
         if asked.stream:
             usage = bool((asked.stream_options or {}).get("include_usage"))
@@ -163,13 +166,19 @@ def _refuse_rest(body: Mapping[str, Any]) -> None:
         known = name in Asked.__struct_fields__ or name in _SAID
         if not known and value is not None and value not in _HARMLESS.get(name, ()):
             raise Refused(f"{name} has no meaning for the models here; leave it out.", name)
+    for message in body["messages"]:
+        for name, value in message.items():
+            # What a client was answered it sends again, with all the fields that say nothing.
+            if name not in Message.__struct_fields__ and value:
+                reason = f"{name} of a message has no meaning for the models here; leave it out."
+                raise Refused(reason, "messages")
 
 
 def _inputs(asked: Asked, version: Version) -> dict[str, Any]:
     most = asked.max_completion_tokens or asked.max_tokens
     inputs = conversation(asked.messages, version)
     for value, name, param in (
-        (most, "max_tokens", "max_tokens"),
+        (most, _most_of(version), "max_tokens"),
         (asked.temperature, "temperature", "temperature"),
         (asked.top_p, "top_p", "top_p"),
         (asked.presence_penalty or None, "presence_penalty", "presence_penalty"),
@@ -178,10 +187,18 @@ def _inputs(asked: Asked, version: Version) -> dict[str, Any]:
         (_stops(asked.stop), "stop_sequences", "stop"),
         (asked.reasoning_effort, "reasoning_effort", "reasoning_effort"),
     ):
-        # Replicate's older models call it otherwise.
-        name = "max_new_tokens" if name not in inputs_of(version) and value is most else name
         inputs |= given(value, version, name, param)
     return inputs
+
+
+def _makes_files(version: Version) -> bool:
+    output = version.output_schema
+    return "uri" in (output.get("format"), output.get("items", {}).get("format"))
+
+
+def _most_of(version: Version) -> str:
+    """The input that bounds an answer. Replicate's older models call it otherwise."""
+    return "max_new_tokens" if "max_new_tokens" in inputs_of(version) else "max_tokens"
 
 
 def conversation(messages: list[Message], version: Version) -> dict[str, Any]:
@@ -220,9 +237,16 @@ def _content(message: Message) -> str:
         return message.content or ""
     texts = []
     for part in message.content:
-        if part.get("type") not in ("text", "image_url"):
-            raise Refused(f"A part of type {part.get('type')!r} is not understood.", "messages")
-        texts.append(part.get("text") or "")
+        match part:
+            case {"type": "text", "text": str(text)}:
+                texts.append(text)
+            case {"type": "image_url", "image_url": str() | {"url": str()}}:
+                pass
+            case {"type": "text" | "image_url" as kind}:
+                raise Refused(f"A part of type {kind} holds no {kind}.", "messages")
+            case _:
+                kind = part.get("type")
+                raise Refused(f"A part of type {kind!r} is not understood.", "messages")
     return "".join(texts)
 
 
@@ -231,7 +255,7 @@ def _pictures(messages: list[Message]) -> Iterable[str]:
         for part in message.content if isinstance(message.content, list) else ():
             if part.get("type") == "image_url":
                 address = part.get("image_url")
-                yield str(address.get("url") if isinstance(address, dict) else address)
+                yield address["url"] if isinstance(address, dict) else str(address)
 
 
 def _stops(stop: str | list[str] | None) -> str | None:

@@ -139,6 +139,69 @@ def test_text_is_spoken_as_one_file(client):
             "temperature",
         ),
         (
+            lambda c: c.chat.completions.create(model="starter/shapes", messages=STORY),
+            "400",
+            "model",
+        ),
+        (
+            lambda c: c.chat.completions.create(
+                model="starter/story",
+                messages=[{"role": "tool", "tool_call_id": "1", "content": "x"}],
+            ),
+            "400",
+            "messages[0].role",
+        ),
+        (
+            lambda c: c.chat.completions.create(
+                model="starter/story",
+                messages=[*STORY, {"role": "assistant", "tool_calls": [{"id": "1"}]}],
+            ),
+            "400",
+            "messages",
+        ),
+        (
+            lambda c: c.chat.completions.create(
+                model="starter/story",
+                messages=[{"role": "user", "content": [{"type": "text", "text": 5}]}],
+            ),
+            "400",
+            "messages",
+        ),
+        (
+            lambda c: c.chat.completions.create(
+                model="starter/story",
+                messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}],
+            ),
+            "400",
+            "messages",
+        ),
+        (
+            lambda c: c.chat.completions.create(
+                model="starter/story", messages=STORY, tools=[{"type": "function"}]
+            ),
+            "400",
+            "tools",
+        ),
+        (
+            lambda c: c.chat.completions.create(model="starter/story", messages=STORY, n=2),
+            "400",
+            "n",
+        ),
+        (
+            lambda c: c.audio.transcriptions.create(
+                model="starter/listen", file=("a.wav", b"a"), temperature=float("nan")
+            ),
+            "400",
+            "temperature",
+        ),
+        (
+            lambda c: c.audio.transcriptions.create(
+                model="starter/listen", file=("a.wav", b"a"), response_format="xml"
+            ),
+            "400",
+            "response_format",
+        ),
+        (
             lambda c: c.images.generate(model="starter/shapes", prompt="a", size="1024x1024"),
             "400",
             "size",
@@ -188,6 +251,8 @@ def test_a_conversation_reaches_a_model_that_takes_one(described):
         ],
     }
     check(version.schema, inputs)
+    told[0].role = "developer"
+    assert conversation(told, version) == inputs
     with pytest.raises(Refused, match="must be the user's"):
         conversation(told[:3], version)
     with pytest.raises(Refused, match="takes one question"):
