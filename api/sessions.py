@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from http.cookies import SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictions.callers import SESSION_COOKIE
@@ -25,7 +25,8 @@ class Sessions:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if SESSION_COOKIE in SimpleCookie(headers.get("cookie", "")):
+        # Leniently, as the page reads them: others on the same host set cookies, too.
+        if cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE):
             await self._app(scope, receive, send)
             return
         forwarded = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip()
