@@ -14,14 +14,16 @@ from api.authentication import caller_of
 from api.bodies import answer, read
 from api.links import LinkMaker
 from api.models import rendered_model
+from errors import InvalidRequest
 from model_registry.spec import Model
 from predictions.callers import EVERYBODY, is_sent_by_another_site
 from predictions.service import PredictionService
 
 
 class NewModel(msgspec.Struct):
-    """Replicate's body, of which `owner` and `name` say what the model is called; `hardware` and
-    `visibility` change nothing on a machine of one's own. `source` and what follows are ours.
+    """Replicate's body, of which `owner` and `name` say what the model is called; `hardware`
+    changes nothing on a machine of one's own, and `visibility` only that a public model is not
+    deleted. `source` and what follows are ours.
     Without a source the model has no version until one is pushed.
     """
 
@@ -97,8 +99,13 @@ class Publishing:
         return await self._rendered(model, request)
 
     async def delete(self, request: Request) -> Response:
+        """Of a private model: what is public others may count on."""
         self._check_operator(request)
-        await self._service.publishing.delete(_name(request))
+        name = _name(request)
+        model = self._service.catalog.known(name)
+        if model.published and model.visibility != "private":
+            raise InvalidRequest(f"{name} is public. Only a private model can be deleted.")
+        await self._service.publishing.delete(name)
         return Response(status_code=204)
 
     async def delete_version(self, request: Request) -> Response:

@@ -113,6 +113,14 @@ def test_what_was_not_pushed_is_not_changed_so(pushed):
     assert pushed.delete("models/ada/none").status_code == 404
 
 
+def test_a_public_model_is_not_deleted(pushed):
+    made = pushed.post("models", json={**NEW, "visibility": "public", "name": "seen"})
+    assert made.json()["visibility"] == "public"
+    refused = pushed.delete("models/ada/seen")
+    assert refused.status_code == 400 and "is public" in refused.json()["detail"]
+    assert pushed.get("models/ada/seen").status_code == 200
+
+
 def test_a_page_of_another_site_changes_nothing_in_its_visitors_name(pushed):
     body = {**NEW, "name": "forged"}
     for site in ("cross-site", "same-site"):
