@@ -44,6 +44,9 @@ class Models:
         self._rendering = rendering
 
     async def list(self, request: Request) -> Response:
+        """All, or with a `query` those that it finds: the further pages of a search are got so."""
+        if (query := request.query_params.get("query")) is not None:
+            return await self._found(request, query)
         by = request.query_params.get("sort_by", "latest_version_created_at")
         direction = request.query_params.get("sort_direction", "desc")
         if by not in _SORT_KEYS or direction not in ("asc", "desc"):
@@ -64,11 +67,14 @@ class Models:
                 raise InvalidRequest(
                     "The query begins with a quote but is not a JSON string."
                 ) from None
+        return await self._found(request, text)
+
+    async def _found(self, request: Request, query: str) -> Response:
         await self._service.catalog.take_up()
-        found = self._service.catalog.search(text)
+        found = self._service.catalog.search(query)
         ranks = {model.id: rank for rank, model in enumerate(found)}
         return await self._page(
-            request, found, lambda model: (ranks[model.id], model.id), newest_first=False
+            request, found, lambda model: (ranks[model.id], model.id), False, {"query": query}
         )
 
     async def get(self, request: Request) -> Response:
@@ -135,12 +141,13 @@ class Models:
         models: Iterable[Model],
         key: Callable[[Model], Position],
         newest_first: bool,
+        filters: Mapping[str, str] | None = None,
     ) -> Response:
         links = self._link_maker.links(request)
         counts = await self._service.run_counts()
         chosen, older, newer = slice_of(models, key, cursor(request), newest_first)
         results = [rendered_model(each, counts.get(each.id, 0), links) for each in chosen]
-        return answer(page(results, older, newer, request, f"{links.base}/v1/models"))
+        return answer(page(results, older, newer, request, f"{links.base}/v1/models", filters))
 
 
 def slice_of(

@@ -230,6 +230,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
                 "sort_by", {"enum": ["latest_version_created_at", "model_created_at"]}, "By what."
             ),
             _query("sort_direction", {"enum": ["asc", "desc"]}, "Newest first unless `asc`."),
+            _query("query", {"type": "string"}, "Only those that it finds, the best first."),
         ),
     ),
     ("POST", "/models"): Operation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
@@ -47,11 +47,13 @@ def page(
     previous: Position | None,
     request: Request,
     path: str,
+    filters: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The page object. `path` is the list's absolute address; the links repeat the filters."""
-    others = [
-        (name, value) for name, value in request.query_params.multi_items() if name != "cursor"
-    ]
+    """The page object. `path` is the list's absolute address; the links repeat the filters, which
+    are those of the request unless they are given.
+    """
+    others = [*(request.query_params if filters is None else filters).items()]
+    others = [(name, value) for name, value in others if name != "cursor"]
 
     def link(side: str, position: Position | None) -> str | None:
         if position is None:

@@ -99,3 +99,17 @@ def test_a_list_in_memory_is_walked_to_its_end_and_back(newest_first):
     assert at(Cursor(after=newest))[0] == second
     assert at(Cursor(after=newer))[0] == first
     assert len(first) == PAGE_SIZE
+
+
+def test_a_search_is_walked_to_its_end_by_its_links(http):
+    """With the method of the search or with GET, as a client likes."""
+    whole = http.request("QUERY", "models", content="local").json()
+    assert whole["results"]
+    everything = http.request("QUERY", "models", content="").json()
+    assert "query=" in everything["next"]
+    rest = http.get(everything["next"]).json()
+    assert http.request("QUERY", everything["next"], content="").json() == rest
+    names = [each["url"] for each in everything["results"] + rest["results"]]
+    assert len(names) == len(set(names)) > len(everything["results"])
+    assert http.get(rest["previous"]).json()["results"] == everything["results"]
+    assert http.get("models", params={"query": "local"}).json() == whole
