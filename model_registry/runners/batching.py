@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,8 @@ class Text:
     written: int = 0
     left: bool = False
     told: asyncio.Queue[int | Exception | None] = field(default_factory=asyncio.Queue)
+    loop: asyncio.AbstractEventLoop | None = None
+    """Of who waits to be `told`."""
 
     @property
     def length(self) -> int:
@@ -244,20 +247,26 @@ class Batch:
 
 
 class Writers:
-    """Writes texts for asynchronous callers, all with one `Batch`, in one thread."""
+    """Writes texts for asynchronous callers, all with one `Batch`, in one thread: it goes from step
+    to step by itself, so that no step waits until the callers have taken what the last one brought.
+    """
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
         self._thread = ThreadPoolExecutor(1, "passes")
-        self._running: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()
+        self._running = False
 
     async def write(self, text: Text) -> AsyncGenerator[int, None]:
         """Its tokens as they are chosen, the one that ends it included. Close it, and the text has
         left at the next step.
         """
-        self.batch.join(text)
-        if self._running is None or self._running.done():
-            self._running = asyncio.create_task(self._run())
+        text.loop = asyncio.get_running_loop()
+        with self._lock:
+            self.batch.join(text)
+            if not self._running:
+                self._running = True
+                self._thread.submit(self._run)
         try:
             while (token := await text.told.get()) is not None:
                 if isinstance(token, Exception):
@@ -266,15 +275,20 @@ class Writers:
         finally:
             self.batch.leave(text)
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while self.batch.busy:
-                for text, what in await loop.run_in_executor(self._thread, self.batch.step):
-                    text.told.put_nowait(what)
-        except Exception as error:  # nobody may wait for ever for a step that does not come
-            for text in self.batch.abandon():
-                text.told.put_nowait(error)
+    def _run(self) -> None:
+        while self._goes_on():
+            try:
+                told = self.batch.step()
+            except Exception as error:  # nobody may wait for ever for a step that does not come
+                told = [(text, error) for text in self.batch.abandon()]
+            for text, what in told:
+                with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits
+                    text.loop.call_soon_threadsafe(text.told.put_nowait, what)  # type: ignore[union-attr]
+
+    def _goes_on(self) -> bool:
+        with self._lock:  # a text joins before this looks, or starts another run
+            self._running = self.batch.busy
+            return self._running
 
 
 def free_memory() -> int:
