@@ -90,14 +90,16 @@ class LoadedRunner:
         check = getattr(self._owner, "healthcheck", None)
         return check() if inspect.ismethod(check) or inspect.isroutine(check) else True
 
-    def arguments(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    def arguments(
+        self, inputs: dict[str, Any], own: Callable[[Path], Path] = lambda path: path
+    ) -> dict[str, Any]:
         """The arguments of a call for JSON inputs: files as `Path`s, secrets as `Secret`s, missing
-        ones by default.
+        ones by default. `own` gives for each file that comes in the one that the model is to have.
         """
         arguments = {}
         for name, parameter in self._parameters.items():
             if name in inputs:
-                arguments[name] = parameter.value(inputs[name])
+                arguments[name] = _with_files(parameter.value(inputs[name]), own)
             elif parameter.default is UNSET:
                 arguments[name] = None
             else:
@@ -107,6 +109,12 @@ class LoadedRunner:
     def call(self, **arguments: Any) -> Any:
         """The value, or what gives it: a generator, a coroutine, an asynchronous generator."""
         return self._function(**arguments)
+
+
+def _with_files(value: Any, own: Callable[[Path], Path]) -> Any:
+    if isinstance(value, list):
+        return [_with_files(each, own) for each in value]
+    return type(value)(own(value)) if isinstance(value, Path) else value
 
 
 def refuse_overlap(name: str, declared: int) -> SignatureError:

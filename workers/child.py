@@ -19,6 +19,7 @@ import inspect
 import io
 import os
 import queue
+import shutil
 import signal
 import socket
 import sys
@@ -154,7 +155,7 @@ class Child:
         end: Message
         try:
             with entered(self._scope(run)), self._parent.interrupt.running(run.prediction_id):
-                result = self._runner.call(**self._runner.arguments(run.inputs))
+                result = self._runner.call(**self._arguments(run))
                 if self._runner.is_iterator:
                     for value in result:
                         self._piece(run, value, save)
@@ -214,7 +215,7 @@ class Child:
         end: Message
         try:
             with entered(self._scope(run)):
-                result = self._runner.call(**self._runner.arguments(run.inputs))
+                result = self._runner.call(**self._arguments(run))
                 if self._runner.is_iterator:
                     async for value in result:
                         self._piece(run, value, save)
@@ -228,6 +229,22 @@ class Child:
         self._end(run, *sent, end)
 
     # --- what both share
+
+    def _arguments(self, run: messages.Run) -> dict[str, Any]:
+        """With files of the run's own: models overwrite them, delete them and write beside them,
+        and what was uploaded is also another's.
+        """
+        folder = self._inputs_of(run)
+
+        def own(file: Path) -> Path:
+            place = folder / str(len(os.listdir(folder)) if folder.exists() else 0)
+            place.mkdir(parents=True)
+            return Path(shutil.copyfile(file, place / file.name))
+
+        return self._runner.arguments(run.inputs, own)
+
+    def _inputs_of(self, run: messages.Run) -> Path:
+        return self._work / "inputs" / run.prediction_id
 
     def _begin(self, run: messages.Run) -> float:
         self._running.add(run.prediction_id)
@@ -244,6 +261,7 @@ class Child:
         if os.getpid() != self._process:
             # A process that the model has forked has left the model's code, where it belongs.
             os._exit(0 if isinstance(sent[-1], messages.Succeeded) else 1)
+        shutil.rmtree(self._inputs_of(run), ignore_errors=True)
         self._running.discard(run.prediction_id)
         told = self._grown()
         if self._weighs and (peak := usage.peak()):

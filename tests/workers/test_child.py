@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from workers import messages
@@ -128,3 +130,27 @@ async def test_whatever_a_run_raises_fails_it_alone(pool, how, said, word):
     after = pool.run(version, fails=False)
     await pool.end(after)
     assert pool.output(after) == pool.output(before)
+
+
+async def test_a_run_may_do_what_it_likes_with_its_files_and_nothing_is_left_of_them(
+    pool, tmp_path
+):
+    source = """
+        import os
+        class Predictor(BasePredictor):
+            def predict(self, one: Path, many: list[Path], opened: File) -> list[str]:
+                with one.open("a") as file:
+                    file.write(" and changed")
+                (one.parent / "beside.txt").write_text("beside")
+                os.remove(many[0])
+                return [one.read_text(), many[1].read_text(), opened.read().decode(), str(one)]
+    """
+    stored = tmp_path / "uploads" / "a.txt"
+    stored.parent.mkdir()
+    stored.write_text("stored")
+    file = str(stored)
+    found, _ = await output(pool, source, one=file, many=[file, file], opened=file)
+    *texts, place = found
+    assert texts == ["stored and changed", "stored", "stored"] and place.endswith("/a.txt")
+    assert stored.read_text() == "stored" and os.listdir(stored.parent) == ["a.txt"]
+    assert not os.path.exists(place)
