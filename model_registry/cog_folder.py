@@ -95,7 +95,8 @@ def _config(folder: Path, model: str) -> dict[str, Any]:
         raise BrokenModel(model, f"cog.yaml: build must be a mapping, not {build!r}.")
     config["build"] = build
     for place, found, allowed in (("", config, _TOP_KEYS), ("build.", build, _BUILD_KEYS)):
-        unknown = sorted(str(key) for key in found if key not in allowed)
+        former = folder_warnings.FORMER_BUILD_KEYS if found is build else set()
+        unknown = sorted(str(key) for key in found if key not in allowed | former)
         if unknown:
             raise BrokenModel(
                 model,

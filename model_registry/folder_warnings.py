@@ -14,6 +14,9 @@ from model_registry.spec import Version
 _CONTAINER_ROOT = PurePosixPath("/src")
 """Where a model's folder lies in an image."""
 
+FORMER_BUILD_KEYS = {"fast", "cog_runtime", "python_overrides"}
+"""What Cog took once, and old folders still say."""
+
 _PACKAGES = "Its packages are installed with its first run, into an environment of its own:"
 
 
@@ -46,6 +49,8 @@ def _of_build(build: Mapping[str, Any]) -> Iterator[str]:
         if steps := build.get(key):
             shown = "; ".join(map(_command, steps if isinstance(steps, list) else [steps]))
             yield f"It has build steps (build.{key}), which are never executed here: {shown}."
+    for key in sorted(FORMER_BUILD_KEYS & build.keys()):
+        yield f"It says build.{key}, which Cog has given up and nobody heeds here."
 
 
 def _command(step: Any) -> str:

@@ -22,6 +22,7 @@ _OPTION_OF_ONE = re.compile(r"\s--(hash|global-option|config-settings)\b.*$")
 _FILE_OPTIONS = {"-r": "-r", "--requirement": "-r", "-c": "-c", "--constraint": "-c"}
 _PLACES = {"-f": "--find-links", "--find-links": "--find-links", "-e": "-e", "--editable": "-e"}
 _ADDRESS = re.compile(r"[a-z+]+:", re.IGNORECASE)
+_ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz")
 _IS_OURS = {"cog", "coglet"}
 """The app brings these itself; a model finds ours in their place."""
 
@@ -109,10 +110,12 @@ class _Reader:
             yield line
             return
         file, _, marker = plain.partition(";")
-        if (base / file.strip()).exists() and ("/" in file or file.strip().endswith(".whl")):
+        if (base / file.strip()).exists() and ("/" in file or file.strip().endswith(_ARCHIVES)):
             path = (base / file.strip()).resolve()
             yield path.as_uri() + (f" ;{marker}" if marker else "") + self._mark(path)
             return
+        if file.startswith((".", "/")):
+            raise self._broken(where, f"{file.strip()} does not exist")
         try:
             found = Requirement(plain)
         except InvalidRequirement as error:

@@ -13,6 +13,9 @@ from typing import Any
 from workers import messages
 from workers.parent import Parent
 
+LONGEST_NAME = 255
+"""Bytes that a file system takes."""
+
 prediction_in_context: contextvars.ContextVar[str | None] = contextvars.ContextVar(
     "prediction_in_context", default=None
 )
@@ -115,6 +118,10 @@ def _free_name(folder: Path, name: str) -> Path:
     target = folder / name
     number = 1
     while target.exists():
-        target = folder / f"{Path(name).stem}-{number}{Path(name).suffix}"
+        ending = f"-{number}{Path(name).suffix}"
+        stem = Path(name).stem
+        while len(os.fsencode(stem + ending)) > LONGEST_NAME:
+            stem = stem[:-1]
+        target = folder / f"{stem}{ending}"
         number += 1
     return target

@@ -99,6 +99,7 @@ def test_the_model_is_never_imported_into_this_process(read):
         ("{run: [make everything]}", "never executed here: make everything."),
         ("{run: [{command: make this, mounts: []}, echo]}", "here: make this; echo."),
         ("{pre_install: [make everything]}", "never executed"),
+        ("{fast: true}", "says build.fast, which Cog has given up"),
     ],
 )
 def test_what_this_machine_does_not_give_is_a_warning(read, build, said):

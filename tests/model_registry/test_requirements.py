@@ -106,6 +106,7 @@ def test_cog_itself_is_not_installed(read):
         ({"python_requirements": "r.txt"}, {"r.txt": "ok\n\nnumpy=="}, "r.txt, line 3: 'numpy=='"),
         ({"python_requirements": "r.txt"}, {"r.txt": "-r /etc/passwd"}, "line 1: /etc/passwd lea"),
         ({"python_requirements": "r.txt"}, {"r.txt": "-r r.txt"}, "leads back to itself"),
+        ({"python_requirements": "r.txt"}, {"r.txt": "./a.whl"}, "line 1: ./a.whl does not exist"),
         ({"python_packages": ["a"], "python_requirements": "r.txt"}, {}, "keep one"),
     ],
 )

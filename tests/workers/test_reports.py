@@ -35,6 +35,15 @@ def test_a_file_that_is_made_again_under_its_name_is_another(files, work):
     assert [first.read_text(), second.read_text()] == ["0", "1"]
 
 
+def test_files_of_one_name_that_is_as_long_as_can_be_are_kept_apart(files, work):
+    name = "ä" * 125 + ".txt"
+    for number in range(3):
+        (work / str(number)).mkdir()
+        (work / str(number) / name).write_text(str(number))
+    found = [files.save(work / str(number) / name) for number in range(3)]
+    assert [each.read_text() for each in found] == ["0", "1", "2"]
+
+
 def test_an_opened_file_is_written_out_from_its_beginning(files, tmp_path):
     (tmp_path / "opened.txt").write_text("opened")
     written = io.BytesIO()
