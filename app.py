@@ -360,11 +360,15 @@ def data_folder(data: Path) -> Iterator[None]:
 
 def set_environment(settings: Settings) -> None:
     """What the libraries in this process and its children are to know before they are imported."""
+    from model_registry.addresses import PUBLIC_ONLY
+
     # Downloaded weights live with the data unless the person has a place for them already.
     os.environ.setdefault("HF_HOME", str(settings.data / "huggingface"))
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     if settings.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    if not settings.allow_private_webhooks:
+        os.environ[PUBLIC_ONLY] = "1"
 
 
 def read_tokens(path: Path | None) -> Tokens | None:

@@ -9,7 +9,6 @@ like any other.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Iterable
 from typing import Any
@@ -17,18 +16,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from errors import AtelierError
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-
-class ForbiddenAddress(AtelierError):
-    def __init__(self, host: str, address: Address) -> None:
-        super().__init__(
-            f"{host} is at {address}, inside this machine or its network. Atelier speaks only to "
-            "public addresses unless it is started with --allow-private-webhooks."
-        )
+from model_registry.addresses import Address, public
 
 
 def client(allow_private: bool, **options: Any) -> httpx.AsyncClient:
@@ -42,19 +30,6 @@ def client(allow_private: bool, **options: Any) -> httpx.AsyncClient:
     # httpx has no door for this, and a transport of our own would be a copy of its own.
     transport._pool._network_backend = _Guarded()
     return httpx.AsyncClient(transport=transport, **options)
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address can be reached from anywhere, looking into those that carry another."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-        if address.teredo is not None:
-            return False
-    return address.is_global and not address.is_multicast
 
 
 class _Guarded(httpcore.AsyncNetworkBackend):
@@ -96,9 +71,4 @@ async def public_addresses(host: str, port: int) -> list[Address]:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(f"{host} cannot be resolved ({error})") from error
-    # A link-local address names its interface after a percent sign.
-    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    for address in addresses:
-        if not is_public(address):
-            raise ForbiddenAddress(host, address)
-    return list(dict.fromkeys(addresses))
+    return public(host, found)

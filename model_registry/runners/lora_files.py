@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import socket
 import urllib.parse
 from pathlib import Path
+from typing import Any
 
 from cog import InvalidInput
 
@@ -148,9 +150,12 @@ def _download(address: str, path: Path) -> None:
     """Writes what is at the address, and prints each tenth of it. Raises `InvalidInput`."""
     import httpx
 
+    from model_registry.addresses import ForbiddenAddress
+
     try:
         with (
-            httpx.stream("GET", address, follow_redirects=True, timeout=30) as answer,
+            _client() as client,
+            client.stream("GET", address) as answer,
             path.open("wb") as file,
         ):
             if answer.status_code >= 400:
@@ -165,6 +170,33 @@ def _download(address: str, path: Path) -> None:
                 if size and done * 10 // size > tenths:
                     tenths = done * 10 // size
                     print(f"LoRA: {done / 1e6:.1f} of {size / 1e6:.1f} MB")
+    except ForbiddenAddress as error:
+        raise InvalidInput(f"{address} is not fetched: {error}") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__
         raise InvalidInput(f"{address} cannot be fetched: {reason}.") from None
+
+
+def _client() -> Any:
+    """An `httpx.Client` that connects to public addresses only, where that is asked for."""
+    import httpcore
+    import httpx
+
+    from model_registry.addresses import PUBLIC_ONLY, public
+
+    class Guarded(httpcore.SyncBackend):
+        def connect_tcp(self, host: str, port: int, *rest: Any, **more: Any) -> Any:
+            try:
+                found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            except (OSError, UnicodeError) as error:
+                raise httpcore.ConnectError(f"{host} cannot be resolved ({error})") from None
+            # The very address that was looked at: a name may mean another the next time.
+            first = str(public(host, found)[0])
+            return super().connect_tcp(first, port, *rest, **more)
+
+    options: dict[str, Any] = {"follow_redirects": True, "timeout": 30}
+    if not os.environ.get(PUBLIC_ONLY):
+        return httpx.Client(**options)
+    transport = httpx.HTTPTransport()
+    transport._pool._network_backend = Guarded()
+    return httpx.Client(transport=transport, **options)

@@ -7,8 +7,8 @@ import ipaddress
 import httpx
 import pytest
 
+from model_registry.addresses import ForbiddenAddress, is_public
 from predictions import outgoing
-from predictions.outgoing import ForbiddenAddress, is_public
 from predictions.prediction import Status
 
 

@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from cog import InvalidInput
+from model_registry.addresses import PUBLIC_ONLY
 from tests.hub_stand_in import hub
 from tests.model_registry.runners.conftest import REGISTRY
 from tests.model_registry.runners.drawn_models import PROMPT, SMALL, DrawnModels
@@ -172,3 +173,12 @@ def test_names_of_the_hub_are_fetched_or_refused_with_what_to_do(weights, tmp_pa
     assert found[0] == f"got {NAME}" and "cannot be fetched" in found[1]
     found = fetch(later[1:], tmp_path / "home", environment)
     assert "cannot be fetched" in found[0]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433"])
+def test_no_address_inside_is_fetched_where_that_is_not_allowed(tmp_path, host):
+    references = [f"http://{host}:9/a.safetensors"]
+    (said,) = fetch(references, tmp_path, {PUBLIC_ONLY: "1"})
+    assert said.startswith("refused") and "--allow-private-webhooks" in said
+    (said,) = fetch(references, tmp_path, {PUBLIC_ONLY: ""})
+    assert "cannot be fetched" in said
