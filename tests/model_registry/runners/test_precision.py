@@ -270,6 +270,12 @@ class Placed:
     def enable_group_offload(self, **asked):
         self.done.append(asked["offload_type"])
 
+    def __call__(self, prompt): ...
+
+
+class MakesFilms(Placed):
+    def __call__(self, prompt, num_frames): ...
+
 
 def test_offloading_takes_whole_parts_where_the_largest_fits_and_else_layers(
     gpu, monkeypatch, capsys
@@ -301,7 +307,7 @@ def test_on_a_gpu_repeated_blocks_are_compiled_and_convolutions_laid_out_for_it(
     gpu, compiled, flux, capsys
 ):
     parts = DiffusionPipeline.from_pretrained(flux).components
-    pipeline = Placed(**{name: parts[name] for name in ("transformer", "vae")})
+    pipeline = MakesFilms(**{name: parts[name] for name in ("transformer", "vae")})
     precision.place(pipeline, "bf16")
     assert pipeline.done == ["cuda"] and compiled == [parts["transformer"]]
     weight = parts["vae"].encoder.conv_in.weight
@@ -309,8 +315,16 @@ def test_on_a_gpu_repeated_blocks_are_compiled_and_convolutions_laid_out_for_it(
     assert "channels last: vae · compiled: transformer" in capsys.readouterr().out
 
 
+def test_what_draws_pictures_is_not_compiled_which_takes_longer_than_many_of_them(
+    gpu, compiled, flux
+):
+    parts = DiffusionPipeline.from_pretrained(flux).components
+    precision.place(Placed(**{name: parts[name] for name in ("transformer", "vae")}), "bf16")
+    assert not compiled
+
+
 def test_4_bits_are_not_compiled_and_decode_in_tiles(gpu, compiled, flux, monkeypatch):
     parts = DiffusionPipeline.from_pretrained(flux).components
     monkeypatch.setattr(quantizing.importlib.util, "find_spec", lambda name: True)
-    precision.place(Placed(**{name: parts[name] for name in ("transformer", "vae")}), "4bit")
+    precision.place(MakesFilms(**{name: parts[name] for name in ("transformer", "vae")}), "4bit")
     assert not compiled and parts["vae"].use_tiling
