@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.util
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 import psutil
 
-from model_registry.spec import Version
+from model_registry.spec import Rung, Version
 from workers.devices import GIB, Device
 from workers.scheduler import Occupant, gigabytes
 
@@ -52,9 +54,29 @@ class Known:
         self._too_large.get(version.id, set()).discard((precision, device.name))
 
 
+PACKAGES = {"fp8": "torchao", "int8": "torchao", "4bit": "bitsandbytes"}
+"""What has to be installed for a rung (`requirements-gpu.txt` has both)."""
+
+
+def ladder(version: Version) -> tuple[Rung, ...]:
+    """The rungs that can be loaded with the packages that are there; all of them where none can, or
+    where the model has packages of its own.
+    """
+    if version.code.packages:
+        return version.ladder
+    return tuple(r for r in version.ladder if not _missing(r.precision)) or version.ladder
+
+
+@functools.cache
+def _missing(precision: str) -> str:
+    """The package that this precision lacks, "" if it lacks none."""
+    package = PACKAGES.get(precision, "")
+    return package if package and importlib.util.find_spec(package) is None else ""
+
+
 def next_lower(version: Version, precision: str) -> str | None:
     """The rung of a version's ladder below this one; None if there is none."""
-    names = [rung.precision for rung in version.ladder]
+    names = [rung.precision for rung in ladder(version)]
     if precision not in names[:-1]:
         return None
     return names[names.index(precision) + 1]
@@ -70,9 +92,16 @@ def lowered(version: Version, precision: str, device: Device) -> str:
     best = version.ladder[0].precision if version.ladder else ""
     if not device.gpu or precision == best:
         return ""
-    return (
-        f"Runs at {precision}: {best} does not fit on {device.hardware} beside what runs there.\n"
-    )
+    told = f"Runs at {precision}: {best} does not fit on {device.hardware} beside what runs there."
+    above = version.ladder[1 : [rung.precision for rung in version.ladder].index(precision)]
+    skipped = [rung.precision for rung in above if rung not in ladder(version)]
+    if skipped:
+        packages = " and ".join(sorted({PACKAGES[each] for each in skipped}))
+        told += (
+            f" {' and '.join(skipped)} would come first and need {packages}: "
+            "pip install -r requirements-gpu.txt."
+        )
+    return told + "\n"
 
 
 def ran_out(device: Device, precision: str, held: int, error: str, loading: bool = False) -> str:

@@ -277,7 +277,7 @@ class WorkerPool:
             oldest=0,
             memory=version.memory,
             gpu=version.gpu,
-            ladder=version.ladder,
+            ladder=memory.ladder(version),
             measured=self._known.measured(version),
             too_large=self._known.too_large(version),
             most=reserved.most if reserved else 1,

@@ -11,7 +11,7 @@ import pytest
 
 from model_registry.spec import Code, Version
 from settings import PoolSettings
-from workers import messages
+from workers import memory, messages
 from workers.devices import find_devices
 from workers.instance import Job
 from workers.pool import WorkerPool
@@ -78,6 +78,19 @@ class Watched:
             if isinstance(event, messages.OutputPieces):
                 pieces = [*(pieces or []), *event.values]
         return pieces
+
+
+@pytest.fixture(autouse=True)
+def needed_packages(monkeypatch):
+    """Says which packages which precisions need: none, until a test says otherwise."""
+
+    def are(packages: dict[str, str]) -> None:
+        monkeypatch.setattr(memory, "PACKAGES", packages)
+        memory._missing.cache_clear()
+
+    are({})
+    yield are
+    memory._missing.cache_clear()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -53,6 +54,25 @@ async def test_a_model_is_loaded_at_the_best_precision_that_fits(make_pool):
     await pool.end(prediction)
     assert pool.output(prediction) == "bf16"
     assert not pool.logs(prediction)
+
+
+async def test_a_precision_whose_package_is_missing_is_passed_over_and_that_is_said(
+    make_pool, needed_packages
+):
+    needed_packages({"fp8": "no_such_package"})
+    pool = await make_pool(dataclasses.replace(CARD, memory=10 * GIB))
+    prediction = pool.run(greedy(pool))
+    await pool.end(prediction)
+    assert pool.output(prediction) == "4bit"
+    assert "fp8 would come first and need no_such_package" in pool.logs(prediction)
+
+
+async def test_where_every_package_is_missing_the_model_says_which(make_pool, needed_packages):
+    needed_packages({"fp8": "no_such_package", "4bit": "no_such_package"})
+    pool = await make_pool(dataclasses.replace(CARD, memory=10 * GIB))
+    prediction = pool.run(greedy(pool, ladder=LADDER[1:]))
+    await pool.end(prediction)
+    assert pool.output(prediction) == "fp8", "the runner's own error is the clearest"
 
 
 @pytest.mark.parametrize(
