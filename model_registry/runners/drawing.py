@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-import memory_peak
 import pipelines
 from latent_preview import LatentPreview
 
@@ -31,7 +30,6 @@ class Drawing:
         self._steps = 0  # done in all pictures
         self._steps_before = 0  # of them, in those that are finished
         preview.start()
-        memory_peak.start()
 
     def generator(self) -> Any:
         """The source of the next picture's noise."""
@@ -73,7 +71,6 @@ class Drawing:
     def files(self) -> list[Path]:
         """All pictures; what they took is recorded."""
         current_scope().record_metric("steps", self._steps)
-        memory_peak.record()
         return self._files
 
 

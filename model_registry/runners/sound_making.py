@@ -10,8 +10,6 @@ import time
 from pathlib import Path as FilePath
 from typing import Any
 
-import memory_peak
-
 from cog import Path, current_scope
 
 FORMATS = {"wav": ("WAV", "PCM_16"), "mp3": ("MP3", "MPEG_LAYER_III"), "flac": ("FLAC", "PCM_16")}
@@ -32,7 +30,6 @@ class SoundMaking:
         print(f"Using seed: {self.seed}")
         current_scope().record_metric("seed", self.seed)
         torch.manual_seed(self.seed)
-        memory_peak.start()
         self._began = time.monotonic()
         self._seconds = 0.0
 
@@ -64,4 +61,3 @@ class SoundMaking:
         if self._seconds:
             spent = time.monotonic() - self._began
             scope.record_metric("real_time_factor", round(spent / self._seconds, 3))
-        memory_peak.record()

@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path as FilePath
 from typing import Any
 
-import memory_peak
 import pictures
 import video_writing
 from latent_preview import LatentPreview
@@ -99,9 +98,7 @@ class StableVideo(BasePredictor):
             # Noise made on the CPU is the same on every device.
             "generator": torch.Generator("cpu").manual_seed(seed % 2**63),
         }
-        memory_peak.start()
         frames = self.pipeline(**settings, callback_on_step_end=self._on_step(settings)).frames[0]
-        memory_peak.record()
         current_scope().record_metric("frames", len(frames))
         path = FilePath(tempfile.mkdtemp()) / "out.mp4"
         video_writing.write(frames, path, frames_per_second)

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-import memory_peak
 from batching import Batch, Text, Writers
 from passes import passes_of
 from precision import device
@@ -180,7 +179,6 @@ class TextGeneration(BasePredictor):
             if count > 1:
                 seconds = max(time.perf_counter() - first, 1e-6)
                 scope.record_metric("tokens_per_second", round((count - 1) / seconds, 2))
-            memory_peak.record()
 
 
 def _tell_cut_off(thinking: bool, context: int | None) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-import memory_peak
 import pipelines
 import video_writing
 from latent_preview import LatentPreview
@@ -147,9 +146,7 @@ class VideoPipeline:
         pipeline = self.from_picture if "image" in called else self.pipeline
         accepted = pipelines.parameters(pipeline)
         self._report(called, accepted)
-        memory_peak.start()
         output = pipeline(**{name: each for name, each in called.items() if name in accepted})
-        memory_peak.record()
         if pipeline is not self.pipeline:
             self.pipeline.maybe_free_model_hooks()  # those of the parts that both have
         return output

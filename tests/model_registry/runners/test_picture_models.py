@@ -45,7 +45,7 @@ def test_a_model_of_the_catalogue_draws_the_same_picture_for_the_same_seed(drawn
     assert once.read_bytes() == again.read_bytes()
     total = told.metrics["steps"]
     assert told.steps == [(step, total, "step") for step in range(1, total + 1)]
-    assert told.metrics["seed"] == 3 and told.metrics["peak_memory"] > 1_000_000
+    assert told.metrics["seed"] == 3
     preview = Image.open(io.BytesIO(told.previews[0]))
     assert max(preview.size) == 256
 

@@ -51,7 +51,7 @@ def test_a_song_has_two_channels_and_the_length_asked_for(song):
     assert [step for step, _, _ in song.told.steps] == [1, 2, 3, 4, 5, 6, 7, 8]
     metrics = song.told.metrics
     assert metrics["audio_seconds"] == 2 and metrics["seed"] == 1
-    assert metrics["real_time_factor"] > 0 and metrics["peak_memory"] > 0
+    assert metrics["real_time_factor"] > 0
 
 
 def test_the_same_seed_makes_the_same_bytes(song, noises, latest):

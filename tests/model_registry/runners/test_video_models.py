@@ -119,7 +119,6 @@ def test_lengths_and_sizes_are_brought_to_what_the_family_makes(
     assert f"The width is {size[0]}, not 75: this model needs a multiple of " in told
     assert runner.told.steps == [(1, 2, "step"), (2, 2, "step")]
     assert runner.told.metrics["frames"] == frames
-    assert runner.told.metrics["peak_memory"] > 0
     with Image.open(io.BytesIO(runner.told.previews[0])) as picture:
         assert max(picture.size) >= 200
 
