@@ -80,10 +80,8 @@ class Path(pathlib.PosixPath if os.name == "posix" else pathlib.WindowsPath):  #
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """So that it may be a field of a model of pydantic's."""
-        from pydantic_core import core_schema
-
-        return core_schema.no_info_plain_validator_function(cls)
+        """So that it may be a field of a model of pydantic's: whatever is given is made a path."""
+        return {"type": "function-plain", "function": {"type": "no-info", "function": cls}}
 
 
 class URLPath(Path):
