@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.authentication import caller_of
 from api.bodies import answer
 from errors import NotFound
 from predictions.service import PredictionService
@@ -18,4 +19,4 @@ class Webhooks:
         webhooks = self._service.webhooks
         if webhooks is None:
             raise NotFound("Webhook secret", "default")
-        return answer({"key": webhooks.secret.newest})
+        return answer({"key": webhooks.secret.newest(caller_of(request).owner)})

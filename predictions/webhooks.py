@@ -37,7 +37,8 @@ Render = Callable[[Prediction], bytes | Awaitable[bytes]]
 class WebhookSecret:
     """What messages are signed with, kept in the file `path`: a key a line, the newest first.
 
-    Whoever rotates it puts a new line on top; both sign until the old one is taken out.
+    Whoever rotates it puts a new line on top; both sign until the old one is taken out. Each owner
+    of predictions has keys of their own that follow from these, lest one sign in another's name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,17 +50,20 @@ class WebhookSecret:
                 opened.write(f"whsec_{base64.b64encode(os.urandom(24)).decode()}\n")
         self._keys = tuple(path.read_text().split())
 
-    @property
-    def newest(self) -> str:
-        return self._keys[0]
+    def newest(self, owner: str = "") -> str:
+        """What the messages to an owner are signed with, as the clients' validators take it."""
+        key = _bytes(self._keys[0], owner)
+        return f"whsec_{base64.b64encode(key).decode()}"
 
-    def headers(self, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    def headers(
+        self, message_id: str, timestamp: int, body: bytes, owner: str = ""
+    ) -> dict[str, str]:
         """Of one message, as https://www.standardwebhooks.com has them; `timestamp` is in Unix
         seconds.
         """
         signed = f"{message_id}.{timestamp}.".encode() + body
         signatures = [
-            base64.b64encode(hmac.digest(base64.b64decode(key.partition("_")[2]), signed, "sha256"))
+            base64.b64encode(hmac.digest(_bytes(key, owner), signed, "sha256"))
             for key in self._keys
         ]
         return {
@@ -67,6 +71,12 @@ class WebhookSecret:
             "webhook-timestamp": str(timestamp),
             "webhook-signature": " ".join(f"v1,{each.decode()}" for each in signatures),
         }
+
+
+def _bytes(key: str, owner: str) -> bytes:
+    """A key's bytes; those of the key of an owner, if there is one."""
+    root = base64.b64decode(key.partition("_")[2])
+    return hmac.digest(root, f"webhooks of {owner}".encode(), "sha256") if owner else root
 
 
 class Webhooks:
@@ -142,7 +152,7 @@ class Webhooks:
         rendered = self.render(prediction)
         body = rendered if isinstance(rendered, bytes) else await rendered
         headers = {"Content-Type": "application/json", "User-Agent": "Atelier"}
-        headers |= self.secret.headers(f"msg_{name}", int(time.time()), body)
+        headers |= self.secret.headers(f"msg_{name}", int(time.time()), body, prediction.owner)
         try:
             status = await asyncio.wait_for(self._post(prediction, body, headers), TIMEOUT)
         except asyncio.TimeoutError:

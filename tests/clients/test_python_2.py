@@ -99,7 +99,7 @@ def test_a_webhook_is_told_and_the_secret_can_be_fetched(python_2, receiver, ser
         give(client.webhooks.default.secret.get().key)
     """
     secret = python_2(lines, url=receiver.url)
-    assert secret == server.service.webhooks.secret.newest
+    assert secret == server.service.webhooks.secret.newest()
     (message,) = receiver.until(lambda messages: len(messages) == 1)
     assert message.prediction["output"] == "hi"
 

@@ -101,19 +101,19 @@ async def test_a_cancel_before_the_start_is_told_too(app, receiver):
 async def test_a_message_is_signed_as_the_official_validator_wants_it(app, receiver):
     await app.run("local/echo", {"text": "ä"}, webhook=receiver.url)
     (message,) = await heard(receiver, ended)
-    secret = WebhookSigningSecret(key=app.service.webhooks.secret.newest)
+    secret = WebhookSigningSecret(key=app.service.webhooks.secret.newest())
     Validator.validate(headers=message.headers, body=message.body.decode(), secret=secret)
     assert message.headers["Content-Type"] == "application/json"
 
 
 def test_a_rotated_secret_signs_with_both_keys_and_stays(tmp_path):
     path = tmp_path / "secret"
-    old = WebhookSecret(path).newest
-    assert WebhookSecret(path).newest == old and old.count("_") == 1
-    new = WebhookSecret(tmp_path / "other").newest
+    old = WebhookSecret(path).newest()
+    assert WebhookSecret(path).newest() == old and old.count("_") == 1
+    new = WebhookSecret(tmp_path / "other").newest()
     path.write_text(f"{new}\n{old}\n")
     both = WebhookSecret(path)
-    assert both.newest == new
+    assert both.newest() == new
     headers = both.headers("msg_1", 1_700_000_000, b"{}")
     for key in (old, new):
         Validator.validate(headers=headers, body="{}", secret=WebhookSigningSecret(key=key))
