@@ -177,6 +177,9 @@ class Predictions:
 
 def webhook_of(body: Creation) -> tuple[str | None, tuple[str, ...] | None]:
     """Who is told, and of what. Raises `InvalidBody`."""
+    if body.webhook is not None and body.webhook_completed not in (None, body.webhook):
+        reason = "webhook_completed names another address than webhook; give one of them."
+        raise InvalidBody(Problem("webhook_completed", "invalid_url", reason))
     if body.webhook_completed is not None and body.webhook is None:
         return _checked_url("webhook_completed", body.webhook_completed), ("completed",)
     events = None if body.webhook_events_filter is None else tuple(body.webhook_events_filter)

@@ -63,8 +63,8 @@ class Chat:
         asked = _asked(body)
         _refuse_rest(body)
         version = await self._door.version(asked.model)
-        if _makes_files(version):
-            raise Refused(f"{asked.model} makes files and answers nobody.", "model")
+        if _makes_files(version) or "prompt" not in inputs_of(version):
+            raise Refused(f"{asked.model} answers no questions in words.", "model")
         inputs = _inputs(asked, version)
         prediction = await self._door.begin(request, asked.model, inputs)
         bound = _most_of(version)

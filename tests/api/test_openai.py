@@ -144,6 +144,11 @@ def test_text_is_spoken_as_one_file(client):
             "model",
         ),
         (
+            lambda c: c.chat.completions.create(model="starter/listen", messages=STORY),
+            "400",
+            "model",
+        ),
+        (
             lambda c: c.chat.completions.create(
                 model="starter/story",
                 messages=[{"role": "tool", "tool_call_id": "1", "content": "x"}],

@@ -124,6 +124,13 @@ def test_the_old_form_of_a_webhook_is_one_for_the_end(http):
     assert prediction["webhook_events_filter"] == ["completed"]
 
 
+def test_the_old_form_beside_the_new_one_says_the_same_or_is_refused(http):
+    both = {"input": {"text": "a"}, "webhook": "http://127.0.0.1:9/a"}
+    for old, status in (("http://127.0.0.1:9/a", 201), ("http://127.0.0.1:9/b", 422)):
+        body = {**both, "webhook_completed": old}
+        assert http.post("models/local/echo/predictions", json=body).status_code == status
+
+
 @pytest.mark.parametrize(
     "url", ["", "hook", "ftp://a/b", "http://", "http://a:b/", "http://a/ b", "http://[/", "//a/b"]
 )
