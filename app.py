@@ -32,9 +32,7 @@ USUALLY_COLLECTED, COLLECTED_MEANWHILE = gc.get_threshold(), 50_000
 """After how many new objects garbage is looked for, and while the app starts."""
 
 PATIENCE = 3.0
-"""Seconds for which a start waits until the models of folders are described: about as long as
-importing Gradio takes.
-"""
+"""Seconds for which a start waits until the models of folders are described."""
 
 
 def main(arguments: Sequence[str]) -> int:
