@@ -26,7 +26,7 @@ class Drawing:
         self.number = number
         self._preview = preview
         self._folder = FilePath(tempfile.mkdtemp())
-        self._files: list[Path] = []
+        self._finished = 0
         self._steps = 0  # done in all pictures
         self._steps_before = 0  # of them, in those that are finished
         preview.start()
@@ -36,7 +36,7 @@ class Drawing:
         import torch
 
         # Noise made on the CPU is the same on every device.
-        seed = (self.seed + len(self._files)) % 2**63
+        seed = (self.seed + self._finished) % 2**63
         return torch.Generator("cpu").manual_seed(seed)
 
     def draw(self, pipeline: Any, settings: Mapping[str, Any], to_come: int = 0) -> Any:
@@ -51,7 +51,7 @@ class Drawing:
             self._steps = before + step + 1
             # As if those still to be drawn took as many steps as this one.
             each = before - self._steps_before + own + to_come
-            total = self._steps_before + (self.number - len(self._files)) * each
+            total = self._steps_before + (self.number - self._finished) * each
             current_scope().progress(self._steps, total, unit="step")
             self._preview.show(tensors["latents"], settings)
             return tensors
@@ -59,19 +59,13 @@ class Drawing:
         return pipelines.called(pipeline, {**settings, "callback_on_step_end": on_step})[0]
 
     def save(self, picture: Any, output_format: str, quality: int) -> Path:
-        """The finished picture as a file; also shown, where it is not the last one."""
-        path = self._folder / f"out-{len(self._files)}.{output_format}"
+        """The finished picture as a file."""
+        path = self._folder / f"out-{self._finished}.{output_format}"
         picture.convert("RGB").save(path, quality=quality)
-        self._files.append(Path(path))
+        self._finished += 1
         self._steps_before = self._steps
-        if len(self._files) < self.number:
-            current_scope().preview(picture)
-        return self._files[-1]
-
-    def files(self) -> list[Path]:
-        """All pictures; what they took is recorded."""
         current_scope().record_metric("steps", self._steps)
-        return self._files
+        return Path(path)
 
 
 def tell_unchecked(disabled: bool) -> None:

@@ -133,8 +133,7 @@ class ImageEdit(InstructedEdit):
         settings = self.words(prompt, negative_prompt, guidance)
         settings["num_inference_steps"] = num_inference_steps
         picture = self.changed(given, aspect_ratio, settings, drawing)
-        drawing.save(picture, output_format, output_quality)
-        file: Path = drawing.files()[0]
+        file: Path = drawing.save(picture, output_format, output_quality)
         return file
 
 
@@ -202,9 +201,7 @@ class ImagesEdit(InstructedEdit):
         settings = self.words(prompt, negative_prompt, guidance)
         settings["num_inference_steps"] = num_inference_steps
         picture = self.changed(given, aspect_ratio, settings, drawing)
-        drawing.save(picture, output_format, output_quality)
-        files: list[Path] = drawing.files()
-        return files
+        return [drawing.save(picture, output_format, output_quality)]
 
 
 def _given(weights: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Inpaint(BasePredictor):
             raise ValueError(f"{weights} holds a {kind}, which draws into no mask.")
         self.sampling = self.painter.pipeline.scheduler.config
 
-    def predict(
+    def predict(  # type: ignore[misc]  # a list to who calls, given one by one
         self,
         prompt: str = Input(description="What to draw where the mask is white"),
         image: Path = Input(description="The picture to draw into"),
@@ -92,9 +92,7 @@ class Inpaint(BasePredictor):
         painter.pipeline.scheduler = schedulers.scheduler(scheduler, self.sampling)
         for _ in range(num_outputs):
             drawn = drawing.draw(painter.pipeline, {**settings, "generator": drawing.generator()})
-            drawing.save(_into(given, drawn, covering), output_format, output_quality)
-        files: list[Path] = drawing.files()
-        return files
+            yield drawing.save(_into(given, drawn, covering), output_format, output_quality)
 
 
 def _into(picture: Any, drawn: Any, mask: Any) -> Any:

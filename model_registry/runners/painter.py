@@ -5,7 +5,7 @@ pictures share. No runner: they import it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import aspect_ratios
@@ -104,14 +104,12 @@ class Painter:
 
     def draw(
         self, drawing: Drawing, settings: Mapping[str, Any], output_format: str, quality: int
-    ) -> list[Path]:
-        """All pictures of a run, as files."""
+    ) -> Iterator[Path]:
+        """Each picture of a run as a file, as soon as it is finished."""
         pipeline = self.chosen(settings)
         for _ in range(drawing.number):
             picture = drawing.draw(pipeline, {**settings, "generator": drawing.generator()})
-            drawing.save(picture, output_format, quality)
-        files: list[Path] = drawing.files()
-        return files
+            yield drawing.save(picture, output_format, quality)
 
     def side(self, name: str, given: int) -> int:
         """The nearest width or height that the model can draw; says where it is another."""

@@ -66,7 +66,7 @@ class StableDiffusionXL(BasePredictor):
         self.sampler = sampler or {}
         self.steps = steps
 
-    def predict(
+    def predict(  # type: ignore[misc]  # a list to who calls, given one by one
         self,
         prompt: str = Input(
             default="An astronaut riding a rainbow unicorn", description="Input prompt"
@@ -154,9 +154,7 @@ class StableDiffusionXL(BasePredictor):
         self._sample_with(scheduler, pipeline)
         for _ in range(num_outputs):
             picture = self._draw(drawing, pipeline, settings, refining)
-            drawing.save(marked(picture) if apply_watermark else picture, "png", 100)
-        files: list[Path] = drawing.files()
-        return files
+            yield drawing.save(marked(picture) if apply_watermark else picture, "png", 100)
 
     def _draw(
         self, drawing: Drawing, pipeline: Any, settings: dict[str, Any], refining: dict[str, Any]

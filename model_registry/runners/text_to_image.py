@@ -24,7 +24,7 @@ class TextToImage(BasePredictor):
         """`weights` is a folder that `DiffusionPipeline` loads; `always` goes into each call."""
         self.painter = Painter(weights, precision, always)
 
-    def predict(
+    def predict(  # type: ignore[misc]  # a list to who calls, given one by one
         self,
         prompt: str = Input(description="What the picture should show."),
         negative_prompt: str = Input(default="", description="What it should not show."),
@@ -81,8 +81,7 @@ class TextToImage(BasePredictor):
             picture = pictures.on_white(pictures.opened(image))
             sides = settings.get("width", own), settings.get("height", own)
             settings |= painter.over(picture, prompt_strength, settings, sides)
-        files: list[Path] = painter.draw(drawing, settings, output_format, output_quality)
-        return files
+        yield from painter.draw(drawing, settings, output_format, output_quality)
 
 
 class OneImage(BasePredictor):
@@ -185,8 +184,8 @@ class OneImage(BasePredictor):
         given = [] if image is None else [pictures.opened(image)]
         size = self._size(aspect_ratio, width, height)
         settings |= painter.after(given, size, prompt_strength, settings)
-        files: list[Path] = painter.draw(drawing, settings, output_format, output_quality)
-        return files[0]
+        file: Path = next(painter.draw(drawing, settings, output_format, output_quality))
+        return file
 
     def _size(self, ratio: str, width: int | None, height: int | None) -> tuple[int, int]:
         if ratio != "custom":

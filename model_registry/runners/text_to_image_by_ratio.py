@@ -33,7 +33,7 @@ class TextToImageByRatio(BasePredictor):
         self.painter = Painter(weights, precision, always)
         self.sizes = sizes
 
-    def predict(
+    def predict(  # type: ignore[misc]  # a list to who calls, given one by one
         self,
         prompt: str = Input(description="Prompt for generated image"),
         negative_prompt: str = Input(default="", description="What the picture should not show"),
@@ -128,8 +128,7 @@ class TextToImageByRatio(BasePredictor):
         size = self._size(aspect_ratio, megapixels, given)
         settings |= painter.after(given, size, prompt_strength, settings)
         painter.lora.use(lora_weights, lora_scale, lora_file)
-        files: list[Path] = painter.draw(drawing, settings, output_format, output_quality)
-        return files
+        yield from painter.draw(drawing, settings, output_format, output_quality)
 
     def _size(self, ratio: str, resolution: str, given: list[Any]) -> tuple[int, int]:
         sizes = self.sizes[resolution] if self.sizes else aspect_ratios.SIZES
