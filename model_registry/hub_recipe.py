@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from errors import BrokenModel
-from model_registry import hub_tasks, known_classes
+from model_registry import hub_pipelines, hub_tasks, known_classes
 from model_registry.hub_tasks import Task
 from model_registry.listing import HubFile, Listing, choose, is_weights
 from model_registry.spec_files import RUNNERS
@@ -38,6 +38,14 @@ _AUTO = {
     "AutoModel": "embeddings",
 }
 """What code that a repository brings is loaded as, and the task that takes it."""
+
+NAMES = ", ".join(
+    sorted(
+        {task.name for task in hub_tasks.OF_TRANSFORMERS}
+        | {each.name for each in hub_pipelines.OF_DIFFUSERS} - {""}
+    )
+)
+"""All that can be added, for people."""
 
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
 _NON_COMMERCIAL = re.compile(r"(^|[-_])nc([-_.]|$)|non-?commercial|research", re.IGNORECASE)
@@ -145,10 +153,10 @@ def _pipeline(facts: Facts) -> Task:
     installed = f"diffusers {known_classes.version('diffusers')}"
     if kind not in known_classes.pipelines():
         raise facts.refusal(f"{installed} has no {kind}; a newer release may.")
-    found = next(each for each in hub_tasks.OF_DIFFUSERS if each.pattern.search(kind))
-    if not found.runner:
-        raise facts.refusal(f"its pipeline is a {kind}, and {found.reason}.")
-    return Task(found.name, found.runner, found.category, (), trusts=False)
+    try:
+        return hub_pipelines.task_of(kind)
+    except hub_pipelines.NoRunner as error:
+        raise facts.refusal(f"its pipeline is a {kind}, and {error}.") from None
 
 
 def _without_config(facts: Facts) -> str:
@@ -187,7 +195,7 @@ def _of_transformers(facts: Facts) -> Task | None:
         raise facts.refusal(
             f"it is a {' or '.join(sorted(known))}"
             f"{f' for {tag}' if tag else ''}, for which there is no runner. Runners are there for: "
-            f"{hub_tasks.NAMES}."
+            f"{NAMES}."
         )
     return None
 
@@ -227,7 +235,7 @@ def _of_own_code(facts: Facts, trusted: bool) -> Task:
     if task is None:
         raise facts.refusal(
             f"it is a {wanted} by code of its own, for {facts.listing.task or 'no task named'}, "
-            f"for which there is no runner. Runners are there for: {hub_tasks.NAMES}."
+            f"for which there is no runner. Runners are there for: {NAMES}."
         )
     _own_code(facts, trusted, wanted)
     return task

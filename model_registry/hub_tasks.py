@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -157,55 +156,3 @@ WHISPER = Task(
     trusts=False,
 )
 """In CTranslate2's form."""
-
-
-@dataclass(frozen=True)
-class Pipelines:
-    """diffusers' pipelines whose class fits a pattern, and who runs them; nobody if `runner` is
-    empty, for the `reason`.
-    """
-
-    pattern: re.Pattern[str]
-    name: str
-    runner: str = ""
-    category: str = ""
-    reason: str = ""
-
-
-_NO_RUNNER = "there is no runner for what it does"
-OF_DIFFUSERS: tuple[Pipelines, ...] = tuple(
-    Pipelines(re.compile(pattern), name, runner, category, reason)
-    for pattern, name, runner, category, reason in (
-        ("Modular", "", "", "", "it is put together from blocks, for which there is no runner"),
-        ("ControlNet|Control|Adapter|GLIGEN", "", "", "",
-         "it also takes a picture that controls it, for which there is no runner"),
-        ("Prior|Redux|Decoder|LatentUpsample|Refine", "", "", "",
-         "it is one part of several that work together. Add the repository of the whole"),
-        ("Upscale|SuperResolution|SRPipeline|Marigold|VideoToVideo|Animate2?Pipeline|WanVACE"
-         "|Onnx|DDPM|DDIMPipeline|DiTPipeline|Variation|PaintByExample|LEdits|DiffEdit",
-         "", "", "", _NO_RUNNER),
-        ("StableVideoDiffusion", "", "", "",
-         "it takes no words; it is in the catalogue, as stability-ai/stable-video-diffusion"),
-        ("ImageToVideo|Image2Video|I2V", "video from a picture",
-         "text_to_video:ImageToVideo", "video", ""),
-        ("AnimateDiff|CogVideoX|HunyuanVideo|LTX|Wan|Mochi|Allegro|Latte|SkyReels|EasyAnimate"
-         "|TextToVideo|T2V|Video", "video from words", "text_to_video:TextToVideo", "video", ""),
-        ("AceStep", "songs", "sound_diffusion:Song", "audio", ""),
-        ("StableAudio3Pipeline", "sound from words", "sound_diffusion:StableAudio3", "audio", ""),
-        ("StableAudioPipeline", "sound from words", "sound_diffusion:StableAudioOpen", "audio", ""),
-        ("Audio|Music", "", "", "", "there is no runner for this kind of sound"),
-        ("ShapE", "", "", "", "it is in the catalogue already, as cjwbw/shap-e"),
-        ("Inpaint|Fill", "drawing anew", "inpainting:Inpaint", "editing", ""),
-        ("EditPlus|Flux2", "picture editing", "image_edit:ImagesEdit", "editing", ""),
-        ("Kontext|Edit|InstructPix2Pix", "picture editing", "image_edit:ImageEdit", "editing", ""),
-        ("Img2Img", "", "", "",
-         "the repository of its Text2Image form does the same, with an image as an input"),
-        (".", "pictures from words", "text_to_image:TextToImage", "image", ""),
-    )
-)  # fmt: skip
-"""The first that fits."""
-
-NAMES = ", ".join(
-    sorted({task.name for task in OF_TRANSFORMERS} | {each.name for each in OF_DIFFUSERS} - {""})
-)
-"""All that can be added, for people."""

@@ -32,7 +32,37 @@ def transformers_mappings() -> Mapping[str, Mapping[str, frozenset[str]]]:
 def pipelines() -> frozenset[str]:
     """The names of diffusers' pipelines."""
     text = (_package("diffusers") / "__init__.py").read_text()
-    return frozenset(re.findall(r'"(\w+Pipeline\w*)"', text))
+    found = re.findall(r'"(\w+Pipeline\w*)"', text)
+    return frozenset(name for name in found if not name.endswith(("Output", "Blocks")))
+
+
+@cache
+def call_of(pipeline: str) -> Mapping[str, bool]:
+    """What a call of diffusers' pipeline takes → whether it has to be given."""
+    for file in sorted((_package("diffusers") / "pipelines").rglob("*.py")):
+        text = file.read_text()
+        if not re.search(rf"^class {pipeline}\b", text, re.MULTILINE):
+            continue
+        (kind,) = (
+            node
+            for node in ast.parse(text).body
+            if isinstance(node, ast.ClassDef) and node.name == pipeline
+        )
+        for node in kind.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "__call__":
+                return _arguments(node.args)
+        bases = (call_of(base.id) for base in kind.bases if isinstance(base, ast.Name))
+        return next(filter(None, bases), {})
+    return {}
+
+
+def _arguments(signature: ast.arguments) -> Mapping[str, bool]:
+    names = [each.arg for each in (*signature.posonlyargs, *signature.args)]
+    needed = len(names) - len(signature.defaults)
+    found = {name: at < needed for at, name in enumerate(names) if name != "self"}
+    for each, default in zip(signature.kwonlyargs, signature.kw_defaults, strict=True):
+        found[each.arg] = default is None
+    return found
 
 
 @cache

@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from errors import BrokenModel, CannotDownload, InvalidRequest
+from model_registry import hub_pipelines, known_classes
 from model_registry.catalog import Catalog
 from model_registry.hub_models import HubModels, parsed
+from model_registry.spec_files import RUNNERS
 from settings import HubSettings
 from tests.hub_stand_in import Repository, hub
 
@@ -301,6 +303,15 @@ REFUSED = {
         of_diffusers("FluxControlNetPipeline"),
         "its pipeline is a FluxControlNetPipeline, and it also takes a picture that controls it",
     ),
+    "a pipeline that has a place of its own": (
+        of_diffusers("StableVideoDiffusionPipeline"),
+        "takes no words; it is in the catalogue, as stability-ai/stable-video-diffusion",
+    ),
+    "a pipeline that asks for more": (
+        of_diffusers("WanAnimatePipeline"),
+        "WanAnimatePipeline, and it needs face_video, image, pose_video, which the runner for",
+    ),
+    "a pipeline that no words lead": (of_diffusers("LDMPipeline"), "it takes no prompt, as"),
     "a pipeline of its own code": (
         {"model_index.json": {"_class_name": ["words", "WordsPipeline"]}},
         r"code of its own for its pipeline \(words.py\)",
@@ -344,6 +355,28 @@ def test_what_cannot_run_says_what_is_missing(models, publish, case, tmp_path):
     with pytest.raises(BrokenModel, match=reason):
         models.make("hf:tiny/refused")
     assert not list(tmp_path.glob("data/hub_models/*/*"))
+
+
+def test_what_a_pipeline_takes_decides_between_pictures_and_films(models, publish):
+    kinds = {
+        "CosmosTextToWorldPipeline": "TextToVideo",
+        "HeliosPipeline": "ImageToVideo",
+        "HunyuanDiTPipeline": "TextToImage",
+    }
+    for kind, runner in kinds.items():
+        publish("tiny/drawn", of_diffusers(kind))
+        assert models.make("hf:tiny/drawn").latest.code.target.endswith(f":{runner}")
+
+
+@pytest.mark.heavy
+def test_every_pipeline_has_a_runner_or_a_reason():
+    for kind in known_classes.pipelines():
+        try:
+            file, _, name = hub_pipelines.task_of(kind).runner.partition(":")
+        except hub_pipelines.NoRunner as error:
+            assert len(str(error)) > 20, kind
+        else:
+            assert f"class {name}(" in (RUNNERS / f"{file}.py").read_text(), kind
 
 
 def test_inputs_that_mean_nothing_to_a_model_are_not_shown(models, publish):
