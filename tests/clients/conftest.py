@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 import replicate
 
+from model_registry.catalog import Catalog
 from tests.clients.recording import RecordingServer
+from tests.conftest import MODELS
 from tests.receiver import receiving
 
 HERE = Path(__file__).parent
@@ -27,7 +29,9 @@ NODE = shutil.which("node")
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory, catalog):
+def server(tmp_path_factory, described):
+    # A catalog of its own: what is pushed is taken up by the loop of one server.
+    catalog = Catalog.load([MODELS], described)
     with RecordingServer(tmp_path_factory.mktemp("clients"), catalog) as running:
         yield running
 
