@@ -358,7 +358,7 @@ def data_folder(data: Path) -> Iterator[None]:
 
 def set_environment(settings: Settings) -> None:
     """What the libraries in this process and its children are to know before they are imported."""
-    from model_registry.addresses import PUBLIC_ONLY
+    from cog.addresses import PUBLIC_ONLY
 
     # Downloaded weights live with the data unless the person has a place for them already.
     os.environ.setdefault("HF_HOME", str(settings.data / "huggingface"))

@@ -18,7 +18,6 @@ import httpx
 from cog.encoding import FILE
 from errors import AtelierError, InvalidInput, NotFound, Problem
 from model_registry import inputs as model_inputs
-from model_registry.addresses import ForbiddenAddress
 from predictions import outgoing
 from predictions.callers import Caller
 from predictions.files import Files
@@ -133,7 +132,7 @@ class InputFiles:
                     prediction_id=prediction_id,
                     owner=owner,
                 )
-        except ForbiddenAddress as error:
+        except outgoing.ForbiddenAddress as error:
             raise CannotFetch(f"{url} is not fetched: {error}") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise CannotFetch(

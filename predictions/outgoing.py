@@ -16,7 +16,13 @@ from typing import Any
 import httpcore
 import httpx
 
-from model_registry.addresses import Address, public
+from cog.addresses import Address, addresses, is_public, refusal
+from errors import AtelierError
+
+
+class ForbiddenAddress(AtelierError):
+    def __init__(self, host: str, address: Address) -> None:
+        super().__init__(refusal(host, address))
 
 
 def client(allow_private: bool, **options: Any) -> httpx.AsyncClient:
@@ -71,4 +77,8 @@ async def public_addresses(host: str, port: int) -> list[Address]:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(f"{host} cannot be resolved ({error})") from error
-    return public(host, found)
+    resolved = addresses(found)
+    for address in resolved:
+        if not is_public(address):
+            raise ForbiddenAddress(host, address)
+    return resolved

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cog import InvalidInput
+from cog.addresses import PUBLIC_ONLY, addresses, is_public, refusal
 
 ALLOWED = (
     "Give a repository of the Hub (owner/name, or owner/name/file.safetensors where it has several)"
@@ -150,8 +151,6 @@ def _download(address: str, path: Path) -> None:
     """Writes what is at the address, and prints each tenth of it. Raises `InvalidInput`."""
     import httpx
 
-    from model_registry.addresses import ForbiddenAddress
-
     try:
         with (
             _client() as client,
@@ -170,8 +169,6 @@ def _download(address: str, path: Path) -> None:
                 if size and done * 10 // size > tenths:
                     tenths = done * 10 // size
                     print(f"LoRA: {done / 1e6:.1f} of {size / 1e6:.1f} MB")
-    except ForbiddenAddress as error:
-        raise InvalidInput(f"{address} is not fetched: {error}") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__
         raise InvalidInput(f"{address} cannot be fetched: {reason}.") from None
@@ -182,17 +179,18 @@ def _client() -> Any:
     import httpcore
     import httpx
 
-    from model_registry.addresses import PUBLIC_ONLY, public
-
     class Guarded(httpcore.SyncBackend):
         def connect_tcp(self, host: str, port: int, *rest: Any, **more: Any) -> Any:
             try:
                 found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             except (OSError, UnicodeError) as error:
                 raise httpcore.ConnectError(f"{host} cannot be resolved ({error})") from None
+            resolved = addresses(found)
+            for address in resolved:
+                if not is_public(address):
+                    raise InvalidInput(refusal(host, address))
             # The very address that was looked at: a name may mean another the next time.
-            first = str(public(host, found)[0])
-            return super().connect_tcp(first, port, *rest, **more)
+            return super().connect_tcp(str(resolved[0]), port, *rest, **more)
 
     options: dict[str, Any] = {"follow_redirects": True, "timeout": 30}
     if not os.environ.get(PUBLIC_ONLY):

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from errors import AlreadyExists, BrokenModel, InvalidRequest
-from model_registry.addresses import ForbiddenAddress
 from model_registry.published import Published
 from predictions import cloning, publishing
 from predictions.cloning import clone, is_address, parsed
+from predictions.outgoing import ForbiddenAddress
 
 needs_git = pytest.mark.skipif(
     not (shutil.which("git") and shutil.which("openssl")), reason="needs git and openssl"

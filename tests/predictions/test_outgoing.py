@@ -7,7 +7,7 @@ import ipaddress
 import httpx
 import pytest
 
-from model_registry.addresses import ForbiddenAddress, is_public
+from cog.addresses import is_public
 from predictions import outgoing
 from predictions.prediction import Status
 
@@ -42,7 +42,7 @@ def test_what_everybody_reaches_is_public(address):
 )  # fmt: skip
 async def test_however_it_is_written_it_is_not_spoken_to(url):
     async with outgoing.client(False) as client:
-        with pytest.raises(ForbiddenAddress, match="--allow-private-webhooks"):
+        with pytest.raises(outgoing.ForbiddenAddress, match="--allow-private-webhooks"):
             await client.get(url)
 
 

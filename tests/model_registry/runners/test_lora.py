@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from cog import InvalidInput
-from model_registry.addresses import PUBLIC_ONLY
+from cog.addresses import PUBLIC_ONLY
 from tests.hub_stand_in import hub
 from tests.model_registry.runners.conftest import REGISTRY
 from tests.model_registry.runners.drawn_models import PROMPT, SMALL, DrawnModels
@@ -120,7 +122,13 @@ for reference in sys.argv[1:]:
 
 
 def fetch(references, home, environment):
-    """What becomes of references in a process that takes the stand-in for the Hub."""
+    """What becomes of references in a process that takes the stand-in for the Hub, and that, like a
+    child, finds nothing of ours but `cog`.
+    """
+    alone = home.parent / "path"
+    if not alone.exists():
+        alone.mkdir()
+        (alone / "cog").symlink_to(REGISTRY.parent / "cog")
     done = subprocess.run(
         [sys.executable, "-c", FETCH, *references],
         cwd=REGISTRY / "runners",
@@ -128,7 +136,7 @@ def fetch(references, home, environment):
             **os.environ,
             **environment,
             "HF_HOME": str(home),
-            "PYTHONPATH": str(REGISTRY.parent),
+            "PYTHONPATH": str(alone),
         },
         capture_output=True,
         text=True,
@@ -178,7 +186,38 @@ def test_names_of_the_hub_are_fetched_or_refused_with_what_to_do(weights, tmp_pa
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433"])
 def test_no_address_inside_is_fetched_where_that_is_not_allowed(tmp_path, host):
     references = [f"http://{host}:9/a.safetensors"]
-    (said,) = fetch(references, tmp_path, {PUBLIC_ONLY: "1"})
+    (said,) = fetch(references, tmp_path / "home", {PUBLIC_ONLY: "1"})
     assert said.startswith("refused") and "--allow-private-webhooks" in said
-    (said,) = fetch(references, tmp_path, {PUBLIC_ONLY: ""})
+    (said,) = fetch(references, tmp_path / "home", {PUBLIC_ONLY: ""})
     assert "cannot be fetched" in said
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Sends who asks on to a file of this machine's own."""
+
+    to = ""
+
+    def do_GET(self):
+        self.send_response(302)
+        self.send_header("Location", self.to)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_no_redirect_leads_inside(drawn, weights, tmp_path, monkeypatch):
+    model, file = drawn("flux-dev"), weights("flux-dev")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(PUBLIC_ONLY, "1")
+    monkeypatch.setattr("lora_files.is_public", lambda address: str(address) == "127.0.0.2")
+    with hub({"someone/lora": file.parent}) as stand_in:
+        monkeypatch.setattr(Elsewhere, "to", f"{stand_in.address}/someone/lora/resolve/main/{NAME}")
+        with HTTPServer(("127.0.0.2", 0), Elsewhere) as server:
+            threading.Thread(target=server.handle_request, daemon=True).start()
+            with pytest.raises(
+                InvalidInput, match=r"127\.0\.0\.1 is at .*--allow-private-webhooks"
+            ):
+                address = f"http://127.0.0.2:{server.server_address[1]}/{NAME}"
+                run(model, "flux-dev", lora_weights=address)
+        assert stand_in.requests == []

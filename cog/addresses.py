@@ -8,20 +8,10 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
-from errors import AtelierError
-
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 PUBLIC_ONLY = "ATELIER_PUBLIC_ADDRESSES_ONLY"
 """Set in the environment of children where they, too, must keep to this."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-
-class ForbiddenAddress(AtelierError):
-    def __init__(self, host: str, address: Address) -> None:
-        super().__init__(
-            f"{host} is at {address}, inside this machine or its network. Atelier speaks only to "
-            "public addresses unless it is started with --allow-private-webhooks."
-        )
 
 
 def is_public(address: Address) -> bool:
@@ -37,13 +27,16 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def public(host: str, found: Iterable[Any]) -> list[Address]:
-    """The addresses among what `getaddrinfo` has found for a host, each of them public. Raises
-    `ForbiddenAddress`.
-    """
+def addresses(found: Iterable[Any]) -> list[Address]:
+    """The addresses among what `getaddrinfo` has found, each once."""
     # A link-local address names its interface after a percent sign.
-    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    for address in addresses:
-        if not is_public(address):
-            raise ForbiddenAddress(host, address)
-    return list(dict.fromkeys(addresses))
+    named = (str(entry[4][0]).partition("%")[0] for entry in found)
+    return list(dict.fromkeys(ipaddress.ip_address(each) for each in named))
+
+
+def refusal(host: str, address: Address) -> str:
+    """What is said of a host at an address that is not public."""
+    return (
+        f"{host} is at {address}, inside this machine or its network. Atelier speaks only to "
+        "public addresses unless it is started with --allow-private-webhooks."
+    )
