@@ -113,8 +113,8 @@ def add(asked: Add) -> int:
 
 def push(asked: Push) -> int:
     """Makes a version of a folder, which an app on this data folder has within a second."""
-    from model_registry.catalog import names
     from model_registry.published import Published
+    from model_registry.sources import names
     from predictions.publishing import push
 
     settings = asked.settings

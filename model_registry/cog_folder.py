@@ -6,6 +6,7 @@ import base64
 import mimetypes
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 
 from errors import BrokenModel
 from model_registry import folder_warnings, requirements
-from model_registry.description import Descriptions
+from model_registry.description import Described, Descriptions
 from model_registry.fingerprint import Fingerprints
 from model_registry.spec import Code, Example, Model, Version
 
@@ -82,6 +83,21 @@ def _read(
         examples=_examples(folder, model),
         readme=readme.read_text(errors="replace") if readme.is_file() else None,
         warnings=tuple(folder_warnings.of(folder, config, version, described)),
+    )
+
+
+def settled(model: Model, version: Version, described: Described) -> Model:
+    """The model once the packages of one of its versions are installed: what an import of it says
+    stands in for what its source did.
+    """
+    sure = replace(version, schema=described.document, provisional=False)
+    return replace(
+        model,
+        versions=tuple(sure if each.id == sure.id else each for each in model.versions),
+        warnings=(
+            *filter(None, [described.warning]),
+            *folder_warnings.settled(model.warnings),
+        ),
     )
 
 

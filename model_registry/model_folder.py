@@ -1,8 +1,9 @@
-"""A folder below `--models`: read at the start, and again when its code has been edited."""
+"""Folders below `--models`: read at the start, and again when their code has been edited."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from model_registry import cog_folder
 from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints, code_state
 from model_registry.spec import Model
+
+_LOOK_EVERY = 1.0
+"""Seconds between looks into a folder."""
 
 
 class ModelFolder:
@@ -49,6 +53,46 @@ class ModelFolder:
             return error
         self._prints.save()
         return model
+
+
+class LiveFolders:
+    """Folders by their models' names. `put` is given what an edited one has become."""
+
+    def __init__(
+        self,
+        folders: Iterable[ModelFolder],
+        clock: Callable[[], float],
+        put: Callable[[Model | BrokenModel], None],
+    ) -> None:
+        self._folders = {folder.model: folder for folder in folders}
+        self._clock = clock
+        self._put = put
+        self._looks: dict[str, asyncio.Task[None]] = {}
+        self._looked: dict[str, float] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._folders
+
+    def is_edited(self, name: str) -> bool:
+        """Whether the model has a folder, and its code is no longer as it was read. Blocks."""
+        return name in self._folders and self._folders[name].is_edited()
+
+    async def look(self, name: str) -> None:
+        """Into the folder of a model, if it has one; once in a while, however often it is asked."""
+        if name not in self._folders or self._clock() - self._looked.get(name, -1e9) < _LOOK_EVERY:
+            return
+        look = self._looks.get(name)
+        if look is None:
+            look = self._looks[name] = asyncio.create_task(self._look(self._folders[name]))
+            look.add_done_callback(lambda _: self._looks.pop(name))
+        # All who ask meanwhile wait for the same look, whoever of them goes away.
+        await asyncio.shield(look)
+
+    async def _look(self, folder: ModelFolder) -> None:
+        outcome = await asyncio.to_thread(folder.read_if_edited)
+        self._looked[folder.model] = self._clock()
+        if outcome is not None:
+            self._put(outcome)
 
 
 def find_folders(

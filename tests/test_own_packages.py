@@ -130,6 +130,6 @@ async def test_a_wheel_that_was_replaced_under_its_name_is_installed_anew(servic
     first = await ended(service, "local/older", text="x")
     assert first.output == "x low 10 1.0", first.error
     wheel(folder / "wheels", "tinyvoice", "1.0", ["numpy>=1"], "LOUDNESS = 77\n")
-    service.catalog._clock = lambda: float("inf")
+    service.catalog._folders._clock = lambda: float("inf")
     later = await ended(service, "local/older", text="x")
     assert later.output == "x low 77 1.0" and later.version != first.version

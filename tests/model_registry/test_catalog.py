@@ -1,4 +1,4 @@
-"""Which models there are, and what a reference means."""
+"""What a start finds, and what comes while the app runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from errors import BrokenModel, InvalidVersion, NotFound
+from errors import BrokenModel, NotFound
 from model_registry import description
 from model_registry.catalog import Catalog
 from model_registry.published import Published
@@ -164,44 +164,6 @@ def is_alive(process):
             return opened.read().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def test_every_form_of_a_reference_leads_to_the_version(catalog):
-    version = catalog.find("local/echo").latest
-    for reference in ("local/echo", f"local/echo:{version.id}", version.id):
-        assert catalog.resolve(reference) is version
-
-
-@pytest.mark.parametrize(
-    ("reference", "error", "message"),
-    [
-        ("local/ecco", NotFound, "Did you mean 'local/echo'"),
-        ("local/echo:", InvalidVersion, "Give `owner/name`"),
-        ("local/echo:latest", InvalidVersion, "Give `owner/name`"),
-        ("local/echo:" + "0" * 64, InvalidVersion, "no such version here; its latest is"),
-        ("0" * 64, InvalidVersion, "Give `owner/name`"),
-        ("", InvalidVersion, "Give `owner/name`"),
-    ],
-)
-def test_what_leads_nowhere_is_refused_with_a_hint(catalog, reference, error, message):
-    with pytest.raises(error, match=message):
-        catalog.resolve(reference)
-
-
-def test_a_version_of_another_model_is_none_of_this_one(catalog):
-    other = catalog.resolve("local/says").id
-    with pytest.raises(InvalidVersion):
-        catalog.resolve(f"local/echo:{other}")
-
-
-def test_every_word_of_a_search_must_occur_and_names_come_first(tmp_path, data, specs):
-    folder_of(tmp_path / "models", "story", "Writes about cats.")
-    folder_of(tmp_path / "models", "cats", "Draws them.")
-    found = Catalog.load([tmp_path / "models"], data, specs)
-    assert [model.name for model in found.search("CATS")] == ["cats", "story"]
-    assert [model.name for model in found.search("cats writes")] == ["story"]
-    assert found.search("dogs") == ()
-    assert found.search("") == found.models()
 
 
 async def test_folders_are_looked_at_once_a_second_at_most(tmp_path, data, specs):

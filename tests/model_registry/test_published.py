@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from errors import AlreadyExists, BrokenModel, InvalidRequest, NotFound
-from model_registry.catalog import Catalog, names
+from model_registry.catalog import Catalog
 from model_registry.published import Published
 from model_registry.push_records import About
+from model_registry.sources import names
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = "def Predictor(text: str) -> str:\n    return {!r} + text\n"

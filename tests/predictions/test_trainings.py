@@ -275,7 +275,7 @@ async def test_a_destination_must_be_there_and_ones_own(app, start, read):
 
 async def test_a_destination_that_has_gone_fails_the_training_and_keeps_its_weights(app):
     training = await train(app, {"word": "cats"}, destination="local/echo")
-    del app.service.catalog._models["local/echo"]
+    app.service.catalog.remove("local/echo")
     ended = await app.end(training)
     assert ended.status is Status.FAILED and "'local/echo' does not exist" in ended.error
     assert references(ended.output)
