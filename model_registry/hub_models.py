@@ -18,7 +18,8 @@ from model_registry import spec_files
 from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints
 from model_registry.hub import Hub
-from model_registry.hub_recipe import READ, Facts, recipe
+from model_registry.hub_facts import READ, Facts
+from model_registry.hub_recipe import recipe
 from model_registry.listing import Listing
 from model_registry.spec import Model
 from settings import HubSettings
