@@ -134,7 +134,9 @@ MIGRATIONS: Sequence[Callable[[sql.Connection], None]] = (
 
 
 def migrate(connection: sql.Connection) -> None:
-    """Brings a database of any earlier release up to date."""
+    """Brings a database of any earlier release up to date, whatever is killed meanwhile."""
+    # Python's sqlite3 would commit each statement that changes a table by itself.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
     (seen,) = connection.execute(sql.text("PRAGMA user_version")).one()
     for migration in MIGRATIONS[seen:]:
         migration(connection)

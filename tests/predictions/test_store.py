@@ -157,6 +157,19 @@ def test_an_old_database_is_upgraded_and_keeps_its_rows(tmp_path, monkeypatch):
     connection.close()
 
 
+def test_a_migration_that_is_killed_halfway_is_begun_anew(tmp_path, monkeypatch):
+    path, whole = tmp_path / "atelier.db", tables.MIGRATIONS
+
+    def is_killed(connection):
+        raise SystemExit
+
+    monkeypatch.setattr(tables, "MIGRATIONS", (*whole[:-1], is_killed))
+    with pytest.raises(SystemExit):
+        Store(path)
+    monkeypatch.setattr(tables, "MIGRATIONS", whole)
+    Store(path).close()
+
+
 def test_ids_are_26_characters_that_need_no_escaping():
     ids = {new_id() for _ in range(1000)}
     assert len(ids) == 1000
