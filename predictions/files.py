@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from errors import FileTooLarge, NotFound
+from predictions import keys
 from predictions.callers import EVERYBODY, Caller
 from predictions.store import Position, Store, new_id
 from predictions.tables import StoredFile
@@ -205,11 +206,7 @@ class Signer:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as opened:
-                opened.write(os.urandom(32))
-        self._key = path.read_bytes()
+        self._key = keys.kept(path, lambda: os.urandom(32))
 
     def sign(self, text: str) -> str:
         """HMAC-SHA256 over `text`, in standard base64."""
