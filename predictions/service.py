@@ -95,6 +95,8 @@ class PredictionService:
         """
         await self.pool.start()
         await self.deployments.start()
+        # Asked first: who attends to what ends below tells of that end.
+        owing = await self._store.owing()
         for prediction in await self._store.unfinished():
             self._open(prediction)
             if prediction.status is Status.STARTING:
@@ -104,7 +106,7 @@ class PredictionService:
             else:
                 self._fold([messages.Failed(prediction.id, INTERRUPTED)])
         if self.webhooks is not None:
-            for prediction in await self._store.owing():
+            for prediction in owing:
                 self._spawn(self.webhooks.complete(prediction))
         self._spawn(self.retention.run())
         self._spawn(self.publishing.run())
@@ -371,7 +373,8 @@ class PredictionService:
             timer = asyncio.get_running_loop().call_later(delay, self._end, prediction.id, None)
             self._deadlines[prediction.id] = timer
         if self.webhooks is not None and prediction.webhook is not None:
-            self._spawn(self.webhooks.attend(self.follow(prediction.id), self.wait))
+            told = prediction if prediction.status is Status.PROCESSING else None
+            self._spawn(self.webhooks.attend(self.follow(prediction.id), self.wait, told))
 
     def _fold(self, events: Sequence[Event]) -> None:
         now = time.time()

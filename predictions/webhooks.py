@@ -20,7 +20,7 @@ import httpx
 from msgspec.structs import replace
 
 from errors import AtelierError
-from predictions import outgoing
+from predictions import keys, outgoing
 from predictions.prediction import Prediction, Status
 from predictions.store import Store, new_id
 
@@ -42,13 +42,12 @@ class WebhookSecret:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as opened:
-                # One underscore, and standard base64: Python's client splits at the one, Node's
-                # reads only the other.
-                opened.write(f"whsec_{base64.b64encode(os.urandom(24)).decode()}\n")
-        self._keys = tuple(path.read_text().split())
+        def make() -> bytes:
+            # One underscore, and standard base64: Python's client splits at the one, Node's reads
+            # only the other.
+            return b"whsec_" + base64.b64encode(os.urandom(24)) + b"\n"
+
+        self._keys = tuple(keys.kept(path, make).decode().split())
 
     def newest(self, owner: str = "") -> str:
         """What the messages to an owner are signed with, as the clients' validators take it."""
@@ -102,11 +101,11 @@ class Webhooks:
         self,
         snapshots: AsyncIterator[Prediction],
         wait: Callable[[str, float], Awaitable[Prediction]],
+        told: Prediction | None = None,
     ) -> None:
         """Tells of one prediction from now to its end. `wait(id, seconds)` returns early at its
-        end.
+        end. `told`: as it was when a former run of the app told of it.
         """
-        told: Prediction | None = None
         due = 0.0
         async for prediction in snapshots:
             if prediction.status is not Status.PROCESSING and not prediction.status.terminal:

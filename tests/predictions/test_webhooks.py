@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 from replicate.webhook import Webhooks as Validator
 from replicate.webhook import WebhookSigningSecret
 
 from predictions import webhooks
-from predictions.prediction import Status
+from predictions.files import Signer
+from predictions.prediction import Prediction, Status
+from predictions.store import new_id
 from predictions.webhooks import WebhookSecret
 from tests.receiver import receiving
 
@@ -119,6 +122,17 @@ def test_a_rotated_secret_signs_with_both_keys_and_stays(tmp_path):
         Validator.validate(headers=headers, body="{}", secret=WebhookSigningSecret(key=key))
 
 
+@pytest.mark.parametrize("made_by", [WebhookSecret, Signer])
+def test_a_key_that_was_half_made_when_the_app_was_killed_is_made_anew(tmp_path, made_by):
+    path = tmp_path / "key"
+    path.write_bytes(b"")
+    made_by(path)
+    key = path.read_bytes()
+    assert len(key) >= 32 and path.stat().st_mode & 0o777 == 0o600
+    made_by(path)
+    assert path.read_bytes() == key and list(tmp_path.iterdir()) == [path]
+
+
 async def test_the_end_is_told_again_until_it_is_heard_and_is_the_same_message(app, receiver):
     receiver.answers = [500, 404, 302]
     await app.run(
@@ -155,6 +169,34 @@ async def test_an_end_that_was_not_heard_is_told_after_a_restart(start, receiver
     ]
     assert [message.prediction["id"] for message in messages] == [created.id] * 2
     await settled(app)
+
+
+async def test_what_a_kill_has_interrupted_is_told_of_once_and_not_begun_again(start, receiver):
+    app = await start()
+    version = app.service.catalog.resolve("local/echo").id
+    interrupted = [
+        Prediction(
+            id=new_id(),
+            model="local/echo",
+            version=version,
+            input={"text": "x"},
+            created_at=time.time(),
+            started_at=time.time(),
+            status=Status.PROCESSING,
+            webhook=receiver.url,
+        )
+        for _ in range(20)
+    ]
+    for prediction in interrupted:
+        await app.store.save(prediction)
+    app = await start()
+    for prediction in interrupted:
+        await app.end(prediction)
+    await heard(receiver, lambda messages: len(messages) >= len(interrupted))
+    await settled(app)
+    told = sorted(each.prediction["id"] for each in receiver.messages)
+    assert told == sorted(each.id for each in interrupted)
+    assert set(receiver.statuses) == {"failed"}
 
 
 async def test_a_receiver_that_never_answers_holds_up_nobody(app, receiver):
