@@ -17,7 +17,7 @@ from cog import BasePredictor, Input, InvalidInput, Path
 QUICK = 1_000_000
 """Bytes of a network below which larger tiles are enlarged soon enough, too."""
 
-LARGE_TILE = 512
+LARGE_TILE = 640
 """Pixels of a side that a quick network is given at once: fewer overlaps to enlarge twice."""
 
 FURTHEST = 48
