@@ -11,8 +11,8 @@ from typing import Any
 from cog import current_scope
 
 PREVIEW_SIZE = 256
-PREVIEW_SHARE = 0.03
-"""Of a run's time, at most, after the first preview."""
+PREVIEW_SHARE = 0.01
+"""Of a run's time so far, at most, the first preview counted in, though that one is always made."""
 OF_PICTURES = ("AutoencoderKL", "AutoencoderKLFlux2", "AutoencoderKLTemporalDecoder")
 
 
