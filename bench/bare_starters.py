@@ -1,21 +1,21 @@
-"""The starters without the app: each as a bare call of its library, which `bench.starters` holds
-the app against. Runs in a process of its own:
+"""The starters without the app: each as a bare call of its library, in a process of its own. Other
+benchmarks hold the app against it: `with alone("shapes", inputs) as run: seconds, digest = run()`.
 
-    echo '{"prompt": "a red circle", "seed": 1, …}' | python -m bench.bare_starters shapes 5
-
-prints the seconds of each of 5 warm runs, and a hash of what came out, as JSON. A starter that no
-library runs (its whole code is its runner) is called through its runner, still without the app.
+A starter that no library runs (its whole code is its runner) is called through its runner, still
+without the app.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,43 @@ import yaml
 
 REGISTRY = Path(__file__).resolve().parent.parent / "model_registry"
 Run = Callable[[], bytes]
+Timed = Callable[[], tuple[float, str]]
+"""Runs once; gives the seconds it took, and a hash of what came out."""
+
+
+@contextlib.contextmanager
+def alone(name: str, given: Mapping[str, Any], weights: str = "") -> Iterator[Timed]:
+    """A process in which the starter is loaded, with other `weights` than its own if named."""
+    command = [sys.executable, "-m", "bench.bare_starters", name, weights]
+    process = subprocess.Popen(
+        command,
+        cwd=REGISTRY.parent,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # as the app's: Linux shares a busy processor among sessions
+    )
+    assert process.stdin is not None and process.stdout is not None
+    asked, answered = process.stdin, process.stdout
+
+    def say(line: str) -> None:
+        asked.write(line + "\n")
+        asked.flush()
+
+    def run() -> tuple[float, str]:
+        say("run")
+        while not (line := answered.readline()).startswith("took "):
+            if not line:
+                sys.exit(f"{name} alone cannot be run.")
+        _, seconds, digest = line.split()
+        return float(seconds), digest
+
+    say(json.dumps(given))
+    try:
+        yield run
+    finally:
+        process.kill()
+        process.wait()
 
 
 def shapes(folder: Path, given: Mapping[str, Any]) -> Run:
@@ -94,14 +131,32 @@ def story(folder: Path, given: Mapping[str, Any]) -> Run:
 
 
 def listen(folder: Path, given: Mapping[str, Any]) -> Run:
-    from faster_whisper import WhisperModel
+    """What is between two pauses by itself, as the starter is asked to: in longer pieces it writes
+    nonsense, in another time each time.
+    """
+    from faster_whisper import BatchedInferencePipeline, WhisperModel, decode_audio
+    from faster_whisper.vad import VadOptions, get_speech_timestamps
 
     whisper = WhisperModel(str(folder), device="cpu", compute_type="float32", cpu_threads=1)
+    pipeline = BatchedInferencePipeline(whisper)
     heard = _content(given["audio"])
+    pauses = VadOptions(
+        max_speech_duration_s=given["chunk_length"], min_silence_duration_ms=160, speech_pad_ms=300
+    )
 
     def run() -> bytes:
-        segments, _ = whisper.transcribe(
-            io.BytesIO(heard), vad_filter=True, beam_size=given["beam_size"]
+        sound = decode_audio(io.BytesIO(heard))
+        clips = [
+            {side: at / 16_000 for side, at in each.items()}
+            for each in get_speech_timestamps(sound, pauses)
+        ]
+        segments, _ = pipeline.transcribe(
+            sound,
+            language="en",
+            clip_timestamps=clips,
+            batch_size=1,
+            beam_size=given["beam_size"],
+            word_timestamps=given["word_timestamps"],
         )
         return " ".join(segment.text.strip() for segment in segments).encode()
 
@@ -196,16 +251,14 @@ def _written(uri: str) -> str:
 
 
 def main() -> None:
-    name, rounds, given = sys.argv[1], int(sys.argv[2]), json.load(sys.stdin)
-    folder = REGISTRY / "starter" / name
+    name, weights, given = sys.argv[1], sys.argv[2], json.loads(sys.stdin.readline())
+    folder = Path(weights) if weights else REGISTRY / "starter" / name
     run = BARE[name](folder, given) if name in BARE else by_runner(name, folder, given)
-    made = run()
-    seconds = []
-    for _ in range(rounds):
+    for _ in sys.stdin:
         began = time.perf_counter()
         made = run()
-        seconds.append(time.perf_counter() - began)
-    print(json.dumps({"seconds": seconds, "digest": hashlib.sha256(made).hexdigest()}))
+        seconds = time.perf_counter() - began
+        print("took", seconds, hashlib.sha256(made).hexdigest(), flush=True)
 
 
 if __name__ == "__main__":

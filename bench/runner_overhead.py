@@ -1,11 +1,12 @@
 """One run of two seconds and more through the pool against the bare call of its library, per family
 of runners: what processes, messages, progress and previews cost.
 
-    python -m bench.runner_overhead [shapes story listen enlarge]
+    python -m bench.runner_overhead [shapes story listen enlarge motion]
 
 Both sides are warm, each in one process of its own, and take turns, so that what else the machine
 does meets both. Starters stand in for the families, with more to do than usual; for the language
-model it is a random one, because a starter's whole window is over too soon.
+model it is a random one, because a starter's whole window is over too soon. Both do the same work,
+but that a bare enlarger is given the whole picture at once, however much memory that takes.
 """
 
 from __future__ import annotations
@@ -15,19 +16,18 @@ import base64
 import dataclasses
 import hashlib
 import io
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import wave
 from collections.abc import Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bench.bare_starters import BARE
+import psutil
+
+from bench.bare_starters import alone
 from bench.serving import ROOT
 from bench.starters import inputs
 from model_registry.catalog import Catalog
@@ -44,21 +44,33 @@ FILES = {"listen": "audio", "enlarge": "image"}
 """The input of a family that is a file."""
 
 
+class Took(NamedTuple):
+    """What one run took: seconds, and those of the processor in this process and its children."""
+
+    seconds: float
+    processor: float
+
+
 def main(names: list[str]) -> None:
     catalog = Catalog.load([], ROOT / "build" / "described")
     missed = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in names or ["shapes", "story", "listen", "enlarge"]:
+        for name in names or ["shapes", "story", "listen", "enlarge", "motion"]:
             model = catalog.find(f"starter/{name}")
             given = {**inputs(model), **longer(name, inputs(model))}
             version = model.latest if name != "story" else random_llama(model.latest, Path(folder))
             base, ours = asyncio.run(compare(name, version, given, Path(folder)))
             # The quickest of each: all else that a shared machine does only adds.
-            added = min(ours) / min(base) - 1
+            (quickest, least), (ours_quickest, ours_least) = (
+                map(min, zip(*each, strict=True)) for each in (base, ours)
+            )
+            added = ours_quickest / quickest - 1
+            medians = [statistics.median(took.seconds for took in each) for each in (base, ours)]
             print(
-                f"{name}: library {min(base):.2f} s, through the pool {min(ours):.2f} s "
+                f"{name}: library {quickest:.2f} s, through the pool {ours_quickest:.2f} s "
                 f"({added:+.1%}, goal under {GOAL:.0%}); medians of {ROUNDS}: "
-                f"{statistics.median(base):.2f} s and {statistics.median(ours):.2f} s",
+                f"{medians[0]:.2f} s and {medians[1]:.2f} s; of the processor {least:.2f} s and "
+                f"{ours_least:.2f} s ({ours_least / least - 1:+.1%})",
                 flush=True,
             )
             if added >= GOAL:
@@ -71,19 +83,21 @@ def longer(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Inputs with which one run takes two seconds and more."""
     match name:
         case "shapes":
-            return {"num_inference_steps": 100}
+            return {"num_inference_steps": 200}
         case "story":
             return {"max_tokens": 250}
         case "listen":
-            return {"audio": _uri("audio/wav", _repeated(_content(given["audio"]), 12))}
+            return {"audio": _uri("audio/wav", _repeated(_content(given["audio"]), 16))}
+        case "motion":
+            return {}
         case _:
-            return {"image": _uri("image/png", _enlarged(_content(given["image"]), 6))}
+            return {"image": _uri("image/png", _enlarged(_content(given["image"]), 12))}
 
 
 async def compare(
     name: str, version: Version, given: dict[str, Any], folder: Path
-) -> tuple[list[float], list[float]]:
-    """Seconds of each round, bare and through the pool."""
+) -> tuple[list[Took], list[Took]]:
+    """What each round took, bare and through the pool."""
     settings = PoolSettings(spares=0)
     cpu = [device for device in find_devices(1) if not device.gpu]
     pool = WorkerPool(settings, cpu, folder / "work")
@@ -103,59 +117,25 @@ async def compare(
         file.write_bytes(_content(given[FILES[name]]))
         local[FILES[name]] = str(file)
 
-    async def through(number: int) -> float:
-        began = time.perf_counter()
+    async def through(number: int) -> Took:
+        began, before = time.perf_counter(), _processor()
         pool.submit(Job(f"{name}-{number}", version, local, folder / f"out-{number}"))
         end = await ended.get()
         assert isinstance(end, messages.Succeeded), end
-        return time.perf_counter() - began
+        return Took(time.perf_counter() - began, _processor() - before)
 
     try:
-        with bare(name, version.code.weights or "", given) as run:
+        with alone(name, given, version.code.weights or "") as run:
             await through(0), await asyncio.to_thread(run)
             base, ours = [], []
             for number in range(1, ROUNDS + 1):
-                base.append(await asyncio.to_thread(run))
+                before = _processor()
+                seconds, _ = await asyncio.to_thread(run)
+                base.append(Took(seconds, _processor() - before))
                 ours.append(await through(number))
     finally:
         await pool.stop()
     return base, ours
-
-
-@contextmanager
-def bare(name: str, weights: str, given: Mapping[str, Any]) -> Any:
-    """A process with the library loaded; gives the function that runs it once, in seconds."""
-    command = [sys.executable, "-m", "bench.runner_overhead", "--bare", name, weights]
-    process = subprocess.Popen(
-        command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdin is not None and process.stdout is not None
-
-    def say(line: str) -> None:
-        process.stdin.write(line + "\n")
-        process.stdin.flush()
-
-    def run() -> float:
-        say("run")
-        while not (line := process.stdout.readline()).startswith("took "):
-            assert line, f"{name} alone cannot be run"
-        return float(line.split()[1])
-
-    say(json.dumps(given))
-    try:
-        yield run
-    finally:
-        process.kill()
-        process.wait()
-
-
-def run_bare(name: str, weights: str) -> None:
-    given = json.loads(sys.stdin.readline())
-    run = BARE[name](Path(weights), given)
-    for _ in sys.stdin:
-        began = time.perf_counter()
-        run()
-        print("took", time.perf_counter() - began, flush=True)
 
 
 def random_llama(version: Version, folder: Path) -> Version:
@@ -181,6 +161,13 @@ def random_llama(version: Version, folder: Path) -> Version:
     digest = hashlib.sha256(b"random llama").hexdigest()
     code = dataclasses.replace(version.code, weights=str(folder / "llama"))
     return dataclasses.replace(version, id=digest, code=code)
+
+
+def _processor() -> float:
+    """Seconds of the processor that this process and its children have taken so far."""
+    this = psutil.Process()
+    times = [each.cpu_times() for each in (this, *this.children(recursive=True))]
+    return float(sum(each.user + each.system for each in times))
 
 
 def _repeated(sound: bytes, times: int) -> bytes:
@@ -212,7 +199,4 @@ def _uri(kind: str, content: bytes) -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--bare"]:
-        run_bare(*sys.argv[2:])
-    else:
-        main(sys.argv[1:])
+    main(sys.argv[1:])
