@@ -1,8 +1,7 @@
 """The database: predictions and files, in SQLite through SQLAlchemy Core. It is also the queue:
 what is unfinished here is run.
 
-One thread writes; it commits in one transaction whatever has gathered while the last one was being
-written, so that durable and quick go together. Reads run in threads of their own beside it (WAL).
+What is often written goes through one thread. Reads run in threads of their own beside it (WAL).
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,19 +18,16 @@ import sqlalchemy as sql
 
 from predictions.prediction import Prediction, Status
 from predictions.tables import (
-    OWE,
-    UPSERT,
     StoredFile,
     as_json,
-    file_row,
     files,
     migrate,
     owed_webhooks,
-    prediction_row,
     predictions,
     row_file,
     row_prediction,
 )
+from predictions.writer import Writer
 
 
 @dataclass(frozen=True)
@@ -96,23 +90,11 @@ class Store:
         sql.event.listen(self._engine, "connect", _configure)
         with self._engine.begin() as connection:
             migrate(connection)
-        # Compiled once: the way through `execute` costs ten times what the commit does.
-        compiled = UPSERT.compile(self._engine)
-        self._upsert, self._upsert_order = str(compiled), tuple(compiled.positiontup or ())
-        self._gathered = _Batch()
-        self._lock = threading.Lock()
-        self._work = threading.Event()
-        self._closed = False
-        self._writer = threading.Thread(
-            target=self._write_batches, name="store-writer", daemon=True
-        )
-        self._writer.start()
+        self._writer = Writer(self._engine)
 
     def close(self) -> None:
         """Writes what has gathered and stops. Nothing may be saved afterwards."""
-        self._closed = True
-        self._work.set()
-        self._writer.join()
+        self._writer.close()
         self._engine.dispose()
 
     # --- writing
@@ -121,29 +103,22 @@ class Store:
         """Done once the prediction is committed; the newest state of each prediction is what is
         written.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        with self._lock:
-            self._gathered.predictions[prediction.id] = prediction
-            self._gathered.waiting.append(done)
-        self._work.set()
-        return done
+        with self._writer.gathering() as batch:
+            batch.predictions[prediction.id] = prediction
+            return batch.committed()
 
     def save_soon(self, prediction: Prediction) -> None:
         """As `save`, for who need not know when."""
-        with self._lock:
-            self._gathered.predictions[prediction.id] = prediction
-        self._work.set()
+        with self._writer.gathering() as batch:
+            batch.predictions[prediction.id] = prediction
 
     def add_file(self, file: StoredFile) -> asyncio.Future[None]:
         """Done once the file is committed: before any prediction that is saved after it, or with
         it.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        with self._lock:
-            self._gathered.files.append(file)
-            self._gathered.waiting.append(done)
-        self._work.set()
-        return done
+        with self._writer.gathering() as batch:
+            batch.files.append(file)
+            return batch.committed()
 
     async def delete_file(self, file_id: str) -> None:
         await self.write(sql.delete(files).where(files.c.id == file_id))
@@ -160,53 +135,8 @@ class Store:
 
     def settle_webhook(self, prediction_id: str) -> None:
         """Its webhook has heard of the end, or never will."""
-        with self._lock:
-            self._gathered.settled.append(prediction_id)
-        self._work.set()
-
-    def _write_batches(self) -> None:
-        connection = self._engine.connect()
-        while True:
-            self._work.wait()
-            self._work.clear()
-            with self._lock:
-                batch, self._gathered = self._gathered, _Batch()
-            if batch.predictions or batch.files or batch.settled:
-                self._write(connection, batch)
-            elif self._closed:
-                connection.close()
-                return
-            if self._closed:
-                self._work.set()
-
-    def _write(self, connection: sql.Connection, batch: _Batch) -> None:
-        error: Exception | None = None
-        try:
-            with connection.begin():
-                if batch.files:
-                    connection.execute(sql.insert(files), [file_row(file) for file in batch.files])
-                if batch.predictions:
-                    rows = [prediction_row(prediction) for prediction in batch.predictions.values()]
-                    values = [tuple(row[name] for name in self._upsert_order) for row in rows]
-                    connection.exec_driver_sql(self._upsert, values)
-                    # With the end itself: a kill in between must not make it forgotten.
-                    owed = [
-                        {"prediction_id": each.id}
-                        for each in batch.predictions.values()
-                        if each.status.terminal and each.wants("completed")
-                    ]
-                    if owed:
-                        connection.execute(OWE, owed)
-                if batch.settled:
-                    settled = owed_webhooks.c.prediction_id.in_(batch.settled)
-                    connection.execute(sql.delete(owed_webhooks).where(settled))
-        except Exception as caught:
-            error = caught
-            print(f"atelier: the database refused a write: {caught}", file=sys.stderr)
-        if batch.waiting:
-            loop = batch.waiting[0].get_loop()
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, batch.waiting, error)
+        with self._writer.gathering() as batch:
+            batch.settled.append(prediction_id)
 
     # --- reading
 
@@ -325,29 +255,11 @@ class Store:
         return await asyncio.to_thread(read)
 
 
-class _Batch:
-    def __init__(self) -> None:
-        self.predictions: dict[str, Prediction] = {}
-        self.files: list[StoredFile] = []
-        self.settled: list[str] = []
-        self.waiting: list[asyncio.Future[None]] = []
-
-
 def _configure(connection: Any, record: Any) -> None:
     # NORMAL with WAL survives a killed process whole; only a power cut can take the last moments,
     # and never corrupts.
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 30000"):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _resolve(waiting: list[asyncio.Future[None]], error: Exception | None) -> None:
-    for future in waiting:
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
 
 
 def _conditions(filter: Filter) -> list[sql.ColumnElement[bool]]:
