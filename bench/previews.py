@@ -54,7 +54,7 @@ def main() -> None:
     def run(scope: Scope) -> float:
         began = time.process_time()
         with entered(scope), contextlib.redirect_stdout(io.StringIO()):
-            runner.call(**arguments)
+            list(runner.call(**arguments))
         return time.process_time() - began
 
     run(Blind("", Heard()))
