@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 
 WIDTH = 4
@@ -55,11 +56,21 @@ def answer(describe: Callable[[list[str]], int], connection: int, out: int, err:
             sys.stderr.flush()
             # Threads or child processes that the import has started must not keep this alive.
             os._exit(status)
+        threading.Thread(target=_end_with, args=(asking, process), daemon=True).start()
         _, status = os.waitpid(process, 0)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process, signal.SIGKILL)  # what it has started
         with contextlib.suppress(OSError):  # nobody has waited for what hung
             _send(asking, os.waitstatus_to_exitcode(status))
+
+
+def _end_with(asking: socket.socket, process: int) -> None:
+    """Who asked may be killed, and then nobody waits for what never ends."""
+    with contextlib.suppress(OSError):
+        asking.recv(1)
+    for end in (os.killpg, os.kill):  # it may not lead a group of its own yet
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            end(process, signal.SIGKILL)
 
 
 def _become(out: int, err: int) -> None:

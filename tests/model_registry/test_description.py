@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
+import sys
 import time
 
 import pytest
 
 from errors import BrokenModel
+from model_registry import describer as describer_module
 from model_registry import description
 from model_registry.describer import Describer
 from model_registry.description import Descriptions, describe
@@ -70,6 +74,25 @@ def test_a_child_that_nobody_holds_any_more_ends(write, tmp_path):
     """
     describe(code(write(predict=predict)), "local/one")
     assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_an_import_without_end_ends_with_who_asked_for_it(write, tmp_path):
+    began = tmp_path / "began"
+    endless = f"import os, time\nopen({str(began)!r}, 'w').write(f'{{os.getpid()}}\\n')\n"
+    folder = write(predict=f"{endless}while True:\n    time.sleep(100)\n")
+    asking = (
+        "from model_registry.describer import Describer\n"
+        f"with Describer() as held:\n    held.ask([{str(folder)!r}, 'predict.py:run'], 1e6, set())"
+    )
+    with subprocess.Popen([sys.executable, "-c", asking], cwd=describer_module.ROOT) as process:
+        while not (began.exists() and began.read_text().endswith("\n")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    with contextlib.suppress(ProcessLookupError):
+        while True:
+            os.kill(int(began.read_text()), 0)
+            time.sleep(0.01)
 
 
 def test_a_model_that_kills_who_describes_it_harms_no_other(write, describer):
