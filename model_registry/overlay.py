@@ -30,6 +30,9 @@ def overlay(
 ) -> dict[str, Any]:
     """The runner's document with what a spec says of single inputs; None takes an input away.
 
+    What the runner calls deprecated is there for those specs alone that name it: old names and
+    inputs without effect that some models' callers send.
+
     An input with a default is no longer required; None for a word (`maximum: null`) takes away
     what the runner said. `name` is what people and clients call the input, `order` its place in the
     form, from 0. Raises `BrokenModel` for an input that is not there, for a word that means nothing
@@ -39,6 +42,9 @@ def overlay(
     described = schemas["Input"] = dict(schemas["Input"])
     properties = described["properties"] = dict(described["properties"])
     required = described["required"] = list(described.get("required", []))
+    for name in [name for name, each in properties.items() if each.get("deprecated")]:
+        if name not in inputs:
+            del properties[name]
     for name, changes in inputs.items():
         if name not in properties:
             reason = f"{place}: inputs: the runner has no {name!r}, only {', '.join(properties)}."

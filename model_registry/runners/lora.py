@@ -4,7 +4,8 @@ import it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,10 @@ import lora_files
 
 from cog import InvalidInput
 
-NAME = "given"
-
 
 class Lora:
-    """At most one file of LoRA weights on the pipeline. It stays loaded until a run asks for
-    another or for none; then the pipeline is what it was before.
+    """The files of LoRA weights on the pipeline. They stay loaded until a run asks for others or
+    for none; then the pipeline is what it was before.
     """
 
     def __init__(self, pipeline: Any) -> None:
@@ -25,42 +24,58 @@ class Lora:
         self._loaded: object = None
         self._trainable: list[Any] = []
 
-    def use(self, reference: str | None, scale: float, upload: Path | None = None) -> None:
-        """Loads what a run asks for: weights by name or address, or an uploaded file. Raises
-        `InvalidInput` for what cannot be had, or does not fit the model.
+    def use(
+        self,
+        reference: str | None,
+        scale: float,
+        upload: Path | None = None,
+        extra: tuple[str | None, float] = (None, 1),
+    ) -> None:
+        """Loads what a run asks for: weights by name or address, or an uploaded file, and `extra`
+        ones with their scale. Raises `InvalidInput` for what cannot be had, or does not fit the
+        model.
         """
         if upload is not None and reference:
             raise InvalidInput("Give the LoRA weights by name or as a file, not both.")
+        wanted = []
         if upload is not None:
-            self._load(lora_files.checked(Path(upload), "The uploaded file"), scale)
-        elif reference:
-            self._load(lora_files.fetched(reference), scale)
-        else:
-            self._unload()
+            wanted.append((lora_files.checked(Path(upload), "The uploaded file"), scale))
+        for name, strength in ((reference, scale), extra):
+            if name:
+                wanted.append((lora_files.fetched(name), strength))
+        self._load(wanted)
 
-    def _load(self, file: Path, scale: float) -> None:
+    def _load(self, wanted: Sequence[tuple[Path, float]]) -> None:
         pipeline = self._pipeline
-        if not hasattr(pipeline, "load_lora_weights"):
+        if wanted and not hasattr(pipeline, "load_lora_weights"):
             raise InvalidInput("This model takes no LoRA weights; leave them out.")
-        state = file.stat()
-        wanted = (file, state.st_size, state.st_mtime_ns)
-        if self._loaded != wanted:
+        files = [file for file, _ in wanted]
+        states = [(file, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        if self._loaded != states:
             self._unload()
+        if not wanted:
+            return
+        names = [f"given-{number}" for number in range(len(files))]
+        if self._loaded is None:
             self._trainable = [each for each in self._parameters() if each.requires_grad]
-            self._loaded = "in part"  # until it is wholly there: a cancel may come in between
-            self._fit(file)
-            self._loaded = wanted
-        pipeline.set_adapters([NAME], [scale])
+            self._loaded = "in part"  # until all is there: a cancel may come in between
+            for file, name in zip(files, names, strict=True):
+                self._fit(file, name)
+            self._loaded = states
+        pipeline.set_adapters(names, [scale for _, scale in wanted])
 
-    def _fit(self, file: Path) -> None:
+    def _fit(self, file: Path, name: str) -> None:
         """Loads the file. diffusers raises for some of what does not fit, and only skips other."""
         import torch
 
         reason = "none of its layers is in this model"
         try:
-            self._pipeline.load_lora_weights(str(file), adapter_name=NAME)
+            with warnings.catch_warnings():
+                # Several at once are meant.
+                warnings.filterwarnings("ignore", message="Already found a `peft_config`")
+                self._pipeline.load_lora_weights(str(file), adapter_name=name)
             adapters = self._pipeline.get_list_adapters()
-            if any(NAME in names for names in adapters.values()) and not self._widened():
+            if any(name in names for names in adapters.values()) and not self._widened():
                 return
         except torch.OutOfMemoryError:
             raise

@@ -122,8 +122,24 @@ class TextGeneration(BasePredictor):
             description="What was said before the prompt: objects with role (user and assistant in "
             "turn) and content.",
         ),
+        max_new_tokens: int | None = Input(
+            default=None, ge=1, le=131072, deprecated=True, description="max_tokens, as it was."
+        ),
+        min_new_tokens: int | None = Input(
+            default=None, ge=-1, le=131072, deprecated=True, description="min_tokens, as it was."
+        ),
+        length_penalty: float = Input(
+            default=1, ge=1, le=1, deprecated=True, description="Only 1, which changes nothing."
+        ),
+        log_performance_metrics: bool = Input(
+            default=False,
+            deprecated=True,
+            description="Without effect: the figures are among the metrics of each run.",
+        ),
     ) -> AsyncConcatenateIterator[str]:
         """Writes on from the prompt, and yields the text as it comes."""
+        max_tokens = max_new_tokens or max_tokens
+        min_tokens = max(0, min_tokens if min_new_tokens is None else min_new_tokens)
         if min_tokens > max_tokens:
             raise InvalidInput(
                 f"min_tokens is {min_tokens}, over max_tokens, which is {max_tokens}."

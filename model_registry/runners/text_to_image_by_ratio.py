@@ -111,6 +111,15 @@ class TextToImageByRatio(BasePredictor):
         lora_file: Path | None = Input(
             default=None, description="LoRA weights as a .safetensors file of your own"
         ),
+        extra_lora: str | None = Input(
+            default=None, description="Further LoRA weights, in the forms of lora_weights"
+        ),
+        extra_lora_scale: float = Input(
+            default=1,
+            ge=-1,
+            le=3,
+            description="Determines how strongly the extra LoRA should be applied",
+        ),
     ) -> list[Path]:
         """Makes the pictures one after another; the one numbered n uses the seed + n."""
         painter = self.painter
@@ -127,7 +136,8 @@ class TextToImageByRatio(BasePredictor):
         given = [pictures.opened(each) for each in (images if image is None else [image])]
         size = self._size(aspect_ratio, megapixels, given)
         settings |= painter.after(given, size, prompt_strength, settings)
-        painter.lora.use(lora_weights, lora_scale, lora_file)
+        extra = extra_lora, extra_lora_scale
+        painter.lora.use(lora_weights, lora_scale, lora_file, extra)
         yield from painter.draw(drawing, settings, output_format, output_quality)
 
     def _size(self, ratio: str, resolution: str, given: list[Any]) -> tuple[int, int]:

@@ -102,6 +102,21 @@ def test_weights_come_by_address_once_and_equal_the_file(drawn, weights, tmp_pat
             run(model, "flux-dev", lora_weights=f"{stand_in.address}/nothing.safetensors")
 
 
+def test_further_weights_add_to_the_first_each_by_its_scale(drawn, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "home"))
+    file = weights("flux-dev")
+    model = drawn("flux-dev-lora")
+    plain = run(model, "flux-dev")
+    with hub({"someone/lora": file.parent}) as stand_in:
+        extra = {"extra_lora": f"{stand_in.address}/someone/lora/resolve/main/{NAME}"}
+        both = run(model, "flux-dev", lora_file=str(file), **extra)
+        weak = run(model, "flux-dev", lora_file=str(file), **extra, extra_lora_scale=0.1)
+        alone = run(model, "flux-dev", **extra)
+    assert alone == run(model, "flux-dev", lora_file=str(file))
+    assert len({plain, both, weak, alone}) == 4
+    assert run(model, "flux-dev") == plain
+
+
 def test_weights_by_name_and_as_a_file_at_once_are_refused(drawn, weights):
     with pytest.raises(InvalidInput, match="not both"):
         file = str(weights("flux-dev"))

@@ -160,3 +160,8 @@ def test_weights_that_cannot_stay_packed_are_told(tmp_path, capsys):
     model = Model("text_generation.py:TextGeneration", tmp_path)
     assert "The weights are in MXFP4 and become bfloat16" in capsys.readouterr().out
     assert "".join(model.run(prompt="Hi", seed=1, max_tokens=32, temperature=1, top_p=1, top_k=0))
+
+
+def test_the_number_of_tokens_may_have_its_older_name(story):
+    story.run(prompt="Once upon a time", max_new_tokens=3, min_new_tokens=-1, seed=1)
+    assert story.told.metrics["output_token_count"] == 3

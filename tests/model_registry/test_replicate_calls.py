@@ -1,0 +1,193 @@
+"""Calls that were written for Replicate: their inputs are taken as they are, and where they leave
+one out it is what Replicate takes.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from errors import InvalidInput
+from model_registry import inputs
+from model_registry.catalog import Catalog
+
+FILE = "https://example.com/a-file"
+
+CALLS = {
+    "black-forest-labs/flux-schnell": {
+        "prompt": "a cake", "go_fast": True, "megapixels": "1", "num_outputs": 1,
+        "aspect_ratio": "1:1", "output_format": "webp", "output_quality": 80,
+        "num_inference_steps": 4, "disable_safety_checker": True, "seed": 3,
+    },
+    "black-forest-labs/flux-dev": {
+        "prompt": "a cake", "go_fast": True, "guidance": 3.5, "megapixels": "0.25",
+        "num_outputs": 4, "aspect_ratio": "21:9", "output_format": "jpg", "output_quality": 100,
+        "prompt_strength": 0.8, "num_inference_steps": 28, "image": FILE,
+    },
+    "black-forest-labs/flux-dev-lora": {
+        "prompt": "a cake", "go_fast": False, "guidance": 3, "lora_scale": 1, "megapixels": "1",
+        "num_outputs": 1, "aspect_ratio": "1:1", "lora_weights": "fofr/flux-black-light",
+        "output_format": "webp", "output_quality": 80, "prompt_strength": 0.8,
+        "num_inference_steps": 28, "extra_lora": FILE, "extra_lora_scale": 0.5,
+    },
+    "black-forest-labs/flux-1.1-pro": {
+        "prompt": "a cake", "aspect_ratio": "custom", "width": 300, "height": 1440,
+        "output_format": "webp", "output_quality": 80, "safety_tolerance": 2,
+        "prompt_upsampling": True, "image_prompt": FILE,
+    },
+    "stability-ai/sdxl": {
+        "width": 768, "height": 768, "prompt": "a rainbow unicorn", "refine":
+        "expert_ensemble_refiner", "scheduler": "K_EULER", "lora_scale": 0.6, "num_outputs": 1,
+        "guidance_scale": 7.5, "apply_watermark": False, "high_noise_frac": 0.8,
+        "negative_prompt": "", "prompt_strength": 0.8, "num_inference_steps": 25,
+    },
+    "bytedance/sdxl-lightning-4step": {
+        "width": 1024, "height": 1280, "prompt": "a portrait", "scheduler": "DPM++2MSDE",
+        "num_outputs": 1, "guidance_scale": 0, "num_inference_steps": 4,
+        "negative_prompt": "worst quality, low quality", "seed": 0,
+    },
+    "stability-ai/stable-diffusion-3.5-large": {
+        "cfg": 4.5, "steps": 40, "prompt": "a mountain", "aspect_ratio": "1:1",
+        "output_format": "webp", "output_quality": 90, "prompt_strength": 0.85,
+    },
+    "meta/meta-llama-3-8b-instruct": {
+        "top_k": 0, "top_p": 0.95, "prompt": "Johnny has 8 billion parameters.", "max_tokens": 512,
+        "temperature": 0.7, "system_prompt": "You are a helpful assistant", "length_penalty": 1,
+        "max_new_tokens": 512, "stop_sequences": "<|end_of_text|>,<|eot_id|>", "min_tokens": -1,
+        "prompt_template": "{prompt}", "presence_penalty": 0, "log_performance_metrics": False,
+    },
+    "meta/meta-llama-3-70b-instruct": {
+        "length_penalty": 1, "log_performance_metrics": False, "max_tokens": 512, "min_tokens": 0,
+        "presence_penalty": 1.15, "frequency_penalty": 0.2, "prompt": "Why is the sky blue?",
+        "prompt_template": "{prompt}", "temperature": 0.6, "top_p": 0.9,
+    },
+    "meta/meta-llama-3.1-405b-instruct": {
+        "top_p": 0.9, "top_k": 50, "prompt": "How many sisters?", "max_tokens": 1024,
+        "min_tokens": 0, "temperature": 0.6, "system_prompt": "You are a helpful assistant.",
+        "presence_penalty": 0, "frequency_penalty": 0,
+    },
+    "openai/whisper": {
+        "audio": FILE, "language": "auto", "translate": False, "temperature": 0,
+        "transcription": "plain text", "suppress_tokens": "-1", "logprob_threshold": -1,
+        "no_speech_threshold": 0.6, "condition_on_previous_text": True,
+        "compression_ratio_threshold": 2.4, "temperature_increment_on_fallback": 0.2,
+    },
+    "meta/musicgen": {
+        "top_k": 250, "top_p": 0, "prompt": "80s pop", "duration": 8, "temperature": 1,
+        "continuation": False, "model_version": "stereo-large", "output_format": "mp3",
+        "continuation_start": 0, "multi_band_diffusion": False,
+        "normalization_strategy": "peak", "classifier_free_guidance": 3,
+    },
+    "nightmareai/real-esrgan": {"image": FILE, "scale": 2, "face_enhance": False},
+    "tencentarc/gfpgan": {"img": FILE, "scale": 2, "version": "v1.4"},
+    "cjwbw/rembg": {"image": FILE},
+    "minimax/video-01": {
+        "prompt": "a cat", "prompt_optimizer": True, "first_frame_image": FILE,
+    },
+    "tencent/hunyuan-video": {
+        "fps": 24, "width": 864, "height": 480, "prompt": "a cat", "infer_steps": 50,
+        "video_length": 129, "embedded_guidance_scale": 6,
+    },
+    "stability-ai/stable-video-diffusion": {
+        "cond_aug": 0.02, "decoding_t": 7, "input_image": FILE, "frames_per_second": 6,
+        "video_length": "25_frames_with_svd_xt", "motion_bucket_id": 127,
+        "sizing_strategy": "maintain_aspect_ratio",
+    },
+    "lucataco/xtts-v2": {
+        "text": "Hi there", "speaker": FILE, "language": "en", "cleanup_voice": False,
+    },
+    "jaaari/kokoro-82m": {"text": "Hi there", "voice": "af_nicole", "speed": 1.0},
+    "suno-ai/bark": {
+        "prompt": "Hello", "text_temp": 0.7, "output_full": False, "waveform_temp": 0.7,
+        "history_prompt": "announcer",
+    },
+    "cjwbw/shap-e": {
+        "prompt": "a bowl of vegetables", "save_mesh": True, "batch_size": 1, "render_mode": "nerf",
+        "render_size": 128, "guidance_scale": 15,
+    },
+}  # fmt: skip
+
+DEFAULTS = {
+    "black-forest-labs/flux-schnell": {
+        "aspect_ratio": "1:1", "num_outputs": 1, "num_inference_steps": 4, "seed": None,
+        "output_format": "webp", "output_quality": 80, "disable_safety_checker": False,
+        "go_fast": True, "megapixels": "1",
+    },
+    "black-forest-labs/flux-dev": {
+        "prompt_strength": 0.8, "num_inference_steps": 28, "guidance": 3, "go_fast": True,
+    },
+    "black-forest-labs/flux-dev-lora": {"lora_scale": 1, "extra_lora_scale": 1},
+    "black-forest-labs/flux-1.1-pro": {
+        "aspect_ratio": "1:1", "safety_tolerance": 2, "prompt_upsampling": False,
+        "output_format": "webp", "output_quality": 80,
+    },
+    "stability-ai/sdxl": {
+        "prompt": "An astronaut riding a rainbow unicorn", "negative_prompt": "", "width": 1024,
+        "height": 1024, "num_outputs": 1, "scheduler": "K_EULER", "num_inference_steps": 50,
+        "guidance_scale": 7.5, "prompt_strength": 0.8, "refine": "no_refiner",
+        "high_noise_frac": 0.8, "refine_steps": None, "apply_watermark": True, "lora_scale": 0.6,
+        "disable_safety_checker": False,
+    },
+    "bytedance/sdxl-lightning-4step": {
+        "prompt": "self-portrait of a woman, lightning in the background",
+        "negative_prompt": "worst quality, low quality", "width": 1024, "height": 1024,
+        "scheduler": "K_EULER", "num_inference_steps": 4, "guidance_scale": 0, "seed": None,
+    },
+    "stability-ai/stable-diffusion-3.5-large": {"cfg": 5, "prompt_strength": 0.85},
+    "meta/meta-llama-3.1-405b-instruct": {
+        "system_prompt": "You are a helpful assistant.", "min_tokens": 0, "max_tokens": 512,
+        "temperature": 0.6, "top_p": 0.9, "top_k": 50, "presence_penalty": 0,
+        "frequency_penalty": 0,
+    },
+    "openai/whisper": {
+        "language": "auto", "translate": False, "transcription": "plain text", "temperature": 0,
+        "suppress_tokens": "-1", "condition_on_previous_text": True, "no_speech_threshold": 0.6,
+    },
+    "meta/musicgen": {
+        "model_version": "stereo-melody-large", "duration": 8, "continuation": False,
+        "normalization_strategy": "loudness", "top_k": 250, "top_p": 0, "temperature": 1,
+        "classifier_free_guidance": 3, "output_format": "wav",
+    },
+    "nightmareai/real-esrgan": {"scale": 4, "face_enhance": False},
+    "tencentarc/gfpgan": {"scale": 2, "version": "v1.4"},
+    "minimax/video-01": {"prompt_optimizer": True},
+    "tencent/hunyuan-video": {
+        "prompt": "A cat walks on the grass, realistic style", "width": 864, "height": 480,
+        "video_length": 129, "infer_steps": 50, "embedded_guidance_scale": 6, "fps": 24,
+    },
+    "stability-ai/stable-video-diffusion": {
+        "video_length": "14_frames_with_svd", "sizing_strategy": "maintain_aspect_ratio",
+        "frames_per_second": 6, "motion_bucket_id": 127, "cond_aug": 0.02,
+    },
+    "lucataco/xtts-v2": {"language": "en", "cleanup_voice": False},
+    "jaaari/kokoro-82m": {"voice": "af_bella", "speed": 1},
+    "suno-ai/bark": {"text_temp": 0.7, "waveform_temp": 0.7, "output_full": False},
+    "cjwbw/shap-e": {
+        "guidance_scale": 15, "batch_size": 1, "render_mode": "nerf", "render_size": 128,
+        "save_mesh": False,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def models(described):
+    return {model.id: model.latest for model in Catalog.load([], described).models()}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_written_for_replicate_is_taken_as_it_is(models, name):
+    checked = inputs.check(models[name].schema, CALLS[name])
+    assert {key: checked[key] for key in CALLS[name]} == CALLS[name]
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_what_a_call_leaves_out_is_what_replicate_takes(models, name):
+    described = models[name].input_schema["properties"]
+    assert {key: described[key].get("default") for key in DEFAULTS[name]} == DEFAULTS[name]
+
+
+def test_an_input_that_would_change_something_and_cannot_is_refused(models):
+    schema = models["meta/meta-llama-3-8b-instruct"].schema
+    with pytest.raises(InvalidInput, match="length_penalty"):
+        inputs.check(schema, {"prompt": "hi", "length_penalty": 2})
+    with pytest.raises(InvalidInput, match="length_penalty"):
+        inputs.check(models["qwen/qwen3-4b"].schema, {"prompt": "hi", "length_penalty": 1})
