@@ -13,6 +13,7 @@ into messages in one function.
     ├── ConsentNeeded         a licence that has to be accepted before the model runs
     ├── CannotDownload        weights that are not on disk and cannot be brought there
     ├── InUse                 something that cannot be removed while it is needed
+    ├── CannotKeep            what cannot be written now: a full disk, a database that is held
     ├── CannotPlace           a model that can never fit this machine
     ├── CannotBuild           a model's own environment that cannot be installed
     └── CannotStart           the app itself cannot start (port, data folder, options)
@@ -114,6 +115,14 @@ class CannotDownload(AtelierError):
 
 class InUse(AtelierError):
     pass
+
+
+class CannotKeep(AtelierError):
+    def __init__(self, reason: object) -> None:
+        super().__init__(
+            f"It cannot be kept: {reason}. Make room on the disk of Atelier's data folder, or end "
+            "what else holds it, and try again."
+        )
 
 
 class CannotPlace(AtelierError):

@@ -18,6 +18,7 @@ from errors import (
     AtelierError,
     BrokenModel,
     CannotDownload,
+    CannotKeep,
     CannotPlace,
     ConsentNeeded,
     FileTooLarge,
@@ -67,6 +68,7 @@ _ANSWERS: dict[type[AtelierError], tuple[int, str]] = {
     ConsentNeeded: (403, "Licence not accepted"),
     CannotDownload: (422, "Weights cannot be downloaded"),
     InUse: (409, "In use"),
+    CannotKeep: (503, "Cannot be kept now"),
     CannotPlace: (422, "Model does not fit this machine"),
 }
 

@@ -192,8 +192,9 @@ class Descriptions:
                 # Once is enough: no later start or push waits for it.
                 kept["hangs"] = error.reason + _TRIED_AGAIN
             temporary = path.with_suffix(f".{os.getpid()}")
-            temporary.write_text(json.dumps(kept))
-            temporary.replace(path)
+            with contextlib.suppress(OSError):  # a full disk: it is asked for again, then
+                temporary.write_text(json.dumps(kept))
+                temporary.replace(path)
         if "hangs" in kept:
             raise Hangs(model, kept["hangs"])
         return kept

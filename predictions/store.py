@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
+from errors import CannotStart
 from predictions.prediction import Prediction, Status
 from predictions.tables import (
     StoredFile,
@@ -88,8 +89,14 @@ class Store:
             hide_parameters=True,  # an error's text goes to the log; what people wrote does not
         )
         sql.event.listen(self._engine, "connect", _configure)
-        with self._engine.begin() as connection:
-            migrate(connection)
+        try:
+            with self._engine.begin() as connection:
+                migrate(connection)
+        except sql.exc.DatabaseError as error:
+            raise CannotStart(
+                f"the database {path} cannot be used ({error.orig}). Make room on its disk, end "
+                "what else holds it, or give another folder with --data."
+            ) from None
         self._writer = Writer(self._engine)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sql
 
+from errors import CannotKeep
 from predictions.prediction import Prediction
 from predictions.tables import (
     OWE,
@@ -107,8 +108,14 @@ class Writer:
                     settled = owed_webhooks.c.prediction_id.in_(batch.settled)
                     connection.execute(sql.delete(owed_webhooks).where(settled))
         except Exception as caught:
+            # A full disk, a lock that another program holds: no fault, and it may pass.
             error = caught
+            if isinstance(caught, sql.exc.OperationalError):
+                error = CannotKeep(caught.orig)
             print(f"atelier: the database refused a write: {caught}", file=sys.stderr)
+            with self._lock:
+                if not self._closed:  # nobody else offers these again
+                    self._gathered.settled.extend(batch.settled)
         if batch.waiting:
             loop = batch.waiting[0].get_loop()
             if not loop.is_closed():

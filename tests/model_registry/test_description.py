@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -74,6 +75,14 @@ def test_a_child_that_nobody_holds_any_more_ends(write, tmp_path):
     """
     describe(code(write(predict=predict)), "local/one")
     assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_what_cannot_be_remembered_is_described_all_the_same(write, tmp_path):
+    folder = tmp_path / "described"
+    descriptions = Descriptions(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text("in the way")
+    assert descriptions.of("a" * 64, code(write(predict=ECHO)), "local/one", None)
 
 
 def test_an_import_without_end_ends_with_who_asked_for_it(write, tmp_path):

@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from cog.encoding import FILE
+from errors import CannotKeep, CannotStart
 from predictions import tables
 from predictions.prediction import Prediction, Status
 from predictions.store import Filter, Store, new_id
@@ -138,6 +139,24 @@ async def test_a_refused_write_is_told_to_who_waits_and_later_ones_go_on(store):
     assert (await store.list(Filter(), 10)).predictions == (prediction(1),)
 
 
+async def test_a_database_that_takes_nothing_now_is_no_fault_and_takes_it_later(store, tmp_path):
+    with sqlite3.connect(tmp_path / "atelier.db") as database:
+        database.execute("ALTER TABLE predictions RENAME TO others")
+    with pytest.raises(CannotKeep, match="no such table"):
+        await store.save(prediction())
+    with sqlite3.connect(tmp_path / "atelier.db") as database:
+        database.execute("ALTER TABLE others RENAME TO predictions")
+    database.close()
+    await store.save(prediction())
+    assert await store.get("p000") == prediction()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    (tmp_path / "atelier.db").write_text("no database" * 100)
+    with pytest.raises(CannotStart, match=r"atelier\.db cannot be used"):
+        Store(tmp_path / "atelier.db")
+
+
 def test_an_old_database_is_upgraded_and_keeps_its_rows(tmp_path, monkeypatch):
     path = tmp_path / "atelier.db"
     Store(path).close()
@@ -187,3 +206,23 @@ async def test_what_the_database_refuses_is_told_without_what_people_wrote(store
         await store.save(prediction(input={"text": "private words"}))
     said = capfd.readouterr().err
     assert "refused a write" in said and "private words" not in said
+
+
+async def test_a_webhook_that_a_refused_write_kept_owed_is_settled_by_the_next(store, tmp_path):
+    owing = prediction(0, status=Status.SUCCEEDED, webhook="http://127.0.0.1")
+    await store.save(owing)
+    assert await store.owing() == [owing]
+    with sqlite3.connect(tmp_path / "atelier.db") as database:
+        database.execute(
+            "CREATE TRIGGER refuse BEFORE DELETE ON owed_webhooks"
+            " BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    store.settle_webhook(owing.id)
+    with pytest.raises(Exception, match="full"):  # in one write with it or after it
+        while True:
+            await store.save(prediction(1))
+    with sqlite3.connect(tmp_path / "atelier.db") as database:
+        database.execute("DROP TRIGGER refuse")
+    database.close()
+    await store.save(prediction(2))
+    assert await store.owing() == []
