@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import gc
 import os
@@ -55,8 +56,15 @@ def main(arguments: Sequence[str]) -> int:
     except AtelierError as error:
         print(f"atelier: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"atelier: the disk is full ({error}). Make room on it.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        pass
+        # While it starts there is nothing to save, and threads that still read models can keep
+        # Python from ending.
+        os._exit(0)
     return 0
 
 
@@ -66,14 +74,15 @@ def run(settings: Settings, listening: socket.socket) -> None:
     gc.set_threshold(COLLECTED_MEANWHILE)
     # Describing models waits for child processes and importing Gradio for this one: they go on side
     # by side.
-    with ThreadPoolExecutor(1) as beside:
-        loading = beside.submit(load_catalog, settings, PATIENCE)
-        from components.without_stubs import import_gradio
+    beside = ThreadPoolExecutor(1)
+    loading = beside.submit(load_catalog, settings, PATIENCE)
+    from components.without_stubs import import_gradio
 
-        import_gradio()
-        import components.page  # noqa: F401
+    import_gradio()
+    import components.page  # noqa: F401
 
-        catalog = loading.result()
+    catalog = loading.result()
+    beside.shutdown()
     for broken in catalog.broken:
         print(f"atelier: {broken}", file=sys.stderr)
     try:

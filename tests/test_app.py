@@ -73,6 +73,14 @@ def test_a_data_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
     assert "cannot be written" in said and "--data" in said
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
+def test_a_full_disk_is_one_clear_line(tmp_path):
+    (tmp_path / "fingerprints.new").symlink_to("/dev/full")
+    models = str(ROOT / "tests" / "broken_models")
+    said = refused("--port", "0", "--data", str(tmp_path), "--models", models)
+    assert "the disk is full" in said
+
+
 def test_nonsense_options_are_one_clear_line(tmp_path):
     assert "'many'" in refused("--port", "many")
     assert "'many'" in refused(environment={"ATELIER_PORT": "many"})
@@ -136,6 +144,24 @@ def test_models_that_are_slow_to_import_keep_no_start_waiting(tmp_path):
         assert made.json()["output"] == "x"
         while httpx.get(f"{address}/v1/models/local/two").status_code != 200:
             time.sleep(0.01)
+
+
+def test_an_interrupt_ends_a_start_that_reads_models(tmp_path):
+    folder = tmp_path / "models" / "endless"
+    folder.mkdir(parents=True)
+    (folder / "cog.yaml").write_text("predict: predict.py:run")
+    (folder / "predict.py").write_text(
+        f"import time\nopen({str(tmp_path / 'imported')!r}, 'w')\nwhile True:\n    time.sleep(1)\n"
+    )
+    options = ["--port", "0", "--data", str(tmp_path / "data"), "--models", str(folder.parent)]
+    with subprocess.Popen(
+        [sys.executable, "app.py", *options], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        while not (tmp_path / "imported").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0 and not process.stdout.read()
 
 
 def is_told(line):
