@@ -119,7 +119,7 @@ def advance(
             return replace(
                 prediction,
                 status=Status.PROCESSING,
-                started_at=now,
+                started_at=max(now, prediction.created_at),
                 hardware=hardware,
                 activity="",
                 progress=None,
@@ -180,7 +180,7 @@ def _end(
         prediction,
         status=status,
         started_at=started,
-        completed_at=max(now, prediction.created_at),
+        completed_at=max(now, started or prediction.created_at),  # even if a clock is set back
         predict_time=predict_time,
         cost=None if predict_time is None else predict_time * rate,
         activity="",

@@ -53,6 +53,13 @@ def test_a_run_that_was_killed_is_charged_from_its_start_to_its_end():
     assert advance(started, messages.Failed("p", "crashed"), 133.0).predict_time == 3.0
 
 
+def test_a_clock_that_is_set_back_puts_no_end_before_its_start():
+    started = advance(NEW, messages.Started("p", "cpu"), NEW.created_at - 5)
+    assert started.started_at == NEW.created_at
+    started = advance(NEW, messages.Started("p", "cpu"), NEW.created_at + 5)
+    assert advance(started, messages.Succeeded("p", 1.0), NEW.created_at + 2).total_time == 5
+
+
 def test_a_prediction_canceled_before_it_starts_has_no_compute_time():
     ended = advance(NEW, messages.Canceled("p"), 105.0)
     assert (ended.status, ended.predict_time, ended.cost) == (Status.CANCELED, None, None)
