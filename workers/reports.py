@@ -7,6 +7,8 @@ import contextvars
 import io
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +99,8 @@ class OutputFiles:
             shutil.move(source, target)
             self._moved[source] = target
         else:
-            shutil.copyfile(source, target)
+            with self._whole(target) as fresh:
+                shutil.copyfile(source, fresh)
         return target
 
     def _written(self, file: Any) -> Path:
@@ -106,9 +109,21 @@ class OutputFiles:
         is_text = isinstance(file, io.TextIOBase)
         with contextlib.suppress(OSError):
             file.seek(0)
-        with target.open("w" if is_text else "wb", encoding="utf-8" if is_text else None) as opened:
+        encoding = "utf-8" if is_text else None
+        with (
+            self._whole(target) as fresh,
+            fresh.open("w" if is_text else "wb", encoding=encoding) as opened,
+        ):
             shutil.copyfileobj(file, opened)
         return target
+
+    @contextlib.contextmanager
+    def _whole(self, target: Path) -> Iterator[Path]:
+        """Where to write what then is at `target`: a kill leaves no half of it there."""
+        with tempfile.TemporaryDirectory(dir=self._work) as folder:
+            fresh = Path(folder) / "file"
+            yield fresh
+            shutil.move(fresh, target)
 
 
 def _free_name(folder: Path, name: str) -> Path:

@@ -67,3 +67,15 @@ def test_a_name_loses_what_no_address_can_carry(files, work, name, expected):
 def test_what_is_no_file_is_refused_with_the_reason(files, work, name, reason):
     with pytest.raises(FileNotFoundError, match=reason):
         files.save(work / name)
+
+
+def test_what_ends_halfway_leaves_no_half_of_a_file(files, work, tmp_path):
+    class EndsHalfway(io.BytesIO):
+        def read(self, *size):
+            if self.tell():
+                raise OSError("gone")
+            return super().read(2)
+
+    with pytest.raises(OSError, match="gone"):
+        files.save(EndsHalfway(b"four"))
+    assert [*(tmp_path / "outputs").iterdir(), *work.iterdir()] == []
