@@ -7,6 +7,7 @@ folder of a parent may be edited or go.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -109,6 +110,23 @@ class TrainedVersions:
         if weights is not None and weights not in others:
             Path(weights).unlink(missing_ok=True)
 
+    def sweep(self) -> None:
+        """Removes what no version is made of. Not while anything is trained or deleted."""
+        for path in self._folder.glob("versions/*"):
+            if path.suffix != ".json":  # half a record
+                path.unlink(missing_ok=True)
+        versions = list(self.read())
+        if any(isinstance(each, BrokenModel) for each in versions):
+            return  # nobody can say what that one needs
+        used = {Path(each.code.folder) for each in versions if isinstance(each, Version)}
+        used |= {Path(each.code.weights or "") for each in versions if isinstance(each, Version)}
+        for path in (*self._folder.glob("code/*"), *self._folder.glob("weights/*/*")):
+            if path not in used:
+                _remove(path)
+        for folder in self._folder.glob("weights/*"):
+            with contextlib.suppress(OSError):  # it has weights
+                folder.rmdir()
+
     def _code_of(self, version: Version) -> Path:
         """Where the code of a version lies; that of a trained one lies with its first parent's."""
         folder = Path(version.code.folder)
@@ -123,6 +141,13 @@ class TrainedVersions:
             weights=str(self._folder / (version.code.weights or "")),
         )
         return replace(version, code=code)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _digest(path: Path) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import mimetypes
@@ -13,19 +14,23 @@ import os
 import shutil
 import time
 import unicodedata
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from errors import FileTooLarge, NotFound
+import sqlalchemy as sql
+
+from errors import CannotKeep, FileTooLarge, NotFound
 from predictions import keys
 from predictions.callers import EVERYBODY, Caller
 from predictions.store import Position, Store, new_id
 from predictions.tables import StoredFile
+from predictions.tables import files as table
 
 OCTETS = "application/octet-stream"
 _EXPIRY = 100 * 365 * 86400.0
 _RETRY = 0.5
+_AT_ONCE = 500
 
 # The first bytes of what models take and make; clients often send no better type than octets.
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
@@ -67,12 +72,14 @@ class Files:
         prediction_id: str | None = None,
         owner: str = "",
     ) -> StoredFile:
-        """Keeps `content` under a new id, whole or not at all. Raises `FileTooLarge`."""
+        """Keeps `content` under a new id, whole or not at all. Raises `FileTooLarge`,
+        `CannotKeep`.
+        """
         file_id, name = new_id(), safe_name(name)
         folder = self.root / "uploads" / file_id
-        await asyncio.to_thread(folder.mkdir, parents=True)
         target = folder / name
         try:
+            await asyncio.to_thread(folder.mkdir, parents=True)
             with await asyncio.to_thread(target.open, "wb") as opened:
                 digests = await self._write(content, opened)
             file = StoredFile(
@@ -90,8 +97,10 @@ class Files:
                 metadata=metadata or {},
             )
             await self._store.add_file(file)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise CannotKeep(error.strerror or error) from error
             raise
         return file
 
@@ -116,10 +125,7 @@ class Files:
         """Records a file that a child has written. Raises `NotFound` unless it is a regular file in
         the prediction's own folder.
         """
-        folder = self.outputs_folder(prediction_id)
-        target = folder / Path(path).name
-        if Path(path) != target or target.is_symlink() or not target.is_file():
-            raise NotFound("Output file", path)
+        target = self._output(prediction_id, path)
         file = StoredFile(
             id=new_id(),
             name=target.name,
@@ -132,6 +138,20 @@ class Files:
         )
         self._record(file)
         return file
+
+    def discard_output(self, prediction_id: str, path: str) -> None:
+        """Removes one that is not recorded, if it is one."""
+        with contextlib.suppress(NotFound, OSError):
+            target = self._output(prediction_id, path)
+            target.unlink()
+            target.parent.rmdir()  # unless there is more
+
+    def _output(self, prediction_id: str, path: str) -> Path:
+        folder = self.outputs_folder(prediction_id)
+        target = folder / Path(path).name
+        if Path(path) != target or target.is_symlink() or not target.is_file():
+            raise NotFound("Output file", path)
+        return target
 
     def _record(self, file: StoredFile) -> None:
         def recorded(saved: asyncio.Future[None]) -> None:
@@ -175,6 +195,24 @@ class Files:
         await self._store.delete_file(file.id)
         await asyncio.to_thread(shutil.rmtree, (self.root / file.path).parent, True)
 
+    async def sweep(self, interrupted: Sequence[str]) -> None:
+        """Removes what a killed app has left and no record names: uploads, and what `interrupted`
+        predictions had written. Before anything else is written.
+        """
+        uploads, outputs = self.root / "uploads", self.root / "outputs"
+        names = await asyncio.to_thread(lambda: os.listdir(uploads) if uploads.exists() else [])
+        await self._sweep([uploads / name for name in names], table.c.id.in_)
+        await self._sweep([outputs / name for name in interrupted], table.c.prediction_id.in_)
+
+    async def _sweep(
+        self, folders: Sequence[Path], named: Callable[[Sequence[str]], sql.ColumnElement[bool]]
+    ) -> None:
+        for start in range(0, len(folders), _AT_ONCE):
+            some = folders[start : start + _AT_ONCE]
+            which = named([folder.name for folder in some])
+            rows = await self._store.read(sql.select(table.c.path).where(which))
+            await asyncio.to_thread(_remove_all_but, {self.root / row.path for row in rows}, some)
+
     async def _write(self, content: bytes | AsyncIterable[bytes], opened: BinaryIO) -> _Digests:
         digests = _Digests()
         if isinstance(content, bytes):
@@ -214,6 +252,16 @@ class Signer:
 
     def verify(self, text: str, signature: str) -> bool:
         return hmac.compare_digest(self.sign(text).encode(), signature.encode())
+
+
+def _remove_all_but(kept: set[Path], folders: Sequence[Path]) -> None:
+    for folder in folders:
+        for file in folder.glob("*"):
+            if file not in kept:
+                with contextlib.suppress(OSError):
+                    file.unlink()
+        with contextlib.suppress(OSError):  # it has what is kept, or was never there
+            folder.rmdir()
 
 
 def safe_name(name: str) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from cog.encoding import FILE
@@ -29,7 +30,7 @@ from predictions.masking import MASKED, Masks
 from predictions.prediction import Prediction, Status, abort, advance
 from predictions.provision import Provision
 from predictions.publishing import Publishing
-from predictions.references import replaced
+from predictions.references import references, replaced
 from predictions.retention import Retention
 from predictions.store import EVERYTHING, Filter, Page, Position, Store, Totals, new_id
 from predictions.trainings import Trainings, as_output
@@ -97,7 +98,10 @@ class PredictionService:
         await self.deployments.start()
         # Asked first: who attends to what ends below tells of that end.
         owing = await self._store.owing()
-        for prediction in await self._store.unfinished():
+        unfinished = await self._store.unfinished()
+        await self.files.sweep([each.id for each in unfinished])
+        await self.trainings.sweep()
+        for prediction in unfinished:
             self._open(prediction)
             if prediction.status is Status.STARTING:
                 self._spawn(self._resume(prediction))
@@ -382,6 +386,8 @@ class PredictionService:
         for event in events:
             before = self._folded.get(event.prediction_id)
             if before is None or before.status.terminal:
+                if isinstance(event, messages.Output | messages.OutputPieces):
+                    self._spawn(self._discard_files(event))
                 continue
             if before.destination and isinstance(event, messages.Succeeded):
                 self._spawn(self._keep_trained(before, event))
@@ -484,6 +490,15 @@ class PredictionService:
             case messages.OutputPieces(values=values):
                 return messages.OutputPieces(event.prediction_id, replaced(values, recorded))
         return event
+
+    async def _discard_files(self, event: messages.Output | messages.OutputPieces) -> None:
+        """What a child puts out after the end is nobody's, unless it has put it out before."""
+        prediction = await self.get(event.prediction_id)
+        kept = {reference.partition("/")[2] for reference in references(prediction.output)}
+        value = event.value if isinstance(event, messages.Output) else event.values
+        for path in sorted(references(value)):
+            if Path(path).name not in kept:
+                await asyncio.to_thread(self.files.discard_output, prediction.id, path)
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)

@@ -28,6 +28,11 @@ class Trainings:
         self._parents: dict[str, Version] = {}
         """What is being trained, by training: its folder may be another version at the end."""
 
+    async def sweep(self) -> None:
+        """Removes what trainings that were killed have left, before there are others."""
+        if self._catalog.trained is not None:
+            await asyncio.to_thread(self._trained.sweep)
+
     def trainer(self, version: Version) -> Version:
         """What trains a version and gives weights. Raises `InvalidVersion` where nothing does."""
         trainer = self.bare_trainer(version)

@@ -108,3 +108,25 @@ def test_a_version_of_a_model_that_has_gone_waits_for_it(trained, keep):
     assert catalog.models() == ()
     catalog.add(Model("local", "two", (replace(version, id="c" * 64, created_at=1.0),)))
     assert catalog.resolve(version.id) == version
+
+
+def test_what_a_kill_has_left_is_swept_and_what_versions_are_made_of_stays(
+    trained, parent, keep, tmp_path
+):
+    version = keep("cats")
+    whole = sorted((tmp_path / "trained").rglob("*"))
+    for half in ("versions/b.123", "weights/0000/w.bin", "code/b.123/predict.py"):
+        path = tmp_path / "trained" / half
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("ha")
+    trained.sweep()
+    assert sorted((tmp_path / "trained").rglob("*")) == whole
+    assert list(trained.read()) == [version]
+
+
+def test_nothing_is_swept_while_a_record_cannot_be_read(trained, keep, tmp_path):
+    keep("cats")
+    (record,) = (tmp_path / "trained" / "versions").iterdir()
+    record.write_text("{")
+    trained.sweep()
+    assert len(list((tmp_path / "trained").glob("weights/*/*"))) == 1

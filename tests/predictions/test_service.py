@@ -12,10 +12,11 @@ import time
 import pytest
 
 from cog.encoding import FILE
-from errors import FileTooLarge, InvalidInput, InvalidVersion, NotFound
+from errors import CannotKeep, FileTooLarge, InvalidInput, InvalidVersion, NotFound
 from predictions.prediction import Prediction, Status
 from predictions.service import MASKED
 from predictions.store import Filter, new_id
+from workers import messages
 
 RED_DOT = base64.b64encode(
     bytes.fromhex(
@@ -174,6 +175,29 @@ async def test_what_was_queued_runs_after_a_restart_and_what_ran_has_failed(star
     assert (await app.service.get(running.id)).status is Status.FAILED
 
 
+async def test_what_a_kill_has_left_half_written_goes_at_the_next_start(start):
+    app = await start()
+    root = app.service.files.root
+    await app.service.files.save(b"whole", name="whole.txt")
+    await app.run("local/files", {"n": 1})
+    whole = {path for path in root.rglob("*") if path.is_file()}
+    interrupted = Prediction(
+        id=new_id(),
+        model="local/echo",
+        version=app.service.catalog.resolve("local/echo").id,
+        input={"text": "x"},
+        created_at=time.time(),
+        status=Status.PROCESSING,
+    )
+    await app.store.save(interrupted)
+    for folder in (root / "uploads" / new_id(), app.service.files.outputs_folder(interrupted.id)):
+        folder.mkdir()
+        (folder / "half.txt").write_text("ha")
+    app = await start()
+    assert {path for path in root.rglob("*") if path.is_file()} == whole
+    assert {path.parent for path in whole} == {path for path in root.glob("*/*")}
+
+
 async def test_a_queued_prediction_whose_version_is_gone_fails_with_the_reason(start):
     app = await start()
     gone = Prediction(
@@ -217,6 +241,24 @@ async def test_output_files_are_kept_and_can_be_inputs_again(app):
     assert app.service.files.path(file).read_bytes().startswith(b"\x89PNG")
     second = await app.run("local/image-in-out", {"image": first.output})
     assert second.status is Status.SUCCEEDED
+
+
+async def test_an_upload_that_the_disk_refuses_is_no_fault(app):
+    (app.service.files.root / "uploads").write_text("in the way")
+    with pytest.raises(CannotKeep, match="Make room"):
+        await app.service.files.save(b"content", name="a.txt")
+
+
+async def test_a_file_that_comes_after_the_end_is_not_kept(app):
+    made = await app.run("local/files", {"n": 1})
+    (kept,) = app.service.files.outputs_folder(made.id).iterdir()
+    late = kept.with_name("late.txt")
+    late.write_text("late")
+    both = [{FILE: str(kept)}, {FILE: str(late)}]
+    app.service.pool.events([messages.OutputPieces(made.id, both)])
+    while late.exists():
+        await asyncio.sleep(0.01)
+    assert kept.exists()
 
 
 async def test_bad_files_are_refused_or_fail_with_a_sentence(app):
