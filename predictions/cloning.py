@@ -19,6 +19,7 @@ from errors import InvalidRequest
 from model_registry.sizes import size
 from model_registry.unpack import MOST_BYTES
 from predictions.outgoing import public_addresses
+from workers.tied import tied
 
 TIMEOUT = 300.0
 _LOOK_EVERY = 0.25
@@ -114,16 +115,19 @@ async def clone(
     named = ["--branch", repository.branch] if repository.branch else []
     target, home = into / "repository", into / "home"
     home.mkdir()
-    process = await asyncio.create_subprocess_exec(
+    command = [
         git, *options, "clone", "--quiet", "--depth", "1", "--single-branch", "--no-tags",
         "--no-recurse-submodules", "--template=", *named, "--", repository.address, str(target),
+    ]  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        *tied(command),
         env={**_ENVIRONMENT, "HOME": str(home), "PATH": f"{Path(git).parent}:{os.defpath}"},
         cwd=into,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
-    )  # fmt: skip
+    )
     try:
         said = await asyncio.wait_for(_watched(process, into, most), timeout)
     except asyncio.TimeoutError:

@@ -23,6 +23,7 @@ from typing import IO
 from errors import CannotBuild
 from workers import environment_folder
 from workers.environment_folder import REQUIREMENTS, SEPARATORS, is_ready, python_of
+from workers.tied import tied
 
 BETWEEN_LOOKS = 0.2
 """Seconds between two looks at whether another process has finished the same build."""
@@ -151,7 +152,7 @@ class Environments:
         self, packages: Sequence[str], place: Path, lock: IO[str], said: Said
     ) -> None:
         installer = await asyncio.create_subprocess_exec(
-            *self._command(str(python_of(place))),
+            *tied(self._command(str(python_of(place)))),
             cwd=place,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -24,7 +24,7 @@ from workers.devices import Device, free_now
 from workers.environments import Environments
 from workers.instance import Instance, Job, Limits, Running
 from workers.messages import Event
-from workers.process import ChildProcess
+from workers.process import ChildProcess, end_what_is_left
 from workers.scheduler import Feed, Group, Kept, Launch, Occupant, Refuse, decide
 from workers.spares import Spares
 from workers.standing import Setups, Standing
@@ -87,6 +87,7 @@ class WorkerPool:
         self._wake = asyncio.Event()
 
     async def start(self) -> None:
+        await asyncio.to_thread(end_what_is_left, self._work)
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir(parents=True, exist_ok=True)
         self._spawn(self._tick())

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import subprocess
+import sys
 
-from workers.process import ChildProcess
+import pytest
+
+from workers.process import ROOT, ChildProcess, end_what_is_left
 
 
 async def test_a_process_that_ends_before_its_socket_is_open_is_noticed(monkeypatch):
@@ -18,3 +24,30 @@ async def test_a_process_that_ends_before_its_socket_is_open_is_noticed(monkeypa
     monkeypatch.setattr(loop, "create_connection", connect_late)
     child = await ChildProcess.start("/bin/false", {})
     await asyncio.wait_for(child.gone.wait(), 30)
+
+
+def test_a_spare_whose_parent_was_killed_before_it_began_imports_nothing(tmp_path):
+    (tmp_path / "numpy.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')")
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs:
+        subprocess.run(
+            [sys.executable, "-m", "workers.child", str(theirs.fileno()), "--warm"],
+            pass_fds=[theirs.fileno()],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+            timeout=60,
+        )
+    assert not (tmp_path / "imported").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell")
+def test_what_a_model_has_started_ends_with_the_next_start(tmp_path):
+    def start(path):
+        return subprocess.Popen(["sleep", "1000"], env={**os.environ, "PYTHONPATH": str(path)})
+
+    with start(tmp_path / "work" / "1" / "path") as left, start(tmp_path / "works") as other:
+        end_what_is_left(tmp_path / "work")
+        assert left.wait(60) == -9
+        assert other.poll() is None
+        other.kill()
