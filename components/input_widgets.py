@@ -30,22 +30,32 @@ class Upload:
 # --- widgets: one small function per kind; `value` is what `shown` made of an input
 
 
-def _labelled(field: Field) -> dict[str, Any]:
+def _told(field: Field) -> dict[str, Any]:
+    """The key makes a widget that is drawn again, for a reset or an example, take a value of none:
+    without one Gradio leaves it as it was.
+    """
     return {
-        "label": field.label,
-        "info": field.description or None,
         "elem_classes": ["field"],
         "interactive": True,
+        "key": f"{field.kind.value} {field.name}",
+        "preserved_by_key": [],
+    }
+
+
+def _labelled(field: Field) -> dict[str, Any]:
+    return {
+        **_told(field),
+        "label": field.label,
+        "info": field.description or None,
     }
 
 
 def _captioned(field: Field) -> dict[str, Any]:
     """For widgets that have no line for a description: the form puts a caption above them."""
     return {
+        **_told(field),
         "label": field.label,
         "show_label": False,
-        "elem_classes": ["field"],
-        "interactive": True,
     }
 
 
