@@ -14,10 +14,12 @@ from predictions.references import reference_of, references
 from predictions.store import Totals
 
 
-def row_html(prediction: Prediction, category: str, now: float) -> str:
+def row_html(prediction: Prediction, category: str, now: float, *, is_opened: bool = False) -> str:
     word = wording.state(prediction)
+    current = ' aria-current="true"' if is_opened else ""
     return (
-        f'<a class="row" href="/?prediction={prediction.id}" data-prediction="{prediction.id}">'
+        f'<a class="row" href="/?prediction={prediction.id}" data-prediction="{prediction.id}"'
+        f"{current}>"
         f'<span class="thumb" aria-hidden="true">{_thumbnail(prediction, category)}</span>'
         f'<span class="model">{escape(prediction.model.rpartition("/")[2])}</span>'
         f'<span class="words">{_kind(prediction)}{escape(first_words(prediction.input))}</span>'
@@ -34,34 +36,24 @@ def _kind(prediction: Prediction) -> str:
 
 
 def _thumbnail(prediction: Prediction, category: str) -> str:
-    """The first picture of the output, else a sign of what it is."""
-    for file in map(page_files.named, sorted(references(prediction.output))):
+    """The first picture of the output, else of the input, else a sign of what it is."""
+    found = [*sorted(references(prediction.output)), *sorted(references(prediction.input))]
+    for file in map(page_files.named, found):
         if output_views.kind_of(file) is ViewKind.IMAGE:
             return f'<img src="{escape(file.url)}" alt="" loading="lazy">'
     return facts.sign(category)
 
 
 def first_words(inputs: Mapping[str, Any], length: int = 120) -> str:
-    """The text that says best what a run was about: the prompt, else the first text, else all of
-    it.
+    """What says best what a run was about: the prompt, else the files it was given, else the first
+    text, else all of it.
     """
-    texts = [
-        str(value)
-        for value in (inputs.get("prompt"), inputs.get("text"), *inputs.values())
-        if isinstance(value, str)
-    ]
-    said = (
-        texts[0]
-        if texts
-        else ", ".join(f"{name} {_short(value)}" for name, value in inputs.items())
-    )
+    prompts = [inputs[name] for name in ("prompt", "text") if isinstance(inputs.get(name), str)]
+    files = [page_files.named(each).name for each in sorted(references(inputs))]
+    texts = [value for value in inputs.values() if isinstance(value, str)]
+    pairs = ", ".join(f"{name} {value}" for name, value in inputs.items())
+    said = next((each for each in (*prompts, ", ".join(files), *texts) if each), pairs)
     return " ".join(said.split())[:length]
-
-
-def _short(value: Any) -> str:
-    if (reference := reference_of(value)) is not None:
-        return page_files.named(reference).name
-    return str(value)
 
 
 def totals_html(totals: Totals) -> str:

@@ -144,7 +144,7 @@ class HistoryTab:
             self._example,
         ]
         self.listing = listing
-        self.refresh_inputs = [*filters, self._position, self._shown]
+        self.refresh_inputs = [*filters, self._position, self._shown, self.opened_id]
         opened = [self.opened_id, self._detail, self._drawer]
         for each in (self._model.input, self._status.input, self._search.change):
             each(lambda: None, None, self._position, **QUIET).then(
@@ -158,8 +158,13 @@ class HistoryTab:
         )
         self.timer.tick(self.refresh, self.refresh_inputs, listing, **QUIET)
         self.timer.tick(self._refresh_detail, [self.opened_id, self._detail], self._detail, **QUIET)
-        self._rows.click(self._open_row, None, opened, **QUIET)
-        self._close.click(lambda: (None, None, gr.update(visible=False)), None, opened, **QUIET)
+        # The row that is opened is marked among the others.
+        self._rows.click(self._open_row, None, opened, **QUIET).then(
+            self.refresh, self.refresh_inputs, listing, **QUIET
+        )
+        self._close.click(
+            lambda: (None, None, gr.update(visible=False)), None, opened, **QUIET
+        ).then(self.refresh, self.refresh_inputs, listing, **QUIET)
 
     # --- the list
 
@@ -171,6 +176,7 @@ class HistoryTab:
         search: str,
         position: Any,
         shown: str,
+        opened_id: str | None = None,
     ) -> dict[Any, Any]:
         """Updates of `listing`; none where the rows are as they were."""
         chosen = Filter(
@@ -183,7 +189,7 @@ class HistoryTab:
         page = await self._service.list(
             chosen, limit=ROWS, before=tuple(position) if position else None
         )
-        rows = self._rows_html(page, empty=anything)
+        rows = self._rows_html(page, opened_id, empty=anything)
         if rows == shown:
             return {self._next: page.next}
         totals = await self._service.totals(chosen)
@@ -199,7 +205,7 @@ class HistoryTab:
             ),
         }
 
-    def _rows_html(self, page: Page, *, empty: bool) -> str:
+    def _rows_html(self, page: Page, opened_id: str | None, *, empty: bool) -> str:
         if not page.predictions:
             said = (
                 "Nothing has run yet. Whatever runs, here or over HTTP, is kept here."
@@ -209,7 +215,8 @@ class HistoryTab:
             return f'<p class="placeholder">{said}</p>'
         now = time.time()
         return "".join(
-            history_rows.row_html(each, self._category(each), now) for each in page.predictions
+            history_rows.row_html(each, self._category(each), now, is_opened=each.id == opened_id)
+            for each in page.predictions
         )
 
     def _category(self, prediction: Prediction) -> str:

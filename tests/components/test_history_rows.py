@@ -26,10 +26,22 @@ def test_a_picture_is_its_own_sign():
     assert '<img src="/v1/outputs/f1/out.png"' in row
 
 
-def test_the_first_words_are_the_prompt_else_the_first_text_else_all():
+def test_a_picture_that_was_given_is_the_sign_of_what_is_none():
+    row = history_rows.row_html(prediction(input={"image": {FILE: "f1/in.png"}}), "vision", 160.0)
+    assert '<img src="/v1/outputs/f1/in.png"' in row
+
+
+def test_the_row_that_is_opened_is_marked():
+    assert "aria-current" in history_rows.row_html(prediction(), "", 160.0, is_opened=True)
+    assert "aria-current" not in history_rows.row_html(prediction(), "", 160.0)
+
+
+def test_the_first_words_are_the_prompt_else_the_files_else_the_first_text_else_all():
     assert history_rows.first_words({"n": 1, "other": "x", "prompt": " a\n fox "}) == "a fox"
     assert history_rows.first_words({"n": 1, "other": "x"}) == "x"
-    assert history_rows.first_words({"n": 1, "image": {FILE: "f1/in.png"}}) == "n 1, image in.png"
+    given = {"image": {FILE: "f1/in.png"}, "output_format": "png"}
+    assert history_rows.first_words(given) == "in.png"
+    assert history_rows.first_words({"n": 1, "m": 2}) == "n 1, m 2"
 
 
 def test_what_people_typed_cannot_break_out_of_the_page():
