@@ -25,45 +25,63 @@ element.addEventListener('click', (event) => {
 });
 """
 
+ALL = "All"
+TITLES = {"3d": "3D"}
+
 
 class ExploreTab:
     def __init__(self, service: PredictionService, operator: Operator = EVERYBODY) -> None:
         self._service = service
         self._operator = operator
-        search = gr.Textbox(
-            placeholder="Search models …",
-            show_label=False,
-            container=False,
-            label="search models",
-            elem_id="find",
-        )
-        self._first = self.found("")
-        self.search = search
+        bare: dict[str, Any] = {"show_label": False, "container": False}
+        with gr.Row(elem_id="finder"):
+            search = gr.Textbox(
+                placeholder="Search models …", label="search models", elem_id="find", **bare
+            )
+            kinds = dict.fromkeys(map(section, service.catalog.models()))
+            kind = gr.Radio([ALL, *kinds], value=ALL, label="kind", elem_id="kinds", **bare)
+        self._first = self.found("", ALL)
+        self.asked = [search, kind]
         self.cards = markup(self._first, js=OPEN_CARD, elem_id="cards")
-        search.change(self.found, search, self.cards, **QUIET)
+        for each in (search.change, kind.input):
+            each(self.found, self.asked, self.cards, **QUIET)
 
     def news(self) -> Any:
         """All cards where they are no longer those that the page was built with."""
-        cards = self.found("")
+        cards = self.found("", ALL)
         return gr.skip() if cards == self._first else cards
 
-    def found(self, text: str) -> str:
+    def found(self, text: str, kind: str = ALL) -> str:
+        """Cards of the models of that kind that answer to the text."""
         catalog = self._service.catalog
-        if text.strip():
-            return cards_html(catalog.search(text))
+        models = catalog.search(text) if text.strip() else catalog.models()
+        chosen = [each for each in models if kind in (ALL, section(each))]
+        if not chosen and (text.strip() or kind != ALL):
+            return self._nothing_html(text.strip(), kind)
         # The reasons speak of folders on this machine.
-        told = catalog.broken if self._operator.is_at(None) else ()
-        return cards_html(catalog.models()) + broken_html(told)
+        tells = kind == ALL and not text.strip() and self._operator.is_at(None)
+        return cards_html(chosen) + broken_html(catalog.broken if tells else ())
+
+    def _nothing_html(self, text: str, kind: str) -> str:
+        among = "" if kind == ALL else f" under {escape(kind)}"
+        what = f" matches “{escape(text)}”" if text else ""
+        adds = " Models adds one of the Hub, a folder or a repository."
+        told = adds if self._operator.is_at(None) else ""
+        return f'<p class="placeholder"><span>No model{among}{what}.{told}</span></p>'
+
+
+def section(model: Model) -> str:
+    """The heading that a model stands under."""
+    if model.toy:
+        return "Starters"
+    return TITLES.get(model.category, model.category.capitalize())
 
 
 def cards_html(models: Sequence[Model]) -> str:
     """Sections of cards, in the catalog's order: starters, then every category."""
     sections: dict[str, list[Model]] = {}
     for model in models:
-        section = "Starters" if model.toy else model.category.capitalize()
-        sections.setdefault(section, []).append(model)
-    if not sections:
-        return '<p class="placeholder">No model answers to that.</p>'
+        sections.setdefault(section(model), []).append(model)
     return "".join(
         f'<section><h2>{escape(name)}</h2><div class="grid">'
         f"{''.join(map(facts.card_html, group))}</div></section>"

@@ -51,7 +51,7 @@ def badges(model: Model) -> list[tuple[str, str]]:
             if licence.gated
             else "non-commercial"
             if licence.non_commercial
-            else f"not in {licence.territory}"
+            else "not everywhere"
         )
         found.append(("trouble", f"{licence.name} · {trouble}"))
     elif licence is not None:
@@ -123,9 +123,9 @@ def model_html(model: Model, version: Version, warm: bool = False, weights: str 
         needs.append(_VERIFIED[model.verified])
     if version != model.latest:
         warnings.append("This is not the newest version.")
+    lead = f'<p class="lead">{escape(model.description)}</p>' if model.description else ""
     return (
-        f'<p class="lead">{escape(model.description)}</p>'
-        f'<p class="needs">{badges_html(model)}<span>{escape(" · ".join(needs))}</span></p>'
+        f'{lead}<p class="needs">{badges_html(model)}<span>{escape(" · ".join(needs))}</span></p>'
     ) + "".join(f'<p class="warning">{escape(each)}</p>' for each in warnings)
 
 

@@ -44,7 +44,7 @@ def build(
     )
     with page:
         with gr.Row(elem_id="header"):
-            markup('<a class="brand" href="/">Atelier</a>')
+            markup('<h1><a class="brand" href="/">Atelier</a></h1>')
             dark = gr.Button("◐", elem_id="dark", variant="secondary", size="sm")
         with gr.Tabs(elem_id="tabs", selected="run") as tabs:
             with gr.Tab("Explore", id="explore") as explore_tab:
@@ -63,7 +63,7 @@ def build(
         explore_tab.select(None, None, js="() => atelier.go('/?tab=explore')")
         # Models come and go while the app runs.
         page.load(explore.news, None, explore.cards, **QUIET)
-        explore_tab.select(explore.found, explore.search, explore.cards, **QUIET)
+        explore_tab.select(explore.found, explore.asked, explore.cards, **QUIET)
         history_tab.select(None, None, js="() => atelier.go('/?tab=history')")
         run_tab.select(None, run.link, js="(link) => atelier.go(link)")
         models_tab.select(None, None, js="() => atelier.go('/?tab=models')")

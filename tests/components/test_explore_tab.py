@@ -21,3 +21,10 @@ async def test_only_the_operator_reads_what_cannot_be_used_and_why(everybody):
         tab = ExploreTab(service, Operator(everybody))
     assert ("local/hangs</strong>: predict.py, line 3: &lt;it&gt;" in tab.found("")) is everybody
     assert "local/hangs" not in tab.found("hangs")
+
+
+async def test_nothing_found_says_for_what():
+    with gr.Blocks():
+        tab = ExploreTab(SimpleNamespace(catalog=Catalog()), Operator(everybody=True))
+    assert "No model matches “&lt;b&gt;”." in tab.found("<b>")
+    assert "No model under Video matches “x”." in tab.found("x", "Video")
