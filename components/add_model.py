@@ -25,13 +25,18 @@ class AddModel:
         self._operator = operator
         if service.catalog.hub is None or not operator.is_at(None):
             return
-        with gr.Accordion("Add from the Hub", open=False, elem_id="add-model"):
+        with gr.Accordion(
+            "Add a model from the Hub",
+            open=False,
+            elem_id="add-model",
+            elem_classes=["quiet", "adds"],
+        ):
             with gr.Row():
                 self._reference = gr.Textbox(
                     label="Repository", placeholder="owner/repo, or owner/repo@revision", scale=3
                 )
                 self._name = gr.Textbox(label="Name here", placeholder="as there", scale=2)
-            with gr.Accordion("If its files can run code", open=False):
+            with gr.Accordion("if its files can run code", open=False, elem_classes=["quiet"]):
                 self._unsafe = gr.Checkbox(
                     label="Take weights in formats that run code when read (--unsafe-formats)"
                 )
@@ -39,7 +44,7 @@ class AddModel:
                     label="Run the code that it brings at this commit (--trust-remote-code)",
                     placeholder="40 hex digits: the commit whose code you have read",
                 )
-            self._button = gr.Button("Add", variant="primary", size="sm", elem_id="add")
+            self._button = gr.Button("Add", variant="primary", size="md", elem_id="add")
             self._told = markup(elem_id="added")
         given = [self._reference, self._name, self._trusted, self._unsafe]
         for event in (self._button.click, self._reference.submit):

@@ -98,7 +98,8 @@ class ModelsTab:
 def totals_html(found: Inventory, root: str) -> str:
     count = len(found.held)
     repositories = "1 repository" if count == 1 else f"{count} repositories"
-    line = f"{wording.size(found.size)} in {repositories} · {wording.size(found.free)} of disk left"
+    free = f"{wording.size(found.free)} of disk left"
+    line = f"{wording.size(found.size)} in {repositories} · {free}" if count else free
     others = ""
     if found.others:
         others = (

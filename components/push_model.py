@@ -25,7 +25,12 @@ class PushModel:
         self._operator = operator
         if service.catalog.published is None or not operator.is_at(None):
             return
-        with gr.Accordion("Add a model", open=False, elem_id="push-model"):
+        with gr.Accordion(
+            "Add a model: a folder, a zip or a git repository",
+            open=False,
+            elem_id="push-model",
+            elem_classes=["quiet", "adds"],
+        ):
             with gr.Row():
                 self._source = gr.Textbox(
                     label="Folder on this machine, or https address of a git repository",
@@ -33,10 +38,16 @@ class PushModel:
                     scale=3,
                 )
                 self._name = gr.Textbox(label="Called", placeholder="owner/name", scale=2)
-            self._zip = gr.File(
-                label="or a zip of the folder", file_types=[".zip"], elem_id="push-zip"
-            )
-            self._button = gr.Button("Push", variant="primary", size="sm", elem_id="push")
+            with gr.Column(elem_classes=["captioned"]):
+                gr.Markdown("**or a zip of the folder**", elem_classes=["caption"])
+                self._zip = gr.File(
+                    label="zip of the folder",
+                    show_label=False,
+                    file_types=[".zip"],
+                    height=120,
+                    elem_id="push-zip",
+                )
+            self._button = gr.Button("Push", variant="primary", size="md", elem_id="push")
             self._told = markup(elem_id="pushed")
         given = [self._source, self._zip, self._name]
         for event in (self._button.click, self._name.submit):

@@ -24,7 +24,7 @@ def form(page):
     expect(page.get_by_role("tab", name="Models", selected=True)).to_be_visible()
     settle(page)
     form = page.locator("#push-model")
-    form.get_by_role("button", name="Add a model").click()
+    form.get_by_role("button", name="Add a model: a folder").click()
     return form
 
 
