@@ -33,6 +33,15 @@ window.atelier = {
         button.textContent = "Link copied";
         setTimeout(() => { button.textContent = "Copy link"; }, 2000);
     },
+    // What answers to Run has to be seen: the field that needs another look, and on a phone, where
+    // it stands above the form, the output. It is drawn a moment after it is told.
+    showAnswer() {
+        setTimeout(() => {
+            const invalid = document.querySelector("#form .invalid");
+            const output = innerWidth <= 760 ? document.getElementById("output") : null;
+            (invalid ?? output)?.scrollIntoView({block: "start"});
+        }, 100);
+    },
     toggleDark() {
         const dark = document.body.classList.toggle("dark");
         localStorage.setItem("atelier-theme", dark ? "dark" : "light");
@@ -47,13 +56,6 @@ if (chosen) document.body.classList.toggle("dark", chosen === "dark");
 if (!/Mac|iPhone|iPad/.test(navigator.platform)) {
     document.querySelector(".gradio-container").dataset.keys = "ctrl";
 }
-
-// On a phone the output stands above the form: go there when something runs.
-document.addEventListener("click", (event) => {
-    if (event.target.closest("#run") && innerWidth <= 760) {
-        setTimeout(() => document.getElementById("output").scrollIntoView({block: "start"}), 300);
-    }
-});
 
 document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey)) return;

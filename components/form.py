@@ -44,8 +44,10 @@ def draw(fields: Sequence[Field], values: Mapping[str, Any]) -> list[Drawn]:
     drawn = [_draw(field, values) for field in first]
     for name, group in (("more", more), ("deprecated", deprecated)):
         if group:
+            # A seed that an example brings is no reason to open all.
             touched = any(
-                field.name in values and values[field.name] != field.default for field in group
+                field.name != "seed" and values.get(field.name, field.default) != field.default
+                for field in group
             )
             label = f"{name} ({len(group)})"
             with gr.Accordion(label, open=touched, elem_classes=["quiet"]) as accordion:

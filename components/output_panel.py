@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from html import escape
 from typing import Any
 
 import gradio as gr
 
-from components import output_views, page_files, wording
+from components import output_views, page_files, send_on, wording
 from components.consent_panel import ConsentPanel
 from components.following import ticking
 from components.house_rules import markup
@@ -32,6 +33,8 @@ LOG_PACE = 0.5
 COMPARED = ("editing", "restoration")
 """Categories whose pictures are shown beside those that they were made of."""
 NOTHING_YET = '<p class="placeholder">The output appears here.</p>'
+WAITING = '<p class="placeholder waiting"></p>'
+"""Keeps the place of an output that is being made."""
 NOTHING_MADE = '<p class="placeholder">The run ended well and gave no output.</p>'
 
 
@@ -57,6 +60,8 @@ class OutputPanel:
             self._run,
             self._cancel,
             self._placeholder,
+            self._save,
+            self.send,
             self._share,
             *self.consent.outputs,
         ]
@@ -84,6 +89,17 @@ class OutputPanel:
 
         with gr.Row(elem_id="outcome"):
             self._status = markup(visible=False, elem_id="status")
+            self._save = markup(visible=False, elem_id="save")
+            self.send = gr.Dropdown(
+                [send_on.NOWHERE],
+                value="",
+                label="send to",
+                show_label=False,
+                container=False,
+                filterable=False,
+                visible=False,
+                elem_id="send",
+            )
             self._share = gr.Button("Copy link", size="sm", visible=False, elem_id="share")
         self._share.click(None, None, None, js="() => atelier.copyLink()")
         self._problem = markup(visible=False, elem_id="problem")
@@ -134,9 +150,9 @@ class OutputPanel:
         """All that the output side shows of one snapshot."""
         running = not prediction.status.terminal
         version = watched.version_of(prediction)
-        views = output_views.views(
-            version, prediction.output, await watched.files_of(prediction.output)
-        )
+        files = await watched.files_of(prediction.output)
+        views = output_views.views(version, prediction.output, files)
+        made = [files[each] for each in references(prediction.output) if each in files]
         if not running and not prediction.is_training and self._is_compared(prediction):
             given = await watched.files_of(prediction.input)
             views = output_views.compared(views, prediction.input, given)
@@ -161,9 +177,8 @@ class OutputPanel:
             self._problem: _problem_update(_failure(prediction)),
             self._run: gr.update(visible=not running),
             self._cancel: gr.update(visible=running),
-            self._placeholder: gr.update(
-                visible=prediction.status is Status.SUCCEEDED and not views, value=NOTHING_MADE
-            ),
+            self._placeholder: self._place_of(prediction, bool(views)),
+            **await self._leads_on(made if not running else []),
             self._share: gr.update(visible=True),
         }
         if watched.may_show_log(running):
@@ -171,6 +186,29 @@ class OutputPanel:
             face[self._logs] = gr.update(visible=bool(prediction.logs), label=label)
             face[self._log_box] = prediction.logs[-LOG_SHOWN:]
         return face
+
+    def _place_of(self, prediction: Prediction, has_output: bool) -> Any:
+        """What stands where an output will be, or would have been."""
+        waits = not prediction.status.terminal and prediction.preview is None
+        ended_well = prediction.status is Status.SUCCEEDED
+        return gr.update(
+            visible=(waits or ended_well) and not has_output,
+            value=NOTHING_MADE if ended_well else WAITING,
+        )
+
+    async def _leads_on(self, made: Sequence[ShownFile]) -> Updates:
+        """What to do with the one file that was made. Of several, each has its own way to be
+        saved.
+        """
+        if len(made) != 1:
+            return {self._save: gr.update(visible=False), self.send: gr.update(visible=False)}
+        models = self._service.catalog.models()
+        kind = output_views.kind_of(made[0])
+        takers = await asyncio.to_thread(send_on.choices, models, kind)
+        return {
+            self._save: gr.update(visible=True, value=output_views.save_html(made[0])),
+            self.send: gr.update(visible=len(takers) > 1, choices=takers, value=""),
+        }
 
     def said(self, text: str) -> Updates:
         """A problem in place of an output."""
@@ -191,9 +229,15 @@ class OutputPanel:
             self._run: gr.update(visible=True),
             self._cancel: gr.update(visible=False),
             self._placeholder: gr.update(visible=True, value=NOTHING_YET),
+            self._save: hidden,
+            self.send: gr.update(visible=False),
             self._share: gr.update(visible=False),
             **self.consent.blank(),
         }
+
+    def waits(self) -> Updates:
+        """The output side before the first word about what was just started."""
+        return {**self.blank(), self._placeholder: gr.update(visible=True, value=WAITING)}
 
     def asks_consent(self, name: str) -> Updates:
         """A licence to accept, in place of an output."""

@@ -240,6 +240,7 @@ def _json(view: View) -> None:
         language="json",
         interactive=False,
         show_label=False,
+        show_line_numbers=False,
         max_lines=24,
         buttons=["copy"],
     )
@@ -280,3 +281,7 @@ def files_html(files: tuple[ShownFile, ...]) -> str:
         f"{f' <small>{wording.size(each.size)}</small>' if each.size is not None else ''}</a>"
         for each in files
     )
+
+
+def save_html(file: ShownFile) -> str:
+    return f'<a href="{escape(file.url)}" download="{escape(file.name)}">↓ Save</a>'

@@ -11,13 +11,16 @@ from typing import Any
 
 import gradio as gr
 
+from cog.encoding import FILE
 from components import (
     about,
     facts,
     form,
     form_files,
     input_fields,
+    output_views,
     page_files,
+    send_on,
     train_form,
     wording,
 )
@@ -28,6 +31,7 @@ from model_registry.inputs import file_positions, map_files
 from model_registry.spec import Example, Model, Version
 from predictions.callers import Caller, Visitors
 from predictions.prediction import Prediction
+from predictions.references import references
 from predictions.service import PredictionService
 
 ALL = "all"
@@ -191,6 +195,13 @@ class RunTab:
             self.opened,
             **QUIET,
         )
+        self._panel.send.input(
+            self._send_on,
+            [self._panel.send, self.current],
+            self.open_outputs,
+            cancels=[self.following],
+            **QUIET,
+        )
         self._cancel.click(self._cancel_current, self.current, None, **QUIET)
         self.link.change(None, self.link, None, js="(link) => atelier.go(link)")
 
@@ -226,7 +237,7 @@ class RunTab:
                 return {**form.notes(drawn, ()), **self._refused(error, fields)}
             return {
                 **form.notes(drawn, ()),
-                **self._panel.blank(),
+                **self._panel.waits(),
                 self.current: prediction.id,
                 self.link: f"/?prediction={prediction.id}",
             }
@@ -237,7 +248,7 @@ class RunTab:
             [self.current, self.link, *self._panel.outputs, *form.noted(drawn)],
             cancels=[self.following],
             **QUIET,
-        )
+        ).then(None, None, None, js="() => atelier.showAnswer()")
 
     async def open(
         self,
@@ -246,12 +257,15 @@ class RunTab:
         prediction_id: str | None = None,
         destination: str | None = None,
     ) -> Updates:
-        """Updates of `open_outputs` that show a version's form, filled with `values`, and the
-        output of a prediction if one is given. With a `destination` it is the form of a training
-        that the values fill.
+        """Updates of `open_outputs` that show a version's form, filled with `values`, else with
+        the model's first example, and the output of a prediction if one is given. With a
+        `destination` it is the form of a training that the values fill.
         """
         try:
             version = await self._service.catalog.fresh(reference, PATIENCE)
+            if values is None:
+                examples = self._service.catalog.find(version.model).examples
+                values = examples[0].input if examples else {}
         except AtelierError as error:
             return {
                 **self._panel.blank(),
@@ -260,7 +274,7 @@ class RunTab:
             }
         return {
             **self._panel.blank(),
-            self.opened: await self._filled(reference, version, values or {}, destination),
+            self.opened: await self._filled(reference, version, values, destination),
             self.current: prediction_id,
             self._category: ALL,
             self._model: gr.update(choices=self._choices(ALL), value=version.model),
@@ -313,14 +327,15 @@ class RunTab:
 
     async def _open_instead(self, error: AtelierError) -> Updates:
         """What was asked for is not there: say so, above a form that works."""
-        return {**await self._open_first(), **self._panel.said(wording.message(error))}
+        first = self.first_model()
+        instead = f" The form is that of {first.id} instead; Explore shows all." if first else ""
+        text = f"{wording.message(error)}{instead}"
+        return {**await self._open_first(), **self._panel.said(text)}
 
     async def _open_first(self) -> Updates:
-        """The first model's form, filled with its first example: Run is all that is left to do."""
+        """The first model's form: Run is all that is left to do."""
         first = self.first_model()
-        if first is None:
-            return {}
-        return await self.open(first.id, first.examples[0].input if first.examples else {})
+        return await self.open(first.id) if first else {}
 
     def first_model(self) -> Model | None:
         """What a person is shown who has chosen nothing: the featured model, else any with
@@ -331,8 +346,23 @@ class RunTab:
         )
         return ordered[0] if ordered else None
 
-    async def _open_chosen(self, chosen: str | None) -> Updates:
-        return await self.open(chosen) if chosen else {}
+    async def _open_chosen(self, chosen: str | None) -> Any:
+        return await self.open(chosen) if chosen else gr.skip()
+
+    async def _send_on(self, request: gr.Request, name: str, prediction_id: str | None) -> Any:
+        """The form of another model, filled with the file that this prediction made."""
+        if not name or not prediction_id:
+            return gr.skip()
+        caller = self._visitors.caller(request.cookies)
+        try:
+            prediction = await self._service.get(prediction_id, caller)
+            version = await self._service.catalog.fresh(name, PATIENCE)
+        except AtelierError as error:
+            gr.Warning(wording.message(error))
+            return gr.skip()
+        (reference,) = references(prediction.output)
+        field = send_on.input_for(version, output_views.kind_of(page_files.named(reference)))
+        return await self.open(name, {field: {FILE: reference}} if field else {})
 
     async def _cancel_current(self, request: gr.Request, prediction_id: str | None) -> None:
         if prediction_id:

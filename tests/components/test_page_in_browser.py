@@ -83,6 +83,17 @@ def test_explore_shows_starters_first_and_says_that_they_are_ready_offline_toys(
     expect(first.locator(".badge")).to_have_text(["ready", "offline", "toy"])
 
 
+def test_explore_shows_one_kind_at_a_time(page):
+    home(page)
+    headings = page.locator("#cards h2")
+    page.get_by_role("radio", name="Video").check()
+    expect(headings).to_have_text(["Video"])
+    page.locator("#find textarea").fill("echo")
+    expect(page.locator("#cards .placeholder")).to_contain_text("No model under Video matches")
+    page.get_by_role("radio", name="All").check()
+    expect(headings).to_have_text(["Local"])
+
+
 def test_explore_leads_to_the_form_of_a_model(page):
     home(page)
     page.locator("#find textarea").fill("echo")
@@ -204,6 +215,17 @@ def test_reset_brings_the_defaults_back(page):
     expect(form.get_by_label("name").first).to_have_value("Ada")
 
 
+def test_reset_empties_what_has_no_default(page, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (60, 40), "white").save(tmp_path / "white.png")
+    form = open_model(page, "image-in-out")
+    form.locator("input[type=file]").set_input_files(tmp_path / "white.png")
+    expect(form.locator("img")).to_be_visible()
+    page.locator("#reset").click()
+    expect(form.locator("img")).to_have_count(0)
+
+
 def test_what_was_changed_has_a_dot_that_resets_it_alone(page):
     form = open_model(page, "every-input")
     dots = form.locator(".dot-reset")
@@ -229,6 +251,23 @@ def test_a_picture_goes_in_and_comes_out(page, tmp_path):
     picture = page.locator("#picture img")
     expect(picture).to_be_visible()
     expect(picture).to_have_js_property("naturalWidth", 60)
+    with page.expect_download() as download:
+        page.locator("#save a").click()
+    assert download.value.suggested_filename.endswith(".png")
+
+
+def test_a_result_goes_into_the_form_of_another_model(page):
+    page.goto("/?model=starter/shapes")
+    expect(page.get_by_label("prompt").first).to_have_value("a red circle on a blue background")
+    settle(page)
+    run(page)
+    expect(page.locator("#status [data-state=succeeded]")).to_be_visible(timeout=100_000)
+    page.locator("#send input").click()
+    page.get_by_role("option", name="local / image-in-out").click()
+    expect(page).to_have_url(re.compile(r"\?model=local/image-in-out$"))
+    expect(page.locator("#fields img")).to_be_visible()
+    expect(page.locator("#send")).to_be_hidden()
+    expect(page.get_by_test_id("toast-body")).to_have_count(0)
 
 
 def test_a_failure_is_a_sentence_and_its_traceback_one_click_away(page):
@@ -321,6 +360,7 @@ def test_history_filters_opens_and_fills_the_form_again(page):
     expect(page.locator("#totals")).to_contain_text("1 run ·")
 
     rows.first.click()
+    expect(rows.first).to_have_attribute("aria-current", "true")
     detail = page.locator("#detail")
     expect(detail.locator(".block.reading")).to_contain_text("remember the heron")
     expect(detail.locator(".block.inputs")).to_contain_text("remember the heron")
@@ -358,6 +398,32 @@ def test_a_phone_has_one_column_and_no_sideways_scrolling(page, link):
         assert box["y"] + box["height"] <= 844
 
 
+def test_a_phone_shows_what_answers_to_run(page):
+    page.set_viewport_size({"width": 390, "height": 600})
+    form = open_model(page, "every-input")
+    form.get_by_role("button", name=re.compile("more")).click()
+    settle(page)
+    form.get_by_label("prompt *").fill("here")
+    page.locator("#about").scroll_into_view_if_needed()
+    run(page)
+    status(page, "succeeded")
+    expect(page.locator("#status")).to_be_in_viewport()
+
+    form.get_by_label("prompt *").fill("")
+    page.locator("#about").scroll_into_view_if_needed()
+    run(page)
+    expect(form.locator(".invalid")).to_be_in_viewport()
+
+
+def test_a_model_opens_with_its_first_example_and_seldom_used_inputs_closed(page):
+    page.goto("/?model=starter/shapes")
+    expect(page.get_by_label("prompt").first).to_have_value("a red circle on a blue background")
+    expect(page.get_by_role("textbox", name="seed")).to_be_hidden()
+    settle(page)
+    page.locator("#reset").click()
+    expect(page.get_by_label("prompt").first).to_have_value("")
+
+
 def test_the_night_is_remembered(page):
     home(page)
     page.locator("#dark").click()
@@ -369,6 +435,7 @@ def test_the_night_is_remembered(page):
 def test_a_link_to_nothing_says_so(page):
     page.goto("/?prediction=nowhere")
     expect(page.locator("#problem")).to_contain_text("does not exist")
+    expect(page.locator("#problem")).to_contain_text("that of starter/shapes instead")
     expect(page.locator("#fields .facts.block")).to_be_visible()
 
 
