@@ -62,14 +62,15 @@ def main(arguments: Sequence[str]) -> int:
         print(f"atelier: the disk is full ({error}). Make room on it.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        # While it starts there is nothing to save, and threads that still read models can keep
-        # Python from ending.
-        os._exit(0)
+        pass
     return 0
 
 
 def run(settings: Settings, listening: socket.socket) -> None:
     """Serves until a signal ends it."""
+    # While it starts there is nothing to save. An exception would be swallowed by libraries that
+    # are being imported, and held up by threads that read models.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # What a start makes stays: looking through it for garbage again and again would only take time.
     gc.set_threshold(COLLECTED_MEANWHILE)
     # Describing models waits for child processes and importing Gradio for this one: they go on side

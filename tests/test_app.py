@@ -161,7 +161,7 @@ def test_an_interrupt_ends_a_start_that_reads_models(tmp_path):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0 and not process.stdout.read()
+        assert process.wait(60) == -signal.SIGINT and not process.stdout.read()
 
 
 def is_told(line):
