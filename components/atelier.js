@@ -42,6 +42,16 @@ window.atelier = {
             (invalid ?? output)?.scrollIntoView({block: "start"});
         }, 100);
     },
+    // On a phone an opened row stands above the list: go there, and back to where one was.
+    showDetail() {
+        if (innerWidth > 760) return;
+        this.listAt ??= scrollY;
+        setTimeout(() => document.getElementById("detail")?.scrollIntoView({block: "start"}), 100);
+    },
+    hideDetail() {
+        if (this.listAt != null) setTimeout(scrollTo, 100, 0, this.listAt);
+        this.listAt = null;
+    },
     toggleDark() {
         const dark = document.body.classList.toggle("dark");
         localStorage.setItem("atelier-theme", dark ? "dark" : "light");

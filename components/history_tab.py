@@ -31,6 +31,10 @@ element.addEventListener('click', (event) => {
 });
 """
 
+_SHOW = "(...given) => { atelier.showDetail(); return given; }"
+_HIDE = "(...given) => { atelier.hideDetail(); return given; }"
+_TO_TOP = "(next) => { scrollTo(0, 0); return next; }"
+
 
 @dataclass(frozen=True)
 class Detail:
@@ -150,9 +154,9 @@ class HistoryTab:
             each(lambda: None, None, self._position, **QUIET).then(
                 self.refresh, self.refresh_inputs, listing, **QUIET
             )
-        self._older.click(lambda position: position, self._next, self._position, **QUIET).then(
-            self.refresh, self.refresh_inputs, listing, **QUIET
-        )
+        self._older.click(
+            lambda position: position, self._next, self._position, js=_TO_TOP, **QUIET
+        ).then(self.refresh, self.refresh_inputs, listing, **QUIET)
         self._newest.click(lambda: None, None, self._position, **QUIET).then(
             self.refresh, self.refresh_inputs, listing, **QUIET
         )
@@ -160,11 +164,11 @@ class HistoryTab:
         self.timer.tick(self._refresh_detail, [self.opened_id, self._detail], self._detail, **QUIET)
         # The row that is opened is marked among the others.
         self._rows.click(self._open_row, None, opened, **QUIET).then(
-            self.refresh, self.refresh_inputs, listing, **QUIET
+            self.refresh, self.refresh_inputs, listing, js=_SHOW, **QUIET
         )
         self._close.click(
             lambda: (None, None, gr.update(visible=False)), None, opened, **QUIET
-        ).then(self.refresh, self.refresh_inputs, listing, **QUIET)
+        ).then(self.refresh, self.refresh_inputs, listing, js=_HIDE, **QUIET)
 
     # --- the list
 

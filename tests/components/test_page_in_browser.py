@@ -370,6 +370,22 @@ def test_history_filters_opens_and_fills_the_form_again(page):
     expect(form.get_by_label("text")).to_have_value("remember the heron")
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_row_far_down_opens_in_view(page, width):
+    address = "/v1/models/local/yields-nothing/predictions"
+    for _ in range(30):
+        assert page.request.post(address, data={"input": {}}).ok
+    home(page)
+    rows = history(page)
+    page.set_viewport_size({"width": width, "height": 700})
+    rows.nth(25).scroll_into_view_if_needed()
+    rows.nth(25).click()
+    expect(page.locator("#close")).to_be_in_viewport()
+    page.locator("#close").click()
+    expect(page.locator("#detail")).to_be_hidden()
+    expect(rows.nth(25)).to_be_in_viewport()
+
+
 def test_live_rows_move_by_themselves(page, context):
     other = context.new_page()
     form = open_model(other, "counts")
