@@ -372,15 +372,16 @@ def test_history_filters_opens_and_fills_the_form_again(page):
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_a_row_far_down_opens_in_view(page, width):
-    address = "/v1/models/local/yields-nothing/predictions"
+    address = "/v1/models/local/echo/predictions"
     for _ in range(30):
-        assert page.request.post(address, data={"input": {}}).ok
+        assert page.request.post(address, data={"input": {"text": "far down " * 1000}}).ok
     home(page)
     rows = history(page)
     page.set_viewport_size({"width": width, "height": 700})
     rows.nth(25).scroll_into_view_if_needed()
     rows.nth(25).click()
     expect(page.locator("#close")).to_be_in_viewport()
+    expect(page.locator("#detail .block.reading")).to_be_in_viewport()
     page.locator("#close").click()
     expect(page.locator("#detail")).to_be_hidden()
     expect(rows.nth(25)).to_be_in_viewport()
