@@ -34,6 +34,8 @@ KEPT_AGAIN = 60.0
 """Seconds until a version that is to be kept loaded is tried again after it could not be."""
 STOPPED = "Atelier was stopped while this was running. Run it again."
 _TICK = 1.0
+_LONG_BUSY = 30
+"""Ticks in a row in which something ran, after which a spare is begun all the same."""
 
 
 @dataclass(frozen=True)
@@ -395,11 +397,14 @@ class WorkerPool:
         return str(await self._environments.build(version.code.packages, said))
 
     async def _keep_spares(self) -> None:
+        busy = 0
         while self._spares.count and not self._stopping:
             await self._pause()
-            # An instance that loads has the machine to itself: its person waits, nobody waits for a
-            # spare.
-            if not any(i.loading for i in self._instances.values()):
+            instances = self._instances.values()
+            # What loads or runs has the machine to itself: its person waits, nobody waits for a
+            # spare. Only where something always runs, the next cold start counts as well.
+            busy = busy + 1 if any(i.running for i in instances) else 0
+            if not any(i.loading for i in instances) and not 0 < busy < _LONG_BUSY:
                 await self._spares.refill()
 
     # --- once a second
