@@ -7,6 +7,8 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -44,15 +46,34 @@ class SoundMaking:
         cut off, and what is no number is silence. Records what the run took so far;
         `real_time_factor` is seconds of work for each second of sound.
         """
+        file = self.file_of([samples], rate, kind, name)
+        assert file is not None
+        return file
+
+    def file_of(
+        self, pieces: Iterable[Any], rate: int, kind: str = "wav", name: str = "sound"
+    ) -> Path | None:
+        """As `file`, of pieces that are written as they come, and not kept: a long text is hours
+        of speech. None where there is no piece.
+        """
         import numpy as np
         import soundfile
 
-        samples = np.nan_to_num(np.atleast_2d(np.asarray(samples, np.float32)))
         path = FilePath(tempfile.mkdtemp()) / f"{name}.{kind}"
         container, coding = FORMATS[kind]
-        soundfile.write(path, samples.clip(-1, 1).T, rate, subtype=coding, format=container)
-        self._tell(samples.shape[-1] / rate)
-        return Path(path)
+        with ExitStack() as opened:
+            file = None
+            for piece in pieces:
+                samples = np.nan_to_num(np.atleast_2d(np.asarray(piece, np.float32)))
+                if file is None:
+                    made = soundfile.SoundFile(
+                        path, "w", rate, len(samples), coding, format=container
+                    )
+                    file = opened.enter_context(made)
+                file.write(samples.clip(-1, 1).T)
+            seconds = file.frames / rate if file else 0.0
+        self._tell(seconds)
+        return Path(path) if file else None
 
     def _tell(self, seconds: float) -> None:
         scope = current_scope()

@@ -1,7 +1,8 @@
-"""What neural voices share: refusing nothing, chance, and telling of each token. No runner."""
+"""What neural voices share: refusing nothing, chance, memory, telling of each token. No runner."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from cog import InvalidInput, current_scope
@@ -10,6 +11,13 @@ from cog import InvalidInput, current_scope
 def refuse_nothing(text: str) -> None:
     if not text.strip():
         raise InvalidInput("The text is empty. Write what should be said.")
+
+
+def forget_lengths() -> None:
+    """Before torch first computes: lets oneDNN keep few of the programs that it makes for each
+    length of sound. No two sentences have one length, and those of thirty held 4 GB.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 
 def warm(temperature: float) -> dict[str, Any]:

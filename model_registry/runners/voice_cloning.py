@@ -12,7 +12,7 @@ from pretrained import quiet
 from recording import sample
 from sentences import groups
 from sound_making import SoundMaking
-from speaking import Counting, refuse_nothing
+from speaking import Counting, forget_lengths, refuse_nothing
 
 from cog import BasePredictor, Input, Path, current_scope
 
@@ -38,6 +38,7 @@ class VoiceCloning(BasePredictor):
         from TTS.tts.models.xtts import Xtts
 
         quiet()
+        forget_lengths()
         config = XttsConfig()
         config.load_json(str(FilePath(weights) / "config.json"))
         self.model = Xtts.init_from_config(config)
@@ -77,8 +78,9 @@ class VoiceCloning(BasePredictor):
             # Not `get_conditioning_latents`: it would read the file with a decoder of its own.
             meaning = self.model.get_gpt_cond_latents(heard, HEARD, length=30, chunk_length=6)
             sounding = self.model.get_speaker_embedding(heard, HEARD)
-            said = [self._said(part, language, meaning, sounding) for part in _parts(text)]
-        return Path(making.file(torch.cat(said).numpy(), SPOKEN, "wav", "speech"))
+            said = (self._said(part, language, meaning, sounding) for part in _parts(text))
+            file: Path = making.file_of(said, SPOKEN, "wav", "speech")
+        return file
 
     def _said(self, text: str, language: str, meaning: Any, sounding: Any) -> Any:
         import torch
@@ -92,7 +94,7 @@ class VoiceCloning(BasePredictor):
             stopping_criteria=[Counting()],
         )
         current_scope().record_metric("parts", 1, mode="incr")
-        return torch.as_tensor(spoken["wav"]).float().cpu()
+        return torch.as_tensor(spoken["wav"]).float().cpu().numpy()
 
 
 def _parts(text: str) -> list[str]:

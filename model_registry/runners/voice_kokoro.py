@@ -12,7 +12,7 @@ from typing import Any
 from pretrained import quiet
 from sentences import groups
 from sound_making import SoundMaking
-from speaking import refuse_nothing
+from speaking import forget_lengths, refuse_nothing
 
 from cog import BasePredictor, Input, InvalidInput, Path, current_scope
 
@@ -45,6 +45,7 @@ class Kokoro(BasePredictor):
         from loguru import logger
 
         quiet()
+        forget_lengths()
         logger.remove()
         self.folder = FilePath(weights)
         (network,) = self.folder.glob("*.pth")
@@ -69,8 +70,6 @@ class Kokoro(BasePredictor):
         ),
     ) -> Path:
         """The text as speech, a few sentences after the other."""
-        import torch
-
         refuse_nothing(text)
         file = self.folder / "voices" / f"{voice}.pt"
         if not file.is_file():
@@ -78,17 +77,18 @@ class Kokoro(BasePredictor):
             raise InvalidInput(f"There is no voice {voice!r} here. There are: {there or 'none'}.")
         reader = self._reader(voice[0])
         making = SoundMaking(seed)
-        said = list(self._said(reader, text, str(file), speed))
-        if not said:
+        said = self._said(reader, text, str(file), speed)
+        spoken: Path | None = making.file_of(said, RATE, "wav", "speech")
+        if spoken is None:
             raise InvalidInput("Nothing in the text can be spoken by this voice: write some words.")
-        return Path(making.file(torch.cat(said).numpy(), RATE, "wav", "speech"))
+        return spoken
 
     def _said(self, reader: Any, text: str, voice: str, speed: float) -> Iterator[Any]:
         parts = ["".join(each) for each in groups(text)]
         for number, part in enumerate(parts, 1):
             for piece in reader(part, voice=voice, speed=speed):
                 if piece.audio is not None:
-                    yield piece.audio.float().cpu()
+                    yield piece.audio.float().cpu().numpy()
                 current_scope().progress(number - 1, len(parts), unit="part")
             current_scope().progress(number, len(parts), unit="part")
 

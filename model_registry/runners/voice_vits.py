@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from pretrained import on_device, pretrained, quiet
 from sentences import groups
 from sound_making import FORMATS, SoundMaking
-from speaking import refuse_nothing
+from speaking import forget_lengths, refuse_nothing
 
 from cog import BasePredictor, Input, InvalidInput, Path, current_scope
 
@@ -15,6 +18,7 @@ class Vits(BasePredictor):
         from transformers import AutoTokenizer
 
         quiet()
+        forget_lengths()
         self.model = pretrained("VitsModel", weights, precision).float()
         self.tokenizer = AutoTokenizer.from_pretrained(weights)
         if self.tokenizer.is_uroman:
@@ -37,21 +41,23 @@ class Vits(BasePredictor):
         ),
     ) -> Path:
         """The text as speech, a few sentences after the other."""
-        import torch
-
         refuse_nothing(text)
         making = SoundMaking(seed)
         self.model.speaking_rate, self.model.noise_scale = speed, variation
-        said = []
+        rate = self.model.config.sampling_rate
+        file: Path | None = making.file_of(self._said(text), rate, output_format, "speech")
+        if file is None:
+            raise InvalidInput("Nothing in the text can be spoken by this voice: use its letters.")
+        return file
+
+    def _said(self, text: str) -> Iterator[Any]:
+        import torch
+
         parts = ["".join(each) for each in groups(text)]
         for number, part in enumerate(parts, 1):
             read = on_device(self.tokenizer(part, return_tensors="pt"), self.model)
             # Between all letters are blanks; what has only those has no letter that is known.
             if read["input_ids"].shape[-1] > 1:
                 with torch.inference_mode():
-                    said.append(self.model(**read).waveform[0].float().cpu())
+                    yield self.model(**read).waveform[0].float().cpu().numpy()
             current_scope().progress(number, len(parts), unit="part")
-        if not said:
-            raise InvalidInput("Nothing in the text can be spoken by this voice: use its letters.")
-        rate = self.model.config.sampling_rate
-        return Path(making.file(torch.cat(said).numpy(), rate, output_format, "speech"))

@@ -109,5 +109,6 @@ def token_numbers(text: str) -> list[int]:
         return [int(each) for each in text.split(",") if each.strip()]
     except ValueError:
         raise InvalidInput(
-            f"suppress_tokens is {text!r}. Write whole numbers with commas between them, or -1."
+            f"suppress_tokens is {text[:80]!r}. Write whole numbers with commas between them, or "
+            "-1."
         ) from None

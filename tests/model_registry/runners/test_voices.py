@@ -172,3 +172,14 @@ def test_dia_refuses_what_it_cannot_read(dia):
         dia.run(text="[S1] Hi.", audio_prompt=VOICE)
     with pytest.raises(ValueError, match="Dia reads 1024. Shorten it"):
         dia.run(text="x" * 200_000)
+
+
+def test_what_is_said_is_written_piece_by_piece_and_makes_the_same_bytes(vits):
+    from sound_making import SoundMaking
+
+    noise = np.random.default_rng(0).normal(0, 0.2, 40_000)
+    for kind in ("wav", "flac"):
+        whole = SoundMaking(1).file(noise, 16_000, kind)
+        pieces = SoundMaking(1).file_of(iter(np.split(noise, 4)), 16_000, kind)
+        assert whole.read_bytes() == pieces.read_bytes()
+    assert SoundMaking(1).file_of(iter(()), 16_000) is None
