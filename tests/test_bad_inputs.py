@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.tiny_catalogue import DOWNLOADING, SMALL, tiny_catalogue
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 PATIENCE = 60
 """Seconds, after which what is much work, and is being done, is canceled."""
