@@ -8,6 +8,7 @@ the document, never guessed.
 from __future__ import annotations
 
 import ast
+import contextlib
 import enum
 import inspect
 import types
@@ -22,6 +23,7 @@ from cog.signature import SignatureError, strip
 from cog.source_values import (
     BUILTINS,
     MODULES,
+    PlainClass,
     PydanticModel,
     Somewhere,
     Unknown,
@@ -242,6 +244,13 @@ class _Scope:
             raise Unknown
         return self._values[name]
 
+    def known(self) -> Iterator[tuple[str, Any]]:
+        """The names that are bound to what can be read, but no special ones."""
+        for name, node in self.nodes.items():
+            if isinstance(node, ast.expr) and not name.startswith("__"):
+                with contextlib.suppress(Unknown):
+                    yield name, self.value(name)
+
     def value_of(self, node: ast.expr, otherwise: Any) -> Any:
         """The value of an expression, or `otherwise` where only running it would tell."""
         try:
@@ -366,7 +375,8 @@ def _class(scope: _Scope, node: ast.ClassDef) -> Any:
         return _pydantic(node, kinds, body, fields)
     if any(issubclass(kind, BaseModel) for kind in kinds):
         return _base_model(node, kinds, body, fields)
-    return type(node.name, (), {})
+    # Some models keep the inputs that several of their classes share as attributes of one.
+    return type(node.name, (PlainClass,), dict(body.known()))
 
 
 def _typed_dict(node: ast.ClassDef, kinds: list[type], body: _Scope, fields: dict[str, Any]) -> Any:

@@ -177,6 +177,10 @@ def _or_somewhere(node: ast.expr, names: Names) -> Any:
         return Somewhere()
 
 
+class PlainClass:
+    """A class of the model's that makes neither inputs nor outputs: its attributes may be read."""
+
+
 def _attribute(node: ast.Attribute, names: Names) -> Any:
     owner = read(node.value, names)
     if hasattr(owner, "value_in_module"):
@@ -184,7 +188,13 @@ def _attribute(node: ast.Attribute, names: Names) -> Any:
     is_known = any(owner is each for each in MODULES.values())
     is_member = isinstance(owner, enum.Enum) and node.attr in ("value", "name")
     is_enum = isinstance(owner, type) and issubclass(owner, enum.Enum)
-    may_be_asked = is_known or is_member or (is_enum and node.attr in owner.__members__)
+    is_plain = isinstance(owner, type) and issubclass(owner, PlainClass)
+    may_be_asked = (
+        is_known
+        or is_member
+        or (is_enum and node.attr in owner.__members__)
+        or (is_plain and node.attr in vars(owner) and not node.attr.startswith("__"))
+    )
     if not may_be_asked or not hasattr(owner, node.attr):
         raise Unknown
     return getattr(owner, node.attr)

@@ -254,3 +254,27 @@ def test_a_source_that_python_cannot_read_names_its_line(read):
     with pytest.raises(SyntaxError) as caught:
         read("x = 1\ndef run(text: str -> str: ...")
     assert caught.value.lineno == 2
+
+
+def test_inputs_that_several_runners_share_are_read_from_the_class_that_keeps_them(read):
+    found = read(
+        """
+        from cog import Input
+
+        class Inputs:
+            __slots__ = ()
+            prompt = Input(description="What to draw.")
+            ratio: str = Input(default="1:1", choices=["1:1", "16:9"])
+            HIGHEST = 4
+
+        def run(
+            prompt: str = Inputs.prompt,
+            ratio: str = Inputs.ratio,
+            steps: int = Input(default=2, ge=1, le=Inputs.HIGHEST),
+        ) -> str: ...
+        """
+    )
+    assert found["Input"]["required"] == ["prompt"]
+    assert property_of(found, "prompt")["description"] == "What to draw."
+    assert found["ratio"]["enum"] == ["1:1", "16:9"]
+    assert property_of(found, "steps")["maximum"] == 4
