@@ -34,13 +34,16 @@ window.atelier = {
         setTimeout(() => { button.textContent = "Copy link"; }, 2000);
     },
     // What answers to Run has to be seen: the field that needs another look, and on a phone, where
-    // it stands above the form, the output. It is drawn a moment after it is told.
+    // it stands above the form, the output. It is drawn a moment after it is told, on a busy machine
+    // some moments.
     showAnswer() {
-        setTimeout(() => {
-            const invalid = document.querySelector("#form .invalid");
-            const output = innerWidth <= 760 ? document.getElementById("output") : null;
-            (invalid ?? output)?.scrollIntoView({block: "start"});
-        }, 100);
+        for (const moment of [100, 600, 1500]) {
+            setTimeout(() => {
+                const invalid = document.querySelector("#form .invalid");
+                const output = innerWidth <= 760 ? document.getElementById("output") : null;
+                (invalid ?? output)?.scrollIntoView({block: "start"});
+            }, moment);
+        }
     },
     // On a phone an opened row stands above the list: go there, and back to where one was.
     showDetail() {

@@ -424,7 +424,7 @@ def test_a_phone_shows_what_answers_to_run(page):
     page.locator("#about").scroll_into_view_if_needed()
     run(page)
     status(page, "succeeded")
-    expect(page.locator("#status")).to_be_in_viewport()
+    expect(page.locator("#output")).to_be_in_viewport()
 
     form.get_by_label("prompt *").fill("")
     page.locator("#about").scroll_into_view_if_needed()
