@@ -10,27 +10,31 @@ import threading
 
 import pytest
 import replicate
-import yaml
 
 from model_registry.spec_files import HERE
 from tests.receiver import receiving
-from tests.test_catalogue import SPECS, client, models, provide, repos, stand_in  # noqa: F401
+from tests.tiny_catalogue import SPECS, tiny_catalogue
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
 
-PROVIDED = {yaml.safe_load(path.read_text())["name"]: path for path in SPECS}
+BY_NAME = {spec["name"]: spec for spec in SPECS}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory, described):
+    with tiny_catalogue(tmp_path_factory.mktemp("tutorial"), described) as app:
+        yield app
 
 
 @pytest.fixture
-def tutorial(client, provide):  # noqa: F811
+def tutorial(app):
     """The official client; `needs` makes the tiny weights of models."""
-    address = str(client.base_url).rstrip("/")
+    address = str(app.client.base_url).rstrip("/")
     official = replicate.Client(api_token="r8_any", base_url=address)
 
     def needs(*names):
         for name in names:
-            for repo in repos(yaml.safe_load(PROVIDED[name].read_text())):
-                provide(repo)
+            app.provide(BY_NAME[name])
         return official
 
     yield needs
