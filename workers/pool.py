@@ -153,10 +153,7 @@ class WorkerPool:
 
     def is_warm(self, version_id: str) -> bool:
         """Whether an instance of the version is loaded and ready. The page asks from threads."""
-        return any(
-            i.version.id == version_id and i.concurrency and not i.leaving
-            for i in list(self._instances.values())
-        )
+        return bool(self._ready_of(version_id))
 
     def standing(self, version_id: str) -> Standing:
         """How a reserved version is doing."""
@@ -166,13 +163,18 @@ class WorkerPool:
         """What ails the ready instances of a version by the model's own account, "" if nothing
         does. Waits for each for so many seconds at most.
         """
-        ready = [
+        answers = await asyncio.gather(*(i.health(seconds) for i in self._ready_of(version_id)))
+        return next(filter(None, answers), "")
+
+    def _ready_of(self, version_id: str) -> list[Instance]:
+        """The loaded instances of a version that take predictions. A copy is looked through: other
+        threads ask as well.
+        """
+        return [
             i
-            for i in self._instances.values()
+            for i in list(self._instances.values())
             if i.version.id == version_id and i.concurrency and not i.leaving
         ]
-        answers = await asyncio.gather(*(each.health(seconds) for each in ready))
-        return next(filter(None, answers), "")
 
     # --- what instances report
 
