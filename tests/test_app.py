@@ -20,6 +20,17 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "tests" / "models"
 
 
+def output_of(address, model, **inputs):
+    """What a model of `local` gives, once it has run."""
+    made = httpx.post(
+        f"{address}/v1/models/local/{model}/predictions",
+        json={"input": inputs},
+        headers={"Prefer": "wait"},
+        timeout=60,
+    )
+    return made.json()["output"]
+
+
 @contextlib.contextmanager
 def running(data, *options, environment=None):
     """The app as a process; gives the process and its address."""
@@ -109,13 +120,7 @@ def test_a_broken_model_is_one_line_and_the_rest_runs_and_a_second_app_is_refuse
             (line,) = [each for each in said if f"local/{name} " in each]
             assert reason in line
         assert len(said) == len(reasons), said
-        made = httpx.post(
-            f"{address}/v1/models/local/fine/predictions",
-            json={"input": {"text": "x"}},
-            headers={"Prefer": "wait"},
-            timeout=60,
-        )
-        assert made.json()["output"] == "x"
+        assert output_of(address, "fine", text="x") == "x"
         said = refused("--port", "0", "--data", str(tmp_path / "data"))
         assert "in use by another Atelier" in said
 
@@ -135,13 +140,7 @@ def test_models_that_are_slow_to_import_keep_no_start_waiting(tmp_path):
         refused = httpx.get(f"{address}/v1/models/local/one")
         assert refused.status_code == 404 and "being imported" in refused.json()["detail"]
         gate.touch()
-        made = httpx.post(
-            f"{address}/v1/models/local/one/predictions",
-            json={"input": {"text": "x"}},
-            headers={"Prefer": "wait"},
-            timeout=60,
-        )
-        assert made.json()["output"] == "x"
+        assert output_of(address, "one", text="x") == "x"
         while httpx.get(f"{address}/v1/models/local/two").status_code != 200:
             time.sleep(0.01)
 
@@ -235,13 +234,7 @@ def test_models_know_that_they_are_offline_and_where_weights_live(tmp_path):
             ("HF_HUB_OFFLINE", "1"),
             ("HF_HOME", os.environ.get("HF_HOME", str(tmp_path / "data" / "huggingface"))),
         ):
-            made = httpx.post(
-                f"{address}/v1/models/local/tells/predictions",
-                json={"input": {"name": name}},
-                headers={"Prefer": "wait"},
-                timeout=60,
-            )
-            assert made.json()["output"] == value
+            assert output_of(address, "tells", name=name) == value
 
 
 def test_children_die_with_a_killed_parent(tmp_path):

@@ -8,11 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import yaml
 
 from settings import parse
-from tests.test_app import running
+from tests.test_app import output_of, running
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -82,10 +81,4 @@ def test_the_model_example_runs_as_it_stands(tmp_path):
     (folder / "cog.yaml").write_text(config)
     (folder / "predict.py").write_text(PREDICTOR)
     with running(tmp_path, "--models", str(tmp_path / "models")) as (_, address):
-        made = httpx.post(
-            f"{address}/v1/models/local/shout/predictions",
-            json={"input": {"text": "quiet"}},
-            headers={"Prefer": "wait"},
-            timeout=60,
-        )
-        assert made.json()["output"] == "QUIET!"
+        assert output_of(address, "shout", text="quiet") == "QUIET!"

@@ -15,6 +15,13 @@ from pathlib import Path
 SHAPES = Path(__file__).resolve().parents[2] / "model_registry" / "starter" / "shapes"
 
 # The figures of the config.json files of FLUX.1-schnell, SDXL and Llama-3.1-8B.
+CLIP_LARGE = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "projection_dim": 768,
+}
 FLUX = {
     "transformer": {
         "in_channels": 64,
@@ -32,13 +39,7 @@ FLUX = {
         "latent_channels": 16,
         "norm_num_groups": 32,
     },
-    "clip": {
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-        "projection_dim": 768,
-    },
+    "clip": CLIP_LARGE,
     "t5": {"d_model": 4096, "d_kv": 64, "d_ff": 10240, "num_layers": 24, "num_heads": 64},
     "run": {"height": 1024, "width": 1024, "num_inference_steps": 4, "max_sequence_length": 256},
 }
@@ -60,13 +61,7 @@ SDXL = {
         "norm_num_groups": 32,
         "sample_size": 1024,
     },
-    "clip": {
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-        "projection_dim": 768,
-    },
+    "clip": CLIP_LARGE,
     "large clip": {
         "hidden_size": 1280,
         "intermediate_size": 5120,
@@ -95,21 +90,17 @@ def write_flux(folder: Path, sizes: dict = FLUX) -> None:
     """In FLUX's layout; made on the GPU, which takes seconds and not hours."""
     import diffusers
     import torch
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel
+    from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
-    tokenizer = CLIPTokenizer.from_pretrained(SHAPES / "tokenizer")
-    ids = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id}
-    ids["pad_token_id"] = tokenizer.pad_token_id
+    tokenizer, ids = _tokenizer()
     _in_16_bits()
     diffusers.FluxPipeline(
-        vae=diffusers.AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * len(sizes["vae"]["block_out_channels"]),
-            up_block_types=("UpDecoderBlock2D",) * len(sizes["vae"]["block_out_channels"]),
+        vae=_vae(
+            sizes["vae"],
             use_quant_conv=False,
             use_post_quant_conv=False,
             shift_factor=0.1159,
             scaling_factor=0.3611,
-            **sizes["vae"],
         ),
         text_encoder=CLIPTextModel(CLIPTextConfig(vocab_size=49408, **ids, **sizes["clip"])),
         text_encoder_2=T5EncoderModel(
@@ -130,23 +121,18 @@ def write_sdxl(folder: Path, sizes: dict = SDXL) -> None:
         CLIPTextConfig,
         CLIPTextModel,
         CLIPTextModelWithProjection,
-        CLIPTokenizer,
     )
 
-    tokenizer = CLIPTokenizer.from_pretrained(SHAPES / "tokenizer")
-    ids = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id}
-    ids["pad_token_id"] = tokenizer.pad_token_id
+    tokenizer, ids = _tokenizer()
     small, large = (
         CLIPTextConfig(vocab_size=49408, **ids, **sizes[name]) for name in ("clip", "large clip")
     )
     _in_16_bits()
     diffusers.StableDiffusionXLPipeline(
-        vae=diffusers.AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * len(sizes["vae"]["block_out_channels"]),
-            up_block_types=("UpDecoderBlock2D",) * len(sizes["vae"]["block_out_channels"]),
+        vae=_vae(
+            sizes["vae"],
             scaling_factor=0.13025,
             force_upcast=False,
-            **sizes["vae"],
         ),
         text_encoder=CLIPTextModel(small),
         text_encoder_2=CLIPTextModelWithProjection(large),
@@ -231,6 +217,28 @@ def llama(folder: Path, sizes: dict = LLAMA):
 
 WRITE = {"flux": write_flux, "sdxl": write_sdxl, "llama": write_llama}
 LOAD = {"flux": flux, "sdxl": sdxl, "llama": llama}
+
+
+def _tokenizer():
+    """CLIP's, and the numbers of its special tokens as a text encoder's configuration has them."""
+    from transformers import CLIPTokenizer
+
+    tokenizer = CLIPTokenizer.from_pretrained(SHAPES / "tokenizer")
+    names = ("eos_token_id", "bos_token_id", "pad_token_id")
+    return tokenizer, {name: getattr(tokenizer, name) for name in names}
+
+
+def _vae(sizes: dict, **more):
+    """An autoencoder with a block for each of its channels."""
+    from diffusers import AutoencoderKL
+
+    count = len(sizes["block_out_channels"])
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * count,
+        up_block_types=("UpDecoderBlock2D",) * count,
+        **more,
+        **sizes,
+    )
 
 
 def _where() -> str:

@@ -11,6 +11,7 @@ from errors import BrokenModel, NotFound
 from model_registry import description
 from model_registry.catalog import Catalog
 from model_registry.published import Published
+from tests.processes import is_alive
 
 BROKEN = Path(__file__).parents[1] / "broken_models"
 ECHO = "class Predictor:\n    def predict(self, text: str) -> str:\n        return text\n"
@@ -155,15 +156,6 @@ async def test_what_is_described_is_ended_with_the_catalog(tmp_path, data, specs
     found.close()
     while is_alive(int(written.read_text())):
         await asyncio.sleep(0.01)
-
-
-def is_alive(process):
-    """Whether it still runs; what nobody has waited for yet is dead all the same."""
-    try:
-        with open(f"/proc/{process}/stat") as opened:
-            return opened.read().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 async def test_folders_are_looked_at_once_a_second_at_most(tmp_path, data, specs):

@@ -17,6 +17,7 @@ from model_registry import description
 from model_registry.describer import Describer
 from model_registry.description import Descriptions, describe
 from model_registry.spec import Code
+from tests.processes import is_alive
 
 ECHO = "def run(text: str) -> str: ..."
 
@@ -140,15 +141,6 @@ def test_an_import_that_hangs_is_tried_once_until_its_code_has_changed(write, da
         descriptions.known.of("a" * 64, code(folder), "local/one", None)
     (folder / "predict.py").write_text(ECHO)
     assert descriptions.of("b" * 64, code(folder), "local/one", None)
-
-
-def is_alive(process):
-    """Whether it still runs; what nobody has waited for yet is dead all the same."""
-    try:
-        with open(f"/proc/{process}/stat") as opened:
-            return opened.read().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_nothing_in_the_working_directory_is_imported(write, tmp_path, monkeypatch):

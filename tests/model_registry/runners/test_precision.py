@@ -24,6 +24,7 @@ from transformers import (
 
 from model_registry.spec_files import RUNNERS
 from tests.model_registry.runners.conftest import clip_parts, t5_parts
+from workers import memory
 
 sys.path.append(str(RUNNERS))
 import precision
@@ -328,3 +329,7 @@ def test_4_bits_are_not_compiled_and_decode_in_tiles(gpu, compiled, flux, monkey
     monkeypatch.setattr(quantizing.importlib.util, "find_spec", lambda name: True)
     precision.place(MakesFilms(**{name: parts[name] for name in ("transformer", "vae")}), "4bit")
     assert not compiled and parts["vae"].use_tiling
+
+
+def test_the_pool_knows_the_package_of_each_rung_as_the_runners_do():
+    assert memory.PACKAGES == quantizing.PACKAGES
