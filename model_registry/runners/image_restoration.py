@@ -62,7 +62,11 @@ class ImageRestoration(BasePredictor):
 
     def enlarged(self, picture: Any, scale: float) -> Any:
         """A PIL image, by the network of just that factor or of the next larger one."""
-        return enlarging.enlarged(picture, self.networks[self._factor(scale)], scale)
+        network = self.networks[self._factor(scale)]
+        try:
+            return enlarging.enlarged(picture, network, scale)
+        finally:
+            network.give_back()
 
     def _factor(self, scale: float) -> int:
         return min((each for each in self.networks if each >= scale), default=max(self.networks))
@@ -83,7 +87,7 @@ class _Network:
 
     def __init__(self, path: FilePath) -> None:
         quick = path.stat().st_size < QUICK
-        self._session = onnx_sessions.opened(path)
+        self._session = onnx_sessions.opened(path, reuse=True)
         (given, *_) = self._session.get_inputs()
         self._name, self._half = given.name, given.type == "tensor(float16)"
         sides = given.shape[2:]
@@ -100,12 +104,21 @@ class _Network:
         (made, *_) = self._session.run(None, {self._name: given})
         return made.astype(numpy.float32, copy=False)
 
-    def _probed(self, path: FilePath) -> int:
-        """The factor, by what becomes of a small picture."""
+    def give_back(self) -> None:
+        """Frees the memory that one tile left for the next."""
+        onnx_sessions.give_back(self._session, {self._name: self._smallest()})
+
+    def _smallest(self) -> Any:
         import numpy
 
-        width, height = self.tile if self.fixed else (16, 16)
-        made = self.run(numpy.zeros((1, 3, height, width)))
+        width, height = self.tile if self.fixed else (enlarging.LEAST, enlarging.LEAST)
+        return numpy.zeros((1, 3, height, width), numpy.float16 if self._half else numpy.float32)
+
+    def _probed(self, path: FilePath) -> int:
+        """The factor, by what becomes of a small picture."""
+        smallest = self._smallest()
+        height, width = smallest.shape[2:]
+        made = self.run(smallest)
         scale = int(made.shape[-1]) // width
         if made.shape != (1, 3, height * scale, width * scale) or not scale:
             raise ValueError(

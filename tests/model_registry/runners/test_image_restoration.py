@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image, ImageDraw
 
@@ -104,6 +105,13 @@ def test_tiles_cover_the_picture_once_and_are_never_too_large(enlarge, monkeypat
     assert np.array_equal(made, image.resize((size[0] * 2, size[1] * 2), Image.Resampling.NEAREST))
     assert max(each[0, 0].size for each in given) <= 96 * 96
     assert len({each.shape for each in given}) == 1
+
+
+def test_memory_comes_back_after_a_large_picture(enlarge, saved):
+    path = saved(drawn(600, 600))
+    before = psutil.Process().memory_info().rss
+    enlarge.run(image=path, scale=4)
+    assert psutil.Process().memory_info().rss - before < 200_000_000  # of some 400 in the run
 
 
 def test_a_large_picture_is_hardly_enlarged_twice(enlarge, monkeypatch):
