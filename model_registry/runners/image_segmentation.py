@@ -4,11 +4,11 @@ UPerNet, BEiT), by thing, or both (Mask2Former, MaskFormer, EoMT, DETR).
 
 from __future__ import annotations
 
-import colorsys
 import tempfile
 from pathlib import Path as FilePath
 from typing import Any, TypedDict
 
+from colours import colour
 from picture_reading import fit
 from pictures import on_white, opened
 from pretrained import on_device, pretrained, trusting
@@ -132,20 +132,11 @@ class ImageSegmentation(BasePredictor):
                     label=str(self.model.config.id2label[int(each["label_id"])]),
                     score=None if score is None else round(float(score), 4),
                     share=round(sizes[each["id"]] / where.size, 4),
-                    color=_colour(number),
+                    color=colour(number),
                     value=number,
                 )
             )
         return places, found
-
-
-def _colour(number: int) -> str:
-    """Colours that are far from those just before."""
-    turn = number * 0.618034 % 1
-    red, green, blue = colorsys.hsv_to_rgb(
-        turn, (0.85, 0.6)[number % 2], (0.95, 0.75)[number % 3 > 0]
-    )
-    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
 
 
 def _coloured(picture: Any, places: Any, found: list[Segment], opacity: float) -> Any:

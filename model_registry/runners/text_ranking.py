@@ -1,0 +1,57 @@
+"""Which texts answer a question best: models of transformers that read the question beside each of
+them and give one number (cross-encoders, rerankers).
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from pretrained import pretrained, trusting
+from text_reading import read, said
+
+from cog import BasePredictor, Input, InvalidInput, current_scope
+
+AT_ONCE = 16
+"""Texts that go through the model together."""
+
+
+class Found(TypedDict):
+    """`index` is the text's place among those given, from 0; the score grows with how well it
+    fits, from 0 to 1.
+    """
+
+    index: int
+    score: float
+    document: str
+
+
+class TextRanking(BasePredictor):
+    def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
+        """`weights` is a folder with a model of one label and its tokenizer."""
+        from transformers import AutoTokenizer
+
+        kind = "AutoModelForSequenceClassification"
+        self.model = pretrained(kind, weights, precision, trust_code)
+        self.tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
+
+    def predict(
+        self,
+        query: str = Input(description="What is asked, or looked for."),
+        documents: list[str] = Input(description="The texts to bring in order."),
+        top_k: int = Input(default=10, ge=1, description="How many texts to give back."),
+    ) -> list[Found]:
+        """The texts, those that fit best first."""
+        import torch
+
+        said(query, "query")
+        if not documents or not all(each.strip() for each in documents):
+            raise InvalidInput("documents is empty, or one of its texts is.")
+        scores: list[float] = []
+        for start in range(0, len(documents), AT_ONCE):
+            batch = documents[start : start + AT_ONCE]
+            given = read(self.model, self.tokenizer, [query] * len(batch), batch)
+            with torch.no_grad():
+                scores += self.model(**given).logits[:, 0].float().sigmoid().tolist()
+            current_scope().progress(len(scores), len(documents), "text")
+        best = sorted(range(len(scores)), key=lambda at: -scores[at])[:top_k]
+        return [Found(index=at, score=round(scores[at], 6), document=documents[at]) for at in best]

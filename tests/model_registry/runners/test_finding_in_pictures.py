@@ -1,0 +1,123 @@
+"""Models that say what a picture shows, or where; and what a recording sounds like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from tests.model_registry.runners.conftest import REGISTRY, Model
+from tests.tiny import sorting
+
+CAT = str(REGISTRY / "catalogue" / "pictures" / "cat.jpg")
+KINDS = "image_classification.py:ImageClassification"
+OWN_KINDS = "zero_shot_image_classification.py:ZeroShotImageClassification"
+THINGS = "object_detection.py:ObjectDetection"
+OWN_THINGS = "zero_shot_object_detection.py:ZeroShotObjectDetection"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A model of a maker's folder, set up once."""
+    models = {}
+
+    def made(target, maker):
+        if (target, maker) not in models:
+            folder = tmp_path_factory.mktemp("tiny")
+            maker(folder)
+            models[target, maker] = Model(target, folder)
+        return models[target, maker]
+
+    return made
+
+
+def test_a_picture_is_sorted_into_what_the_model_knows(made):
+    found = made(KINDS, sorting.pictures).run(image=CAT, top_k=2)
+    assert [each["label"] for each in found] == ["cat", "sun"]
+    assert found[0]["score"] > 0.7
+
+
+@pytest.mark.parametrize("maker", [sorting.clip, sorting.siglip])
+def test_a_picture_is_held_against_words(made, maker):
+    found = made(OWN_KINDS, maker).run(image=CAT, labels=["cat", "dog", "cat"])
+    assert {each["label"] for each in found} == {"cat", "dog"}
+    assert found[0]["score"] >= found[1]["score"]
+
+
+def test_only_where_the_model_was_taught_so_the_scores_add_up(made):
+    given = {"image": CAT, "labels": ["cat", "dog"]}
+    (first, second) = made(OWN_KINDS, sorting.clip).run(**given)
+    assert first["score"] + second["score"] == pytest.approx(1, abs=1e-3)
+    apart = made(OWN_KINDS, sorting.siglip)
+    (alone,) = apart.run(image=CAT, labels=["cat"])
+    assert alone in apart.run(**given)
+
+
+@pytest.mark.parametrize("maker", [sorting.clip, sorting.siglip])
+def test_a_label_that_is_too_long_is_refused(made, maker):
+    with pytest.raises(ValueError, match="label 'cat cat.*this model reads at most"):
+        made(OWN_KINDS, maker).run(image=CAT, labels=["dog", "cat " * 60])
+
+
+def test_things_are_framed(made):
+    output = made(THINGS, sorting.yolos).run(image=CAT)
+    assert [each["label"] for each in output["objects"]] == ["cat", "cat"]
+    with Image.open(CAT) as given, Image.open(output["image"]) as shown:
+        assert shown.size == given.size
+        assert (np.asarray(shown) != np.asarray(given.convert("RGB"))).any()
+        for each in output["objects"]:
+            box = each["box"]
+            assert 0 <= box["left"] <= box["right"] <= given.width
+            assert 0 <= box["top"] <= box["bottom"] <= given.height
+
+
+def test_nothing_found_is_said(made, capsys):
+    output = made(THINGS, sorting.yolos).run(image=CAT, threshold=1)
+    assert output["objects"] == [] and "Found nothing" in capsys.readouterr().out
+
+
+def test_things_may_be_the_persons_own(made):
+    output = made(OWN_THINGS, sorting.owlvit).run(image=CAT, labels=["cat", "dog"], threshold=0)
+    assert {each["label"] for each in output["objects"]} <= {"cat", "dog"}
+    assert len(output["objects"]) == 16  # one for each patch
+
+
+@pytest.mark.parametrize(
+    "target, maker, inputs",
+    [
+        (KINDS, sorting.pictures, {}),
+        (OWN_KINDS, sorting.clip, {"labels": ["cat"]}),
+        (THINGS, sorting.yolos, {}),
+        (OWN_THINGS, sorting.owlvit, {"labels": ["cat"]}),
+    ],
+)
+def test_a_single_point_is_a_picture_and_a_text_is_none(made, target, maker, inputs, tmp_path):
+    Image.new("RGB", (1, 1)).save(tmp_path / "point.png")
+    assert made(target, maker).run(image=str(tmp_path / "point.png"), **inputs)
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(ValueError, match="image is no picture"):
+        made(target, maker).run(image=str(tmp_path / "text.png"), **inputs)
+
+
+@pytest.fixture(scope="module")
+def hears(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ast")
+    sorting.sounds(folder)
+    return Model("audio_classification.py:AudioClassification", folder)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 3, 25])
+def test_a_recording_is_sorted_into_what_the_model_knows(hears, tmp_path, seconds):
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, int(seconds * 16000))
+    soundfile.write(tmp_path / "sound.wav", sound, 16000)
+    found = hears.run(audio=str(tmp_path / "sound.wav"))
+    assert [each["label"] for each in found] == ["rain", "music"]
+    assert sum(each["score"] for each in found) == pytest.approx(1, abs=1e-3)
+    assert hears.told.steps[-1][0] == pytest.approx(seconds, abs=0.1)
+
+
+def test_a_silent_file_is_refused(hears, tmp_path):
+    (tmp_path / "sound.wav").write_text("nothing")
+    with pytest.raises(ValueError, match="holds no sound"):
+        hears.run(audio=str(tmp_path / "sound.wav"))

@@ -1,0 +1,202 @@
+"""Repositories of models that sort texts, words, pictures and sounds: random weights, as small as
+they go, whose last layers lean to one side, so that there is something to find.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.tiny.hub_repos import SMALL_BERT, _sees, word_tokenizer
+from tests.tiny.vision import bytes_tokenizer, write_json
+
+SEES = {
+    "image_size": 32, "patch_size": 8, "hidden_size": 16, "num_hidden_layers": 1,
+    "num_attention_heads": 2, "intermediate_size": 16,
+}  # fmt: skip
+
+
+def named(*names):
+    return {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
+
+
+def _lean(layer, *biases):
+    import torch
+
+    with torch.no_grad():
+        layer.bias.copy_(torch.tensor(biases))
+
+
+def _bert(folder: Path, kind: str, **config):
+    import torch
+    import transformers
+
+    tokenizer = word_tokenizer(folder)
+    torch.manual_seed(0)
+    made = transformers.BertConfig(vocab_size=len(tokenizer), **SMALL_BERT, **config)
+    return getattr(transformers, kind)(made)
+
+
+def moods(folder: Path, *biases: float, **config) -> None:
+    """A BERT that takes nearly all for glad."""
+    names = named("glad", "sad", "cross")
+    model = _bert(folder, "BertForSequenceClassification", **{**names, **config})
+    _lean(model.classifier, *(biases or (4.0, 1.0, 0.0)))
+    model.save_pretrained(folder)
+
+
+def reranker(folder: Path) -> None:
+    model = _bert(folder, "BertForSequenceClassification", **named("LABEL_0"))
+    model.save_pretrained(folder)
+
+
+def entailment(folder: Path) -> None:
+    names = named("contradiction", "neutral", "entailment")
+    model = _bert(folder, "BertForSequenceClassification", **names)
+    model.save_pretrained(folder)
+
+
+def names(folder: Path) -> None:
+    """A BERT that takes every word for the name of a place."""
+    labels = named("O", "B-PER", "B-LOC", "I-LOC")
+    model = _bert(folder, "BertForTokenClassification", **labels)
+    _lean(model.classifier, 0.0, 1.0, 4.0, 3.0)
+    model.save_pretrained(folder)
+
+
+def masked(folder: Path) -> None:
+    """A BERT that likes to guess "moon"."""
+    import torch
+
+    model = _bert(folder, "BertForMaskedLM")
+    tokenizer = word_tokenizer(folder)
+    with torch.no_grad():
+        model.cls.predictions.bias[tokenizer.convert_tokens_to_ids("moon")] = 6
+    model.save_pretrained(folder)
+
+
+def masked_roberta(folder: Path) -> None:
+    """Counts its places from after that of the padding, and says no length of its tokenizer."""
+    import torch
+    from transformers import RobertaConfig, RobertaForMaskedLM
+
+    tokenizer = bytes_tokenizer(
+        folder, "<s>", "<pad>", "</s>", "<unk>", "<mask>", kind="RobertaTokenizer",
+        bos_token="<s>", pad_token="<pad>", eos_token="</s>", mask_token="<mask>",
+    )  # fmt: skip
+    number = tokenizer.convert_tokens_to_ids
+    torch.manual_seed(0)
+    RobertaForMaskedLM(
+        RobertaConfig(
+            vocab_size=len(tokenizer), bos_token_id=number("<s>"), pad_token_id=number("<pad>"),
+            eos_token_id=number("</s>"),
+            **SMALL_BERT | {"max_position_embeddings": 64 + number("<pad>") + 1},
+        )
+    ).save_pretrained(folder)  # fmt: skip
+
+
+def answers(folder: Path) -> None:
+    _bert(folder, "BertForQuestionAnswering").save_pretrained(folder)
+
+
+def pictures(folder: Path) -> None:
+    """A ViT that sees a cat in nearly everything."""
+    import torch
+    from transformers import ViTConfig, ViTForImageClassification
+
+    torch.manual_seed(0)
+    model = ViTForImageClassification(ViTConfig(**SEES, **named("dog", "cat", "sun")))
+    _lean(model.classifier, 0.0, 4.0, 1.0)
+    model.save_pretrained(folder)
+    write_json(folder, preprocessor_config=_sees("ViTImageProcessor", 32))
+
+
+def _clip_words(folder: Path):
+    import shutil
+
+    from tests.model_registry.runners.conftest import REGISTRY, clip_parts
+
+    tokenizer, words = clip_parts()
+    shutil.copytree(REGISTRY / "starter/shapes/tokenizer", folder, dirs_exist_ok=True)
+    return tokenizer, words
+
+
+def clip(folder: Path) -> None:
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    _, words = _clip_words(folder)
+    torch.manual_seed(0)
+    config = CLIPConfig(
+        text_config=words.to_dict(), vision_config={**SEES, "projection_dim": 16}, projection_dim=16
+    )
+    CLIPModel(config).save_pretrained(folder)
+    sees = {**_sees("CLIPImageProcessor", 32), "do_center_crop": False}
+    write_json(folder, preprocessor_config={**sees, "processor_class": "CLIPProcessor"})
+
+
+def siglip(folder: Path) -> None:
+    """Weighs each label for itself."""
+    import torch
+    from transformers import SiglipConfig, SiglipModel
+
+    tokenizer = word_tokenizer(folder)
+    torch.manual_seed(0)
+    words = {
+        "vocab_size": len(tokenizer), "hidden_size": 16, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 32,
+        "projection_size": 16,
+    }  # fmt: skip
+    SiglipModel(SiglipConfig(text_config=words, vision_config=SEES)).save_pretrained(folder)
+    sees = _sees("SiglipImageProcessor", 32)
+    write_json(folder, preprocessor_config={**sees, "processor_class": "SiglipProcessor"})
+
+
+def yolos(folder: Path) -> None:
+    """Frames two cats, sure of both."""
+    import torch
+    from transformers import YolosConfig, YolosForObjectDetection
+
+    torch.manual_seed(0)
+    config = {**SEES, "image_size": [32, 32], "num_detection_tokens": 2}
+    model = YolosForObjectDetection(YolosConfig(**config, **named("dog", "cat")))
+    _lean(model.class_labels_classifier.layers[-1], 0.0, 5.0, -5.0)  # the last is for nothing
+    model.save_pretrained(folder)
+    write_json(folder, preprocessor_config=_sees("YolosImageProcessor", 32))
+
+
+def owlvit(folder: Path) -> None:
+    import torch
+    from transformers import OwlViTConfig, OwlViTForObjectDetection
+
+    _, words = _clip_words(folder)
+    torch.manual_seed(0)
+    config = OwlViTConfig(
+        text_config=words.to_dict(),
+        vision_config=SEES,
+        projection_dim=32,
+    )
+    OwlViTForObjectDetection(config).save_pretrained(folder)
+    sees = _sees("OwlViTImageProcessor", 32)
+    write_json(folder, preprocessor_config={**sees, "processor_class": "OwlViTProcessor"})
+
+
+def sounds(folder: Path) -> None:
+    """An AST that hears rain in nearly everything."""
+    import torch
+    from transformers import ASTConfig, ASTForAudioClassification
+
+    torch.manual_seed(0)
+    small = {key: each for key, each in SEES.items() if key not in ("image_size", "patch_size")}
+    model = ASTForAudioClassification(
+        ASTConfig(**small, max_length=128, num_mel_bins=32, **named("music", "rain"))
+    )
+    _lean(model.classifier.dense, 0.0, 4.0)
+    model.save_pretrained(folder)
+    write_json(
+        folder,
+        preprocessor_config={
+            "feature_extractor_type": "ASTFeatureExtractor", "feature_size": 1,
+            "sampling_rate": 16000, "num_mel_bins": 32, "max_length": 128, "do_normalize": True,
+            "mean": -4.27, "std": 4.57, "padding_value": 0.0, "return_attention_mask": False,
+        },
+    )  # fmt: skip
