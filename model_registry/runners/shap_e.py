@@ -193,6 +193,7 @@ class Makers:
             generator=torch.Generator("cpu").manual_seed(seed),
             output_type="latent",
         ).images
+        scope.record_metric("steps", wish.steps)
         for latent in latents:
             yield Solid(pipeline.shap_e_renderer, latent, grid, scope.progress)
 
@@ -246,6 +247,7 @@ def _tell_cut(prompt: str, tokenizer: Any) -> None:
 def seeded(seed: int | None) -> int:
     number = random.SystemRandom().randint(0, LARGEST_SEED) if seed is None else seed
     print(f"Using seed: {number}")
+    current_scope().record_metric("seed", number)
     return number
 
 

@@ -62,6 +62,7 @@ class _Sounding(BasePredictor):
                 **{name: on_step},
                 **settings,
             ).audios[0]
+        current_scope().record_metric("steps", steps)
         samples = sound.float().cpu().numpy()
         return Path(making.file(samples, self.rate, output_format, "music"))
 

@@ -99,6 +99,7 @@ class StableVideo(BasePredictor):
             "generator": torch.Generator("cpu").manual_seed(seed % 2**63),
         }
         frames = self.pipeline(**settings, callback_on_step_end=self._on_step(settings)).frames[0]
+        current_scope().record_metric("steps", num_inference_steps)
         current_scope().record_metric("frames", len(frames))
         path = FilePath(tempfile.mkdtemp()) / "out.mp4"
         video_writing.write(frames, path, frames_per_second)

@@ -146,6 +146,7 @@ class TextGeneration(BasePredictor):
             )
         seed = secrets.randbits(32) if seed is None else seed
         print(f"Using seed: {seed}")
+        current_scope().record_metric("seed", seed)
         asked = self.prompts.tokens(
             prompt,
             system_prompt,

@@ -81,6 +81,7 @@ class VideoPipeline:
         called |= {"frame_rate": fps, "output_type": "pil"}
         output = self._run(called)
         frames = output.frames[0]
+        scope.record_metric("steps", called["num_inference_steps"])
         scope.record_metric("frames", len(frames))
         path = FilePath(tempfile.mkdtemp()) / "out.mp4"
         video_writing.write(frames, path, fps, enlarge, self._sound(output))

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from cog import CancelationException
 from cog.loading import load
 from errors import InvalidInput
 from model_registry import inputs
@@ -93,17 +92,6 @@ def test_sizes_are_those_that_it_was_taught_and_what_has_no_effect_is_said(konte
     assert "safety" not in told and "go_fast" not in told
     assert pixels(like_the_fish).shape == (896, 1152, 3)
     assert pixels(upright).shape == (1568, 672, 3)
-
-
-def test_it_stops_at_the_step_at_which_it_is_canceled(kontext, monkeypatch):
-    def stop(told, done, total, unit):
-        told.steps.append(done)
-        raise CancelationException
-
-    monkeypatch.setattr(Told, "progress", stop)
-    with pytest.raises(CancelationException):
-        kontext.run(**KONTEXT | {"num_inference_steps": 50}, input_image=FISH)
-    assert kontext.told.steps == [1]
 
 
 def test_what_is_no_picture_or_far_too_large_is_refused(kontext, qwen, inpaint, half, tmp_path):

@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from cog import CancelationException, InvalidInput
+from cog import InvalidInput
 from cog.scope import Scope, entered
 from tests.model_registry.runners.conftest import Told
 from tests.model_registry.runners.drawn_models import PROMPT, SMALL, DrawnModels, disc, size_of
@@ -81,27 +81,6 @@ def test_a_finished_picture_is_given_out_before_the_next_one_is_begun(drawn, nam
     # To who calls it is the list that Replicate has, which no client takes for a stream.
     schema = loaded.document()["components"]["schemas"]["Output"]
     assert schema["type"] == "array" and "x-cog-array-type" not in schema
-
-
-def test_a_cancel_ends_the_run_within_a_step_and_the_next_one_is_whole(drawn):
-    model = drawn("flux-schnell")
-    (before,) = model.run(prompt=PROMPT, seed=2, **SMALL["flux-schnell"])
-
-    class Canceling:
-        steps = 0
-
-        def progress(self, done, total, unit):
-            self.steps += 1
-            raise CancelationException
-
-        metric = preview = lambda *_: None
-
-    canceling, loaded = Canceling(), model.model.loaded
-    with pytest.raises(CancelationException), entered(Scope("test", canceling)):
-        list(loaded.call(**loaded.arguments({"prompt": PROMPT, "num_inference_steps": 4})))
-    assert canceling.steps == 1
-    (after,) = model.run(prompt=PROMPT, seed=2, **SMALL["flux-schnell"])
-    assert after.read_bytes() == before.read_bytes()
 
 
 def test_what_has_no_effect_here_is_said(drawn, capsys):

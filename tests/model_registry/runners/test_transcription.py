@@ -7,7 +7,6 @@ from array import array
 
 import pytest
 
-from cog import CancelationException
 from cog.loading import load
 from cog.scope import Scope, entered
 from model_registry.spec_files import RUNNERS
@@ -199,15 +198,6 @@ def test_the_same_seed_writes_the_same(whisper):
     once = whisper.run(temperature=1, seed=3)
     assert whisper.run(temperature=1, seed=3).segments == once.segments
     assert any(whisper.run(temperature=1, seed=each).segments != once.segments for each in (4, 5))
-
-
-def test_a_cancel_stops_at_the_next_segment(whisper, monkeypatch):
-    def cancel(self, done, total, unit):
-        raise CancelationException()
-
-    monkeypatch.setattr(Told, "progress", cancel)
-    with pytest.raises(CancelationException):
-        whisper.run()
 
 
 @pytest.mark.heavy
