@@ -43,22 +43,24 @@ class Hub:
         address = f"{self._settings.endpoint}/api/models/{repo}/revision/"
         address += quote(revision or "main", safe="")
         with self._asked(repo, revision, address, {"params": {"blobs": "true"}}) as response:
-            found = json.loads(response.read())
-        files = tuple(_file(each) for each in found.get("siblings", ()) if _is_safe(each))
-        listing = Listing(
-            repo=repo,
-            commit=found["sha"],
-            files=files,
-            gated=bool(found.get("gated")),
-            tags=tuple(map(str, found.get("tags") or ())),
-            task=found.get("pipeline_tag"),
-            library=found.get("library_name"),
-        )
-        if any(file.path == "model_index.json" for file in files):
+            said = response.read()
+        try:
+            listing = _listing(repo, json.loads(said))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise CannotDownload(
+                f"{self._settings.endpoint} does not answer as the Hub does when asked for {repo}. "
+                "If this network wants you to log in first, do that in a browser; if HF_ENDPOINT "
+                "is set, it has to name a Hub or a mirror of it."
+            ) from None
+        if any(file.path == "model_index.json" for file in listing.files):
             # What it names besides, its terms may forbid to read: then all folders count.
-            with contextlib.suppress(CannotDownload, ValueError):
+            try:
                 index = json.loads(self.read(repo, listing.commit, "model_index.json"))
                 return replace(listing, components=pipeline_components(index))
+            except Trouble:  # the listing is kept, so that it must not be half of one
+                raise
+            except (CannotDownload, ValueError, AttributeError):
+                return listing
         return listing
 
     def read(self, repo: str, commit: str, path: str) -> bytes:
@@ -95,7 +97,7 @@ class Hub:
                 if not response.is_success:
                     raise self._refusal(repo, revision, address, response)
                 yield response
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             said = str(error) or type(error).__name__
             raise Trouble(
                 f"The Hub at {self._settings.endpoint} cannot be reached ({said}). Look to the "
@@ -107,7 +109,7 @@ class Hub:
     ) -> CannotDownload:
         status, code = response.status_code, response.headers.get("X-Error-Code", "")
         # Where a file lies besides has no say in who may have it: its addresses only expire.
-        ours = not response.history
+        ours = response.url.host == httpx.URL(self._settings.endpoint).host
         if ours and (code == "GatedRepo" or status == 403):
             page = f"{self._settings.endpoint}/{repo}"
             return CannotDownload(gated(repo, page, bool(self._token)))
@@ -132,11 +134,12 @@ class Hub:
             )
         if ours and status < 500 and status not in (408, 429):
             return CannotDownload(f"{address} cannot be had: the Hub answered {status}.")
-        later = response.headers.get("Retry-After", "")
+        after = _pause(response.headers)
+        when = "later" if after is None else f"in {after:.0f} seconds"
         return Trouble(
             f"The Hub at {self._settings.endpoint} answered {status} for {repo}. Run it again "
-            "later: what has been downloaded is kept.",
-            float(later) if later.isdigit() else None,
+            f"{when}: what has been downloaded is kept.",
+            after,
         )
 
 
@@ -156,6 +159,31 @@ def gated(repo: str, page: str, has_token: bool) -> str:
     return f"{accept}, set HF_TOKEN to a token of it, and start Atelier again."
 
 
+def _listing(repo: str, found: Mapping[str, Any]) -> Listing:
+    """Without what its `model_index.json` says. Raises whatever where `found` is no answer."""
+    commit = str(found["sha"])
+    if not COMMIT.fullmatch(commit):  # it becomes the name of a folder
+        raise ValueError(commit)
+    return Listing(
+        repo=repo,
+        commit=commit,
+        files=tuple(_file(each) for each in found.get("siblings", ()) if _is_safe(each)),
+        gated=bool(found.get("gated")),
+        tags=tuple(map(str, found.get("tags") or ())),
+        task=found.get("pipeline_tag"),
+        library=found.get("library_name"),
+    )
+
+
+def _pause(headers: Mapping[str, str]) -> float | None:
+    """The seconds for which the Hub wants to be left in peace: by `RateLimit: "api";r=0;t=55`, as
+    it says itself once nothing of what it allows is left, or by `Retry-After`, as others do.
+    """
+    limit = re.search(r"\br=0;\s*t=(\d+)", headers.get("RateLimit", ""))
+    said = limit[1] if limit else headers.get("Retry-After", "")
+    return float(said) if said.isdigit() else None
+
+
 def _file(sibling: Mapping[str, Any]) -> HubFile:
     large = sibling.get("lfs") or {}
     etag = large.get("sha256") or sibling.get("blobId")
@@ -168,5 +196,5 @@ def _is_safe(sibling: Mapping[str, Any]) -> bool:
     """Paths and hashes become names on this disk, so none may lead out of its folder."""
     path, etag = str(sibling.get("rfilename", "")), _file(sibling).etag
     parts = PurePosixPath(path).parts
-    inside = bool(parts) and ".." not in parts and not path.startswith("/") and "\\" not in path
+    inside = bool(parts) and ".." not in parts and path[0] != "/" and not set(path) & set("\\\0")
     return inside and re.fullmatch(r"[0-9a-f]{8,64}", etag) is not None

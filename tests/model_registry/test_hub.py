@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from errors import CannotDownload
@@ -131,7 +133,7 @@ def test_no_file_of_a_repository_can_lie_outside_its_folder(repository, monkeypa
     from tests import hub_stand_in
 
     def described(repo, repository):
-        names = ("../../outside", "/etc/outside", "a/../../b", "inside.json")
+        names = ("../../outside", "/etc/outside", "a/../../b", "no\0name", "inside.json")
         siblings = [{"rfilename": name, "size": 1, "blobId": "0" * 40} for name in names]
         siblings.append({"rfilename": "hash.json", "size": 1, "blobId": "../../outside"})
         return {"sha": "c" * 40, "siblings": siblings}
@@ -185,3 +187,89 @@ def test_every_refusal_is_a_sentence(repository, monkeypatch, status, code, said
         asked.listing("owner/name")
     # Only what may mend itself is tried again.
     assert isinstance(caught.value, Trouble) == (status in (429, 503))
+
+
+@pytest.fixture
+def answering(monkeypatch):
+    """A client of a Hub whose every answer `answer(handler)` gives."""
+    from tests import hub_stand_in
+
+    @contextlib.contextmanager
+    def answering(answer):
+        monkeypatch.setattr(hub_stand_in._Handler, "_answer", answer)
+        with hub({}) as stand_in, Hub(HubSettings(endpoint=stand_in.address)) as asked:
+            yield asked
+
+    return answering
+
+
+def send(handler, status, body=b"", **headers):
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>Log in to this network</html>", b"[]", b"{}", b'{"sha": "../../outside"}']
+)
+def test_what_is_no_answer_of_the_hub_is_said_to_be_none(answering, body):
+    with (
+        answering(lambda handler: send(handler, 200, body)) as asked,
+        pytest.raises(CannotDownload, match="not answer as the Hub does .* log in .* HF_ENDPOINT"),
+    ):
+        asked.listing("owner/name")
+
+
+def test_redirections_without_end_are_a_sentence(answering):
+    with (
+        answering(lambda handler: send(handler, 302, Location=handler.path)) as asked,
+        pytest.raises(Trouble, match="cannot be reached .*redirect"),
+    ):
+        asked.listing("owner/name")
+
+
+def test_a_repository_that_was_renamed_can_be_gated_as_well(answering):
+    def answer(handler):
+        if "/old/" in handler.path:
+            send(handler, 307, Location=handler.path.replace("/old/", "/new/"))
+        else:
+            handler._refuse(403, "GatedRepo", "no")
+
+    with answering(answer) as asked, pytest.raises(CannotDownload, match="is gated"):
+        asked.listing("old/name")
+
+
+@pytest.mark.parametrize(
+    ("headers", "after"),
+    [
+        ({"RateLimit": '"api";r=0;t=55', "Retry_After": "7"}, 55.0),
+        ({"RateLimit": '"api";r=9;t=55', "Retry_After": "7"}, 7.0),
+        ({"RateLimit": '"api";r=9;t=55'}, None),
+        ({"Retry_After": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
+    ],
+)
+def test_the_hub_says_for_how_long_it_wants_to_be_left_in_peace(answering, headers, after):
+    with (
+        answering(lambda handler: send(handler, 429, **headers)) as asked,
+        pytest.raises(Trouble, match="in 55 s" if after == 55 else "429") as caught,
+    ):
+        asked.listing("owner/name")
+    assert caught.value.after == after
+
+
+def test_a_listing_is_not_kept_without_what_trouble_kept_back(repository, monkeypatch):
+    from tests import hub_stand_in
+
+    def busy(handler, *_):
+        handler._refuse(503, "", "busy")
+
+    monkeypatch.setattr(hub_stand_in._Handler, "_file", busy)
+    with (
+        hub({"owner/name": repository}) as stand_in,
+        Hub(HubSettings(endpoint=stand_in.address)) as asked,
+        pytest.raises(Trouble),
+    ):
+        asked.listing("owner/name")
