@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from workers.parent import Parent
 
 LONGEST_NAME = 255
 """Bytes that a file system takes."""
+
+PROGRESS_EVERY = 0.05
+"""Seconds between two messages of progress, but that the last step is always told: quick steps must
+not cost more to tell than to do."""
 
 prediction_in_context: contextvars.ContextVar[str | None] = contextvars.ContextVar(
     "prediction_in_context", default=None
@@ -63,12 +68,16 @@ class Sink:
     def __init__(self, parent: Parent, prediction_id: str) -> None:
         self._parent = parent
         self._id = prediction_id
+        self._progressed = 0.0
 
     def metric(self, name: str, value: Any, mode: str) -> None:
         self._parent.send(messages.Metric(self._id, name, value, mode))
 
     def progress(self, done: float, total: float | None, unit: str) -> None:
-        self._parent.send(messages.Progress(self._id, done, total, unit))
+        now = time.monotonic()
+        if now - self._progressed >= PROGRESS_EVERY or (total is not None and done >= total):
+            self._progressed = now
+            self._parent.send(messages.Progress(self._id, done, total, unit))
 
     def preview(self, image: bytes) -> None:
         self._parent.send(messages.Preview(self._id, image))

@@ -1,4 +1,6 @@
-"""Output files of every form, brought into the prediction's folder."""
+"""Output files of every form, brought into the prediction's folder; progress that is worth its
+messages.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ import io
 
 import pytest
 
-from workers.reports import OutputFiles
+from workers import messages
+from workers.reports import OutputFiles, Sink
 
 
 @pytest.fixture
@@ -79,3 +82,19 @@ def test_what_ends_halfway_leaves_no_half_of_a_file(files, work, tmp_path):
     with pytest.raises(OSError, match="gone"):
         files.save(EndsHalfway(b"four"))
     assert [*(tmp_path / "outputs").iterdir(), *work.iterdir()] == []
+
+
+class Sent(list):
+    """What would go to the parent."""
+
+    send = list.append
+
+
+def test_of_quick_steps_a_few_are_told_and_the_last_one_always():
+    sent = Sent()
+    sink = Sink(sent, "one")
+    for step in range(1000):
+        sink.progress(step + 1, 1000, "step")
+    assert sent[0] == messages.Progress("one", 1, 1000, "step")
+    assert sent[-1] == messages.Progress("one", 1000, 1000, "step")
+    assert len(sent) < 100
