@@ -4,13 +4,17 @@ the parent.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
 GIB = 1 << 30
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where Linux says what a container may hold, in its two ways."""
 _LEFT_FREE = GIB // 2
 """Bytes of a GPU that no model is planned into: the driver and the screen take some of it."""
 
@@ -40,8 +44,17 @@ def find_devices(cpu_instances: int, cpu_memory: int | None = None) -> tuple[Dev
     return (*_gpus(), _cpu(cpu_instances, cpu_memory))
 
 
+def machine_memory() -> int:
+    """Bytes of the machine, or of the container that this runs in."""
+    total = int(psutil.virtual_memory().total)
+    for limit in LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # not there, or "max"
+            total = min(total, int(Path(limit).read_text()))
+    return total
+
+
 def _cpu(instances: int, memory: int | None) -> Device:
-    usable = memory or int(psutil.virtual_memory().total * 0.8)
+    usable = memory or int(machine_memory() * 0.8)
     loading = max(2, os.cpu_count() or 1)
     # An empty list hides the GPUs, so that a model placed on the CPU cannot take memory that nobody
     # planned for.

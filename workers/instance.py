@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from model_registry.spec import Version
-from workers import messages
+from workers import memory, messages
 from workers.devices import Device
 from workers.messages import Event, Message
-from workers.process import ChildProcess, load_message
+from workers.process import KILLED, ChildProcess, load_message
 from workers.scheduler import Launch, Occupant
 
 KEPT_LOG = 64 * 1024
@@ -100,6 +100,8 @@ class Instance:
         self.memory = launch.memory
         self.held = 0
         """The most bytes that its process has held, as far as it has said."""
+        self.resident = 0
+        """The most of the machine's memory that it was seen to hold."""
         self.completed = 0
         """How many predictions have succeeded here."""
         self.running: dict[str, Running] = {}
@@ -268,6 +270,9 @@ class Instance:
         self._cancel_timer(self._setup_timer)
         was_loading, self.leaving = self.concurrency == 0, True
         self._set_health("Its process has ended.")
+        if reason == KILLED and not self._ended_because:
+            held = max(self.resident, 0 if self.device.gpu else self.held)
+            self._ended_because = memory.killed(self.version, held)
         reason = self._ended_because or f"The model's process {reason}."
         # C++ code that nobody stands around ends the process with that.
         ran_out = not self._ended_because and "bad_alloc" in self._last_words

@@ -11,11 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 import psutil
 
 from model_registry.spec import Rung, Version
-from workers.devices import GIB, Device
+from workers.devices import GIB, Device, machine_memory
 from workers.scheduler import Occupant, gigabytes
 
 _NOTHING: Mapping[tuple[str, str], int] = {}
-_ASKED = re.compile(r"allocate ([\d.]+ [KMGT]i?B)")
+_ASKED = re.compile(r"(?:allocate|of size) ([\d.]+)( [KMGT]i?B)?")
+
+
+SIZING = (
+    "width", "height", "resolution", "megapixels", "scale", "enlarge", "tile",
+    "render_size", "num_frames", "video_length", "duration", "seconds", "seconds_total",
+    "num_outputs", "num_images", "batch_size", "num_beams", "max_tokens", "max_new_tokens",
+)  # fmt: skip
+"""Inputs that decide how much memory a run takes, as models call them."""
 
 
 class Known:
@@ -96,23 +104,58 @@ def lowered(version: Version, precision: str, device: Device) -> str:
     above = version.ladder[1 : [rung.precision for rung in version.ladder].index(precision)]
     skipped = [rung.precision for rung in above if rung not in ladder(version)]
     if skipped:
-        packages = " and ".join(sorted({PACKAGES[each] for each in skipped}))
-        told += (
-            f" {' and '.join(skipped)} would come first and need {packages}: "
-            "pip install -r requirements-gpu.txt."
-        )
+        told += f" {' and '.join(skipped)} would come first and {_needs(skipped)}"
     return told + "\n"
 
 
-def ran_out(device: Device, precision: str, held: int, error: str, loading: bool = False) -> str:
+def _needs(rungs: Sequence[str]) -> str:
+    """The end of a sentence about rungs whose packages are missing."""
+    packages = " and ".join(sorted({PACKAGES[each] for each in rungs}))
+    need = "needs" if len(rungs) == 1 else "need"
+    return f"{need} {packages}: pip install -r requirements-gpu.txt."
+
+
+def ran_out(
+    version: Version, device: Device, precision: str, held: int, error: str, loading: bool = False
+) -> str:
     """Why what ran out of memory has failed: what it took, what there is, what to do. `held` is
     what it held at most, 0 if nobody knows; `error` is the library's own text.
     """
     at = f" at {precision}" if precision else ""
-    return f"Out of memory{at} on {_told(device, held, error)}. " + (
-        "End what else holds its memory, or use a larger one."
-        if loading
-        else "Ask for a smaller or shorter output, or for fewer at once."
+    told = f"Out of memory{at} on {_told(device, held, error)}. " + (
+        "End what else holds its memory, or use a larger one." if loading else less(version)
+    )
+    names = [rung.precision for rung in version.ladder]
+    below = version.ladder[names.index(precision) + 1 :] if precision in names else ()
+    if smaller := [rung.precision for rung in below if _missing(rung.precision)]:
+        told += f" It takes less at {' or '.join(smaller)}, which {_needs(smaller)}"
+    return told
+
+
+def less(version: Version) -> str:
+    """What to do where a run has taken too much, with the inputs that decide how much."""
+    names = [name for name in SIZING if name in version.input_schema.get("properties", ())]
+    which = " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    lower = f": lower {which}" if which else ""
+    return f"Ask for a smaller or shorter output, or for fewer at once{lower}."
+
+
+def killed(version: Version, held: int) -> str:
+    """Why a prediction has failed whose process the system has ended. `held` is the most of the
+    machine's memory that it is known to have held.
+    """
+    known = f" (it held {gigabytes(held)})" if held else ""
+    return (
+        f"The model's process was killed by the system{known}, most likely because the machine ran "
+        f"out of memory, of which it has {gigabytes(machine_memory())}. {less(version)}"
+    )
+
+
+def stopped(version: Version, held: int, device: Device) -> str:
+    """Why a prediction has failed whose process was ended in time."""
+    return (
+        f"The model held {gigabytes(held)} of memory and was stopped: all models together may hold "
+        f"{gigabytes(device.memory)} here. {less(version)}"
     )
 
 
@@ -120,7 +163,9 @@ def _told(device: Device, held: int, error: str) -> str:
     name = device.hardware if device.gpu else "the CPU"
     asked = _ASKED.search(error)
     figures = [f"held {gigabytes(held)}"] if held else []
-    figures += [f"asked for {asked[1]} more"] if asked else []
+    if asked:
+        more = asked[1] + asked[2] if asked[2] else gigabytes(int(float(asked[1])))
+        figures.append(f"asked for {more} more")
     took = f" (it {' and '.join(figures)})" if figures else ""
     return f"{name}, which has {gigabytes(device.memory)} for models{took}"
 

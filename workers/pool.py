@@ -198,7 +198,8 @@ class WorkerPool:
         elif lower and not self._known.has_worked(version, instance.precision, device):
             self._known.ran_out(version, instance.precision, device)
         if self._stopping or lower is None or running.put_out or job.below:
-            told = memory.ran_out(device, instance.precision, instance.held, failed.reason)
+            said = f"{failed.reason}\n{failed.traceback}"
+            told = memory.ran_out(version, device, instance.precision, instance.held, said)
             self.events([msgspec.structs.replace(failed, reason=told)])
             return
         told = memory.tried_again(device, instance.precision, failed.reason)
@@ -231,7 +232,8 @@ class WorkerPool:
                 told = memory.tried_again(device, instance.precision, failure.reason)
                 self.events([messages.Log(job.prediction_id, told) for job in waiting])
                 return
-            told = memory.ran_out(device, instance.precision, instance.held, failure.reason, True)
+            said, held = f"{failure.reason}\n{failure.traceback}", instance.held
+            told = memory.ran_out(version, device, instance.precision, held, said, loading=True)
             failure = msgspec.structs.replace(failure, reason=told)
         self._take(version.id)
         if waiting:
@@ -452,13 +454,12 @@ class WorkerPool:
         for id, size in sizes.items():
             if id in self._instances:
                 self._learn(self._instances[id], size)
+                self._instances[id].resident = max(self._instances[id].resident, size)
         if sum(sizes.values()) > cpu.memory:
             largest = max(sizes, key=lambda id: sizes[id])
             if largest in self._instances:
-                self._instances[largest].leave(
-                    f"The model held {sizes[largest] / 1e9:.1f} GB of memory and was stopped: "
-                    f"all models together may hold {cpu.memory / 1e9:.1f} GB here."
-                )
+                version = self._instances[largest].version
+                self._instances[largest].leave(memory.stopped(version, sizes[largest], cpu))
 
     async def _look_at_gpus(self) -> None:
         """Other programs come and go: what they take is room that no instance can have."""

@@ -22,6 +22,8 @@ from model_registry.spec import Code
 from workers.devices import Device
 from workers.messages import Frames, FromChild, Load, Message, frame
 
+KILLED = "was killed by the system"
+"""What is said of a process that SIGKILL has ended, and not from here."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -199,7 +201,7 @@ def _reason(code: int | None) -> str:
     if code is None or code >= 0:
         return f"exited with code {code}"
     if -code == signal.SIGKILL:
-        return "was killed by the system, most likely because the machine ran out of memory"
+        return KILLED
     try:
         return f"crashed ({signal.Signals(-code).name})"
     except ValueError:

@@ -33,8 +33,10 @@ class Watched:
             self.events.setdefault(event.prediction_id, []).append(event)
         self._changed.set()
 
-    def model(self, source, **more):
-        """A version whose predict.py is `source`; it defines `Predictor`."""
+    def model(self, source, inputs=(), **more):
+        """A version whose predict.py is `source`; it defines `Predictor`. Of its schema there are
+        the names of those `inputs`.
+        """
         source = "from cog import *\n" + textwrap.dedent(source)
         digest = hashlib.sha256(repr((source, sorted(more.items()))).encode()).hexdigest()
         folder = self._folder / digest[:12]
@@ -44,7 +46,8 @@ class Watched:
             name: more.pop(name) for name in ("heavy", "memory", "gpu", "ladder") if name in more
         }
         code = Code(str(folder), "predict.py:Predictor", **more)
-        return Version(digest, f"local/{digest[:6]}", 0.0, {}, code, **told)
+        schema = {"components": {"schemas": {"Input": {"properties": dict.fromkeys(inputs)}}}}
+        return Version(digest, f"local/{digest[:6]}", 0.0, schema, code, **told)
 
     def run(self, version, owner="", **inputs):
         prediction_id = f"prediction-{next(self._numbers)}"

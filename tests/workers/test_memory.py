@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from model_registry.spec import Rung
 from workers import messages
 from workers.devices import GIB, Device
 
+MODELS = Path(__file__).parent.parent / "models"
 CARD = Device("cuda:0", "NVIDIA Test Card", 16 * GIB, max_instances=64)
 LADDER = (Rung("bf16", 14 * GIB), Rung("fp8", 8 * GIB), Rung("4bit", 5 * GIB))
 
@@ -64,7 +66,7 @@ async def test_a_precision_whose_package_is_missing_is_passed_over_and_that_is_s
     prediction = pool.run(greedy(pool))
     await pool.end(prediction)
     assert pool.output(prediction) == "4bit"
-    assert "fp8 would come first and need no_such_package" in pool.logs(prediction)
+    assert "fp8 would come first and needs no_such_package" in pool.logs(prediction)
 
 
 async def test_where_every_package_is_missing_the_model_says_which(make_pool, needed_packages):
@@ -266,6 +268,60 @@ async def test_a_crash_in_cpp_for_want_of_memory_is_told_as_such(pool):
     """)
     end = await pool.end(pool.run(version))
     assert isinstance(end, messages.Failed) and end.reason.startswith("Out of memory on the CPU")
+
+
+async def test_what_decides_how_much_memory_a_run_takes_is_named(make_pool):
+    pool = await make_pool()
+    version = pool.model("""
+        class Predictor(BasePredictor):
+            def predict(self, width: int, num_outputs: int, seed: int) -> str:
+                raise RuntimeError("can't allocate memory: tried to allocate 400000000000 bytes")
+    """, inputs=["width", "num_outputs", "seed"])  # fmt: skip
+    end = await pool.end(pool.run(version, width=1, num_outputs=1, seed=1))
+    assert "(it asked for 400.0 GB more). Ask for a smaller" in end.reason
+    assert end.reason.endswith("for fewer at once: lower width or num_outputs.")
+
+
+async def test_a_precision_below_that_lacks_a_package_is_named_where_all_others_failed(
+    make_pool, needed_packages
+):
+    needed_packages({"fp8": "no_such_package", "4bit": "no_such_package"})
+    pool = await make_pool(CARD)
+    end = await pool.end(pool.run(greedy(pool, load=["bf16"])))
+    assert end.reason.endswith(
+        "It takes less at fp8 or 4bit, which need no_such_package: "
+        "pip install -r requirements-gpu.txt."
+    )
+
+
+async def test_a_process_that_the_system_kills_says_what_it_held_and_what_there_is(pool):
+    version = pool.model("""
+        import os, signal
+        class Predictor(BasePredictor):
+            def setup(self, weights):
+                self.weights = b"x" * 200_000_000
+            def predict(self, ends: bool, duration: int) -> str:
+                if ends:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return ""
+    """, inputs=["ends", "duration"], weights="/weights")  # fmt: skip
+    end = await pool.end(pool.run(version, ends=True, duration=1))
+    assert isinstance(end, messages.Failed)
+    assert re.search(
+        r"killed by the system \(it held 0\.[23] GB\), most likely because the machine ran out of "
+        r"memory, of which it has \d+\.\d GB\. .* lower duration\.$",
+        end.reason,
+    )
+    after = await pool.end(pool.run(version, ends=False, duration=1))
+    assert isinstance(after, messages.Succeeded)
+
+
+async def test_what_holds_more_than_all_models_may_is_stopped_and_told(make_pool):
+    pool = await make_pool(cpu_memory=400_000_000)
+    version = pool.model((MODELS / "eats-memory" / "predict.py").read_text())
+    end = await pool.end(pool.run(version))
+    assert isinstance(end, messages.Failed)
+    assert "all models together may hold 0.4 GB here. Ask for a smaller" in end.reason
 
 
 async def test_a_canceled_prediction_that_runs_out_is_not_taken_up_again(make_pool):
