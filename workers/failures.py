@@ -15,16 +15,18 @@ _OWN_FOLDERS = tuple(
     str(Path(__file__).resolve().parent.parent / name) for name in ("cog", "workers")
 )
 _NO_MORE = re.compile(
-    r"out of memory|bad_alloc|can't allocate memory|not enough memory|failed to allocate memory"
-    r"|ALLOC_FAILED",
+    r"out of memory|bad_alloc|(can't|cannot|failed to) allocate memory|not enough memory"
+    r"|ALLOC_FAILED|MemoryError",
     re.IGNORECASE,
 )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this error, or one that it was raised from, says that memory ran out. Libraries say
-    so in errors of their own; told by name and text, none has to be imported.
+    """Whether this error, or one that it came from, says that memory ran out. Libraries say so in
+    errors of their own; told by name and text, none has to be imported.
     """
+    # A ValueError about memory is the model's own opinion on an input.
+    is_opinion = isinstance(error, (ValueError, TypeError))
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, MemoryError):
@@ -32,10 +34,11 @@ def is_out_of_memory(error: BaseException) -> bool:
         names = {kind.__name__ for kind in type(seen).__mro__}
         if "OutOfMemoryError" in names:
             return True
-        # A ValueError about memory is the model's own opinion on an input.
         if not isinstance(seen, (ValueError, TypeError)) and _NO_MORE.search(_text(seen)):
             return True
-        seen = seen.__cause__
+        # diffusers takes any error for that of a broken file, and raises another in its place.
+        hidden = None if is_opinion or seen.__suppress_context__ else seen.__context__
+        seen = seen.__cause__ or hidden
     return False
 
 
