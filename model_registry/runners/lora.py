@@ -31,18 +31,22 @@ class Lora:
         upload: Path | None = None,
         extra: tuple[str | None, float] = (None, 1),
     ) -> None:
+        tokens: lora_files.Tokens = lora_files.NO_TOKENS,
         """Loads what a run asks for: weights by name or address, or an uploaded file, and `extra`
         ones with their scale. Raises `InvalidInput` for what cannot be had, or does not fit the
         model.
         """
         if upload is not None and reference:
+        if reference and extra[0] and reference.strip() == extra[0].strip():
+            print("extra_lora names the weights that lora_weights names: it is not used again.")
+            extra = None, 1
             raise InvalidInput("Give the LoRA weights by name or as a file, not both.")
         wanted = []
         if upload is not None:
             wanted.append((lora_files.checked(Path(upload), "The uploaded file"), scale))
         for name, strength in ((reference, scale), extra):
             if name:
-                wanted.append((lora_files.fetched(name), strength))
+                wanted.append((lora_files.fetched(name, tokens), strength))
         self._load(wanted)
 
     def _load(self, wanted: Sequence[tuple[Path, float]]) -> None:

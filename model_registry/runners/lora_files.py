@@ -2,7 +2,8 @@
 runner: runners of pictures import it.
 
 A repository of the Hub (`owner/name`, `owner/name/file.safetensors`, with or without
-`huggingface.co/` before it), or the address of a file. What was fetched stays for the next run.
+`huggingface.co/` before it), a model of CivitAI, or the address of a file or of a tar that holds
+one. What was fetched stays for the next run.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import socket
+import tarfile
 import urllib.parse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +23,46 @@ from cog import InvalidInput
 from cog.addresses import PUBLIC_ONLY, addresses, is_public, refusal
 
 ALLOWED = (
-    "Give a repository of the Hub (owner/name, or owner/name/file.safetensors where it has several)"
-    " or the https address of a .safetensors file."
+    "Give a repository of the Hub (owner/name, or owner/name/file.safetensors where it has "
+    "several), a model of CivitAI (civitai.com/models/number), or the https address of a "
+    ".safetensors file, or of a .tar file with one in it."
 )
 LARGEST = 8 << 30
 """Bytes of a LoRA that is fetched by address; the largest there are take about 2 GB."""
 USUAL = ("pytorch_lora_weights.safetensors", "lora.safetensors")
 """Names that a repository's LoRA goes by, where it has other files as well."""
 
+CIVITAI = "https://civitai.com"
+
+_CIVITAI = re.compile(
+    r"(?:https?://)?(?:www\.)?civitai\.com/"
+    r"(?:models/(\d+)(?:/[^/?]*)?/?(?:\?(?:.*&)?modelVersionId=(\d+).*)?|(api/download/.+))",
+    re.IGNORECASE,
+)
 _HUB = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/", re.IGNORECASE)
 _REPO = re.compile(r"([\w.-]+/[\w.-]+)(?:/(?:(?:resolve|blob)/([\w.-]+)/)?(.+\.safetensors))?/?")
 
 
-def fetched(reference: str) -> Path:
+@dataclass(frozen=True)
+class Tokens:
+    """With which who asks may fetch what others may not; None is this machine's own, if any."""
+
+    hub: str | None = None
+    civitai: str | None = None
+
+
+NO_TOKENS = Tokens()
+
+
+def fetched(reference: str, tokens: Tokens = NO_TOKENS) -> Path:
     """The file that `reference` names, downloaded if it is not here yet. Raises `InvalidInput`."""
     reference = reference.strip()
     named = _HUB.sub("", reference, count=1)
+    if on_civitai := _CIVITAI.fullmatch(reference):
+        return _of_address(_civitai_address(*on_civitai.groups()), tokens.civitai)
     on_hub = _REPO.fullmatch(named)
     if on_hub and not named.startswith(("http:", "https:")):
-        return _of_hub(on_hub[1], on_hub[3], on_hub[2])
+        return _of_hub(on_hub[1], on_hub[3], on_hub[2], tokens.hub)
     if re.match(r"https?://", reference) and named == reference:
         return _of_address(reference)
     raise InvalidInput(f"{reference!r} names no LoRA weights. {ALLOWED}")
@@ -56,18 +81,25 @@ def checked(path: Path, name: str) -> Path:
         raise InvalidInput(f"{name} is no file of safetensors ({error}). {ALLOWED}") from None
 
 
-def _of_hub(repo: str, file: str | None, revision: str | None) -> Path:
+def _civitai_address(model: str | None, version: str | None, download: str | None) -> str:
+    """Where a model's file is. As Replicate does, a number without a version is taken for one."""
+    path = download or f"api/download/models/{version or model}?type=Model&format=SafeTensor"
+    return f"{CIVITAI}/{path}"
+
+
+def _of_hub(repo: str, file: str | None, revision: str | None, token: str | None) -> Path:
     import huggingface_hub
     from huggingface_hub import errors
 
     try:
         if file is None:
-            file = _lora_in(repo)
+            file = _lora_in(repo, token)
         print(f"LoRA: {repo}/{file}")
-        path = huggingface_hub.hf_hub_download(repo, file, revision=revision)
+        path = huggingface_hub.hf_hub_download(repo, file, revision=revision, token=token)
     except errors.GatedRepoError:
         raise InvalidInput(
-            f"{repo} is gated: accept its terms on the Hub and give Atelier your token (HF_TOKEN)."
+            f"{repo} is gated: accept its terms on the Hub, and give your token as hf_api_token, "
+            "where the model has that, or to Atelier (HF_TOKEN)."
         ) from None
     except errors.RepositoryNotFoundError:
         raise InvalidInput(f"The Hub has no repository {repo}, or it is private.") from None
@@ -87,7 +119,7 @@ def _unanswered() -> tuple[type[Exception], ...]:
     return tuple(kind for kind in errors.HfHubHTTPError.__bases__ if kind is not OSError)
 
 
-def _lora_in(repo: str) -> str:
+def _lora_in(repo: str, token: str | None) -> str:
     """The one file of LoRA weights that a repository has. Raises `InvalidInput`."""
     import huggingface_hub
     from huggingface_hub import constants
@@ -95,7 +127,7 @@ def _lora_in(repo: str) -> str:
     if constants.HF_HUB_OFFLINE:
         names = _kept(repo)
     else:
-        names = huggingface_hub.HfApi().list_repo_files(repo)
+        names = huggingface_hub.HfApi(token=token).list_repo_files(repo)
     found = [name for name in names if name.endswith(".safetensors")]
     usual = [name for name in USUAL if name in found]
     if len(found) == 1 or usual:
@@ -125,12 +157,15 @@ def _offline(name: str) -> str:
     )
 
 
-def _of_address(address: str) -> Path:
-    """The file at an address. It is kept by that address, as things have one version there."""
+def _of_address(address: str, token: str | None = None) -> Path:
+    """The file at an address. It is kept by that address, as things have one version there, and for
+    those who have the token.
+    """
     from huggingface_hub import constants
 
     folder = Path(constants.HF_HOME) / "lora"
-    path = folder / f"{hashlib.sha256(address.encode()).hexdigest()[:32]}.safetensors"
+    key = f"{token} {address}" if token else address
+    path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
     name = urllib.parse.urlsplit(address).path.rpartition("/")[2] or address
     print(f"LoRA: {name}")
     if path.is_file():
@@ -140,25 +175,48 @@ def _of_address(address: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}")
     try:
-        _download(address, part)
+        _download(address, part, token)
+        if tarfile.is_tarfile(part):
+            _unpack(part, name)
         checked(part, name).replace(path)
     finally:
         part.unlink(missing_ok=True)
     return path
 
 
-def _download(address: str, path: Path) -> None:
+def _unpack(path: Path, name: str) -> None:
+    """Puts the one file of safetensors that a tar holds in its place, as trainings give it."""
+    inner = path.with_name(f"{path.name}.inner")
+    with tarfile.open(path) as tar:
+        found = [each for each in tar if each.isfile() and each.name.endswith(".safetensors")]
+        if len(found) != 1:
+            raise InvalidInput(f"{name} holds {len(found)} .safetensors files; it must hold one.")
+        if found[0].size > LARGEST:
+            raise InvalidInput(f"{name} is too large; {LARGEST >> 30} GB are allowed.")
+        try:
+            with inner.open("wb") as file:
+                shutil.copyfileobj(tar.extractfile(found[0]), file)  # type: ignore[arg-type]
+            inner.replace(path)
+        finally:
+            inner.unlink(missing_ok=True)
+
+
+def _download(address: str, path: Path, token: str | None) -> None:
     """Writes what is at the address, and prints each tenth of it. Raises `InvalidInput`."""
     import httpx
 
+    # Never sent on to where a redirect leads: the library drops it at another host.
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    locked = address.startswith(CIVITAI) and not token
+    hint = " Some models there ask for a token: give it as civitai_api_token." if locked else ""
     try:
         with (
             _client() as client,
-            client.stream("GET", address) as answer,
+            client.stream("GET", address, headers=headers) as answer,
             path.open("wb") as file,
         ):
             if answer.status_code >= 400:
-                raise InvalidInput(f"{address} answered {answer.status_code}, not a file.")
+                raise InvalidInput(f"{address} answered {answer.status_code}, not a file.{hint}")
             size = int(answer.headers.get("content-length") or 0)
             done = tenths = 0
             for chunk in answer.iter_bytes(1 << 20):

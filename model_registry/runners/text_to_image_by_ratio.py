@@ -10,9 +10,10 @@ from typing import Any
 import aspect_ratios
 import pictures
 from drawing import Drawing, tell_not_faster, tell_not_rewritten, tell_unchecked
+from lora_files import Tokens
 from painter import Painter
 
-from cog import BasePredictor, Input, InvalidInput, Path
+from cog import BasePredictor, Input, InvalidInput, Path, Secret
 
 MOST_PICTURES = 5
 """To draw after, at once: each makes a run longer and takes memory."""
@@ -100,7 +101,8 @@ class TextToImageByRatio(BasePredictor):
         lora_weights: str | None = Input(
             default=None,
             description="LoRA weights: a repository of the Hub (owner/name, or "
-            "owner/name/file.safetensors), or the https address of a .safetensors file",
+            "owner/name/file.safetensors), a model of CivitAI (civitai.com/models/number), or the "
+            "https address of a .safetensors file, or of a .tar file with one in it",
         ),
         lora_scale: float = Input(
             default=1,
@@ -120,6 +122,12 @@ class TextToImageByRatio(BasePredictor):
             le=3,
             description="Determines how strongly the extra LoRA should be applied",
         ),
+        hf_api_token: Secret | None = Input(
+            default=None, description="Token of the Hub, for LoRA weights that ask for one"
+        ),
+        civitai_api_token: Secret | None = Input(
+            default=None, description="Token of CivitAI, for LoRA weights that ask for one"
+        ),
     ) -> list[Path]:
         """Makes the pictures one after another; the one numbered n uses the seed + n."""
         painter = self.painter
@@ -137,7 +145,11 @@ class TextToImageByRatio(BasePredictor):
         size = self._size(aspect_ratio, megapixels, given)
         settings |= painter.after(given, size, prompt_strength, settings)
         extra = extra_lora, extra_lora_scale
-        painter.lora.use(lora_weights, lora_scale, lora_file, extra)
+        tokens = Tokens(
+            hf_api_token and hf_api_token.get_secret_value(),
+            civitai_api_token and civitai_api_token.get_secret_value(),
+        )
+        painter.lora.use(lora_weights, lora_scale, lora_file, extra, tokens)
         yield from painter.draw(drawing, settings, output_format, output_quality)
 
     def _size(self, ratio: str, resolution: str, given: list[Any]) -> tuple[int, int]:

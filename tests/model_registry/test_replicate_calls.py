@@ -28,6 +28,7 @@ CALLS = {
         "num_outputs": 1, "aspect_ratio": "1:1", "lora_weights": "fofr/flux-black-light",
         "output_format": "webp", "output_quality": 80, "prompt_strength": 0.8,
         "num_inference_steps": 28, "extra_lora": FILE, "extra_lora_scale": 0.5,
+        "hf_api_token": "hf_of_a_test", "civitai_api_token": "of_a_test",
     },
     "black-forest-labs/flux-1.1-pro": {
         "prompt": "a cake", "aspect_ratio": "custom", "width": 300, "height": 1440,

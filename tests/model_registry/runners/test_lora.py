@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -13,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from cog import InvalidInput
 from cog.addresses import PUBLIC_ONLY
-from tests.hub_stand_in import hub
+from tests.hub_stand_in import Repository, hub
 from tests.model_registry.runners.conftest import REGISTRY
 from tests.model_registry.runners.drawn_models import PROMPT, SMALL, DrawnModels
 from tests.tiny import image as tiny
@@ -124,13 +126,15 @@ def test_weights_by_name_and_as_a_file_at_once_are_refused(drawn, weights):
 
 
 FETCH = """
+import os
 import sys
 import lora_files
 from cog import InvalidInput
 
+tokens = lora_files.Tokens(hub=os.environ.get("GIVEN"))
 for reference in sys.argv[1:]:
     try:
-        print("got", lora_files.fetched(reference).name)
+        print("got", lora_files.fetched(reference, tokens).name)
     except InvalidInput as refused:
         print("refused", refused)
 """
@@ -181,6 +185,10 @@ def test_names_of_the_hub_are_fetched_or_refused_with_what_to_do(weights, tmp_pa
             tmp_path / "home",
             environment,
         )
+        stand_in.repositories["someone/gated"] = Repository(one.parent, token="hf_given")
+        for given, told in ({}, "give your token as hf_api_token"), ({"GIVEN": "hf_given"}, "got"):
+            (line,) = fetch(["someone/gated"], tmp_path / "home", {**environment, **given})
+            assert told in line
     assert found[:3] == [f"got {NAME}", f"got {NAME}", "got b.safetensors"]
     wanted = [
         "has 3 .safetensors files; name the one you mean",
@@ -205,6 +213,64 @@ def test_no_address_inside_is_fetched_where_that_is_not_allowed(tmp_path, host):
     assert said.startswith("refused") and "--allow-private-webhooks" in said
     (said,) = fetch(references, tmp_path / "home", {PUBLIC_ONLY: ""})
     assert "cannot be fetched" in said
+
+
+class Civitai(BaseHTTPRequestHandler):
+    """Gives a file to those who have the token."""
+
+    content = b""
+    asked: list[str] = []
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        allowed = self.headers["Authorization"] == "Bearer of-a-test"
+        self.send_response(200 if allowed else 401)
+        self.end_headers()
+        if allowed:
+            self.wfile.write(self.content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def civitai(weights, monkeypatch):
+    """A place of its kind, whose files are tars."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.add(weights("flux-dev"), "output/lora.safetensors")
+    monkeypatch.setattr(Civitai, "content", packed.getvalue())
+    monkeypatch.setattr(Civitai, "asked", [])
+    with HTTPServer(("127.0.0.1", 0), Civitai) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr("lora_files.CIVITAI", f"http://127.0.0.1:{server.server_address[1]}")
+        yield Civitai
+        server.shutdown()
+
+
+def test_civitai_takes_a_token_which_no_other_may_use_and_tars_are_opened(
+    drawn, weights, civitai, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "home"))
+    model, token = drawn("flux-dev-lora"), {"civitai_api_token": "of-a-test"}
+    uploaded = run(model, "flux-dev", lora_file=str(weights("flux-dev")))
+    named = {"lora_weights": "civitai.com/models/12/a-style"}
+    assert run(model, "flux-dev", **named, **token) == uploaded
+    assert civitai.asked == ["/api/download/models/12?type=Model&format=SafeTensor"]
+    with pytest.raises(InvalidInput, match="401.* give it as civitai_api_token"):
+        run(model, "flux-dev", **named)
+    page = {"lora_weights": "https://civitai.com/models/12?modelVersionId=34"}
+    assert run(model, "flux-dev", **page, **token) == uploaded
+    assert civitai.asked[-1] == "/api/download/models/34?type=Model&format=SafeTensor"
+
+
+def test_the_same_weights_as_further_ones_are_used_once(drawn, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "home"))
+    model = drawn("flux-dev-lora")
+    with hub({"someone/lora": weights("flux-dev").parent}) as stand_in:
+        address = f"{stand_in.address}/someone/lora/resolve/main/{NAME}"
+        once = run(model, "flux-dev", lora_weights=address)
+        assert run(model, "flux-dev", lora_weights=address, extra_lora=address) == once
 
 
 class Elsewhere(BaseHTTPRequestHandler):
