@@ -106,7 +106,7 @@ class Batch:
         self._drop_finished()
         self._admit()
         if self._texts:
-            self._passes.reserve(len(self._texts), self._columns())
+            self._make_room(told)
             self._write(told)
             self._read(told)
         told += [(text, None) for text in self._texts if text.finished and not text.left]
@@ -128,6 +128,15 @@ class Batch:
             self._memory = free_memory()
         lengths = [each.length for each in (*self._texts, text)]
         return bool(self._passes.size(lengths) <= self._memory)
+
+    def _make_room(self, told: Told) -> None:
+        """Of all texts; where there is not enough, the youngest go and the others stay."""
+        while self._texts:
+            try:
+                self._passes.reserve(len(self._texts), self._columns())
+                return
+            except Exception as error:
+                self._fail(self._texts[-1], error, told)
 
     def _columns(self) -> int:
         """How many the longest text needs now; ahead of need by half, so that growing is rare."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from row_cache import RowCache
+from running_out import is_out_of_memory
 
 SHARED_KINDS = {"full_attention", "sliding_attention"}
 """The kinds of layers whose memory is keys and values by position, and nothing else."""
@@ -197,6 +198,8 @@ def passes_of(model: Any) -> Passes:
     try:
         apart = _difference(model)
     except Exception as error:  # whatever a model's code raises that was not written for this
+        if is_out_of_memory(error):
+            raise
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
     else:
         dtype = str(model.dtype).removeprefix("torch.")

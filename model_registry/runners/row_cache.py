@@ -55,13 +55,15 @@ class RowCache:
         return stored[0][rows, :, :end], stored[1][rows, :, :end]
 
     def reserve(self, rows: int, columns: int) -> None:
-        """Makes room for so many, where there is less."""
+        """Makes room for so many, where there is less. Where memory runs out in that, what there
+        was can be used on.
+        """
         if rows <= self.rows and columns <= self.columns:
             return
-        self.rows = max(rows, self.rows)
-        self.columns = max(-(-columns // STRIDE) * STRIDE, self.columns)
+        rows, columns = max(rows, self.rows), max(-(-columns // STRIDE) * STRIDE, self.columns)
         for layer, pair in self._layers.items():
-            self._layers[layer] = self._grown(pair[0]), self._grown(pair[1])
+            self._layers[layer] = _grown(pair[0], rows, columns), _grown(pair[1], rows, columns)
+        self.rows, self.columns = rows, columns
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copies a row of that length over another."""
@@ -71,9 +73,10 @@ class RowCache:
                 kept[target, :, length:] = 0
 
     def clear(self, row: int) -> None:
+        """Empties a row, where there was room for it."""
         for pair in self._layers.values():
             for kept in pair:
-                kept[row] = 0
+                kept[row : row + 1] = 0
 
     def release(self) -> None:
         """Gives all memory back."""
@@ -113,9 +116,13 @@ class RowCache:
         return self._places[new.device]
 
     def _empty(self, like: Any) -> Any:
-        return like.new_zeros((self.rows, like.shape[1], self.columns, like.shape[3]))
+        return _grown(like[:0, :, :0], self.rows, self.columns)
 
-    def _grown(self, kept: Any) -> Any:
-        grown = self._empty(kept)
-        grown[: kept.shape[0], :, : kept.shape[2]] = kept
-        return grown
+
+def _grown(kept: Any, rows: int, columns: int) -> Any:
+    """At least as large as asked, and never smaller than it was."""
+    grown = kept.new_zeros(
+        (max(rows, kept.shape[0]), kept.shape[1], max(columns, kept.shape[2]), kept.shape[3])
+    )
+    grown[: kept.shape[0], :, : kept.shape[2]] = kept
+    return grown

@@ -192,6 +192,39 @@ def test_a_pass_that_fails_for_all_costs_the_youngest_only(llama, monkeypatch):
     assert heard[old] == alone(llama, text(9, 2))
 
 
+def test_a_text_that_there_is_no_room_for_fails_alone(llama, monkeypatch):
+    cache = sys.modules["row_cache"]
+    batch, old, young = shared(llama), text(9, 2), text(5, 1)
+    grown = cache._grown
+    batch.join(old)
+    heard = told(batch, 2)
+    layers, calls = len(batch._passes._cache._layers), []
+
+    def with_room_for_half(kept, rows, columns):
+        calls.append(rows)
+        if len(calls) > layers:
+            raise MemoryError("no room")
+        return grown(kept, rows, columns)
+
+    monkeypatch.setattr(cache, "_grown", with_room_for_half)
+    batch.join(young)
+    after = told(batch, 30)
+    assert [type(each) for each in after[young]] == [MemoryError]
+    assert heard[old] + after[old] == alone(llama, text(9, 2))
+    monkeypatch.setattr(cache, "_grown", grown)
+    batch.join(again := text(5, 1))
+    assert told(batch, 30)[again] == alone(llama, text(5, 1))
+
+
+def test_a_model_without_memory_for_a_first_pass_is_not_taken_to_need_one_each(llama, monkeypatch):
+    def full(*args, **settings):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(llama, "forward", full)
+    with pytest.raises(MemoryError):
+        sys.modules["passes"].passes_of(llama)
+
+
 def test_memory_is_given_back_when_nobody_writes(llama):
     batch = shared(llama)
     batch.join(text(9))
