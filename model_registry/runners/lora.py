@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lora_files
+from running_out import is_out_of_memory
 
 from cog import InvalidInput
 
@@ -70,8 +71,6 @@ class Lora:
 
     def _fit(self, file: Path, name: str) -> None:
         """Loads the file. diffusers raises for some of what does not fit, and only skips other."""
-        import torch
-
         reason = "none of its layers is in this model"
         try:
             with warnings.catch_warnings():
@@ -81,9 +80,9 @@ class Lora:
             adapters = self._pipeline.get_list_adapters()
             if any(name in names for names in adapters.values()) and not self._widened():
                 return
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             # Each converter of each format fails in its own way.
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         self._unload()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import precision
+from running_out import conversions_told
 
 
 def quiet() -> None:
@@ -32,7 +33,8 @@ def load(weights: str, rung: str = "", **given: Any) -> Any:
 
     quiet()
     settings = precision.pipeline(rung, *heavy_parts(weights), weights=weights)
-    pipeline = DiffusionPipeline.from_pretrained(weights, **settings, **given)
+    with conversions_told():
+        pipeline = DiffusionPipeline.from_pretrained(weights, **settings, **given)
     pipeline.set_progress_bar_config(disable=True)
     precision.place(pipeline, rung)
     return pipeline

@@ -8,6 +8,7 @@ from typing import Any
 
 from precision import language_model
 from quantizing import finish
+from running_out import conversions_told
 
 
 def quiet() -> None:
@@ -31,7 +32,8 @@ def pretrained(kind: str, weights: str, precision: str = "", trust_code: bool = 
     # The library takes it where a class can; asked for by name, it refuses a class that cannot.
     settings.pop("attn_implementation", None)
     family = getattr(transformers, kind)
-    model = family.from_pretrained(weights, **settings, **trusting(trust_code)).eval()
+    with conversions_told():
+        model = family.from_pretrained(weights, **settings, **trusting(trust_code)).eval()
     finish(model, precision)
     return model
 
