@@ -31,16 +31,16 @@ class Lora:
         scale: float,
         upload: Path | None = None,
         extra: tuple[str | None, float] = (None, 1),
-    ) -> None:
         tokens: lora_files.Tokens = lora_files.NO_TOKENS,
+    ) -> None:
         """Loads what a run asks for: weights by name or address, or an uploaded file, and `extra`
         ones with their scale. Raises `InvalidInput` for what cannot be had, or does not fit the
         model.
         """
-        if upload is not None and reference:
         if reference and extra[0] and reference.strip() == extra[0].strip():
             print("extra_lora names the weights that lora_weights names: it is not used again.")
             extra = None, 1
+        if upload is not None and reference:
             raise InvalidInput("Give the LoRA weights by name or as a file, not both.")
         wanted = []
         if upload is not None:
