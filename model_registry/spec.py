@@ -201,6 +201,10 @@ class Model:
     """Shown first to who has chosen nothing yet."""
     stand_in_for: str | None = None
     """Set when the named weights are closed and others answer to the name; always shown."""
+    variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Input → its value → the model that answers to it: where one name has several weights, each
+    are a model of their own here.
+    """
     verified: str | None = None
     """On what our code for it has been run: `tiny` checkpoints of the same classes, those at their
     true size on a `gpu`, the real `weights`. None where the weights ship or the code is a user's.
@@ -227,6 +231,14 @@ class Model:
     def latest(self) -> Version:
         """The newest that can be used."""
         return self.versions[0]
+
+    def variant(self, inputs: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        """The name of the model that inputs choose, and what they are for that one."""
+        for name, models in self.variants.items():
+            chosen = models.get(str(inputs.get(name)), self.id)
+            if chosen != self.id:
+                return chosen, {key: each for key, each in inputs.items() if key != name}
+        return self.id, inputs
 
     @property
     def refusal(self) -> str:

@@ -23,7 +23,7 @@ _KEYS = {
     "inputs": dict, "examples": list, "toy": bool, "featured": bool, "memory": str,
     "gpu": bool, "heavy": bool, "stand_in_for": str, "readme": str, "concurrency": int,
     "environment": dict, "parts": dict, "setup": dict, "precisions": dict, "packages": list,
-    "verified": str, "category": str,
+    "verified": str, "category": str, "variants": dict,
 }  # fmt: skip
 _REQUIRED = ("name", "runner")
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -90,6 +90,7 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
         toy=spec.get("toy", False),
         featured=spec.get("featured", False),
         stand_in_for=spec.get("stand_in_for"),
+        variants=spec.get("variants", {}),
         verified=spec.get("verified"),
     )
 

@@ -161,6 +161,11 @@ class PredictionService:
         `BrokenModel`, `ConsentNeeded`, `CannotDownload`.
         """
         pinned = version = await self.catalog.fresh(reference)
+        model = self.catalog.find(version.model)
+        chosen, others = model.variant(inputs)
+        if reference == model.id != chosen:  # what is pinned, by hand or by a deployment, stays
+            pinned = version = await self.catalog.fresh(chosen)
+            inputs = others
         if destination is not None:
             version = self.trainings.trainer(version)
             self.trainings.check_destination(destination, caller)

@@ -21,22 +21,14 @@ WINDOW, HOP = 16_384, 4_096
 
 
 class MusicGeneration(BasePredictor):
-    def setup(
-        self,
-        weights: str,
-        precision: str = "",
-        version: str = "",
-        others: dict[str, str] | None = None,
-    ) -> None:
-        """`weights` is a folder with a MusicGen, which is Replicate's `version`; `others` says
-        which model has another one.
-        """
+    def setup(self, weights: str, precision: str = "", version: str = "") -> None:
+        """`weights` is a folder with a MusicGen, which is Replicate's `version`."""
         from transformers import AutoTokenizer
 
         quiet()
         self.model = pretrained("AutoModelForTextToWaveform", weights, precision)
         self.tokenizer = AutoTokenizer.from_pretrained(weights)
-        self.version, self.others = version, others or {}
+        self.version = version
         config = self.model.config
         self.rate = config.audio_encoder.sampling_rate
         self.channels = self.model.decoder.config.audio_channels
@@ -50,7 +42,8 @@ class MusicGeneration(BasePredictor):
         ),
         model_version: str | None = Input(
             default=None,
-            description="The version that must answer; another than the one here is refused.",
+            description="Which MusicGen answers. Each is a model of its own here, and a run by "
+            "this model's name is one of that model.",
         ),
         input_audio: Path | None = Input(
             default=None,
@@ -146,8 +139,10 @@ class MusicGeneration(BasePredictor):
 
     def _refuse(self, version: str | None, multi_band_diffusion: bool) -> None:
         if version is not None and version != self.version:
-            where = f" Run {self.others[version]} for it." if version in self.others else ""
-            raise InvalidInput(f"These are the weights of {self.version}, not {version}.{where}")
+            raise InvalidInput(
+                f"These are the weights of {self.version}, not {version}. Ask for the model by its "
+                "name alone: a version or a deployment has one kind of weights."
+            )
         if multi_band_diffusion:
             raise InvalidInput(
                 "Decoding with MultiBand Diffusion is not available here. Set "

@@ -34,14 +34,10 @@ class Output(BaseModel):
 
 
 class Transcription(BasePredictor):
-    def setup(
-        self, weights: str, precision: str = "", size: str = "", others: str | None = None
-    ) -> None:
-        """`weights` is a folder with a converted Whisper of the named `size`. `others` is the start
-        of the names under which the other sizes are found.
-        """
+    def setup(self, weights: str, precision: str = "", size: str = "") -> None:
+        """`weights` is a folder with a converted Whisper of the named `size`."""
         self.whisper = Whisper(weights, precision)
-        self.size, self.others = size, others
+        self.size = size
 
     def predict(
         self,
@@ -49,7 +45,8 @@ class Transcription(BasePredictor):
         model: str | None = Input(
             default=None,
             choices=list(SIZES),
-            description="The size that must answer; another than the one here is refused.",
+            description="Which size answers. Each is a model of its own here, and a run by this "
+            "model's name is one of that model.",
         ),
         transcription: str = Input(
             default="plain text",
@@ -169,8 +166,10 @@ class Transcription(BasePredictor):
 
     def _refuse(self, size: str | None, at_once: int, skip: bool) -> None:
         if size is not None and size != self.size:
-            where = f" Run {self.others}-{size} for it." if self.others else ""
-            raise InvalidInput(f"These are the weights of {self.size}, not {size}.{where}")
+            raise InvalidInput(
+                f"These are the weights of {self.size}, not {size}. Ask for the model by its name "
+                "alone: a version or a deployment has one kind of weights."
+            )
         if at_once == 1:
             return
         if not skip:

@@ -57,6 +57,17 @@ def test_every_default_fits_its_input(shipped):
             pytest.fail(f"{model.id}: {error}")
 
 
+def test_every_choice_of_weights_is_a_model_of_its_own_for_the_same_inputs(shipped):
+    for model in shipped.models():
+        takes = model.latest.input_schema["properties"]
+        for name, models in model.variants.items():
+            schemas = model.latest.schema["components"]["schemas"]
+            assert set(inputs.resolve(takes[name], schemas)["enum"]) == set(models)
+            assert models[takes[name]["default"]] == model.id
+            for other in map(shipped.find, models.values()):
+                assert {*takes} - {name} <= {*other.latest.input_schema["properties"]}
+
+
 def test_every_runner_takes_exactly_the_declared_inputs(shipped):
     for model in shipped.models():
         code = model.latest.code

@@ -8,14 +8,17 @@ import http.server
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from cog.encoding import FILE
 from errors import CannotKeep, FileTooLarge, InvalidInput, InvalidVersion, NotFound
+from model_registry.catalog import Catalog
 from predictions.prediction import Prediction, Status
 from predictions.service import MASKED
 from predictions.store import Filter, new_id
+from tests.conftest import MODELS
 from workers import messages
 
 RED_DOT = base64.b64encode(
@@ -33,6 +36,19 @@ async def test_a_prediction_runs_and_its_history_is_what_was_stored(app):
     assert ended.hardware == "cpu" and ended.cost == pytest.approx(ended.predict_time * 0.1 / 3600)
     assert await app.store.get(ended.id) == ended
     assert (await app.service.list(Filter())).predictions == (ended,)
+
+
+async def test_an_input_may_choose_another_model_where_none_is_pinned(start, described):
+    models = Catalog.load([MODELS], described)
+    variants = {"kind": {"other": "local/echo", "own": "local/counts"}}
+    models.add(replace(models.find("local/counts"), variants=variants))
+    app = await start(models)
+    other = await app.run("local/counts", {"kind": "other", "text": "hello"})
+    assert (other.model, other.output, other.input) == ("local/echo", "hello", {"text": "hello"})
+    pinned = f"local/counts:{models.find('local/counts').latest.id}"
+    for reference, kind in (pinned, "other"), ("local/counts", "own"), ("local/counts", ["other"]):
+        with pytest.raises(InvalidInput, match="kind"):
+            await app.service.create(reference, {"kind": kind})
 
 
 async def test_a_prediction_is_on_record_before_its_id_is_given(app):
