@@ -12,9 +12,12 @@ from model_registry.listing import Listing
 
 READ = (
     "config.json", "model_index.json", "modules.json", "adapter_config.json",
-    "tokenizer_config.json",
+    "tokenizer_config.json", "generation_config.json",
 )  # fmt: skip
 """The small files that are read before it is decided what a repository is for."""
+
+
+_LIBRARIES = ("transformers", "diffusers", "sentence-transformers", "safetensors", "peft")
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,41 @@ class Facts:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        return self.json.get("config.json") or {}
+        return self.part_of("config.json")
+
+    def part_of(self, path: str) -> Mapping[str, Any]:
+        """What a file holds; nothing where it is not there, or holds something else."""
+        held = self.json.get(path)
+        return held if isinstance(held, dict) else {}
+
+    def part(self, name: str) -> Mapping[str, Any]:
+        """An object in config.json; an empty one where it is something else."""
+        held = self.config.get(name)
+        return held if isinstance(held, dict) else {}
 
     @property
     def architectures(self) -> Sequence[str]:
-        return tuple(map(str, self.config.get("architectures") or ()))
+        named = self.config.get("architectures") or ()
+        return (named,) if isinstance(named, str) else tuple(map(str, named))
+
+    @property
+    def base(self) -> str:
+        """The repository that this one was made from, if its owner says so; else empty."""
+        said = [tag for tag in self.listing.tags if tag.startswith("base_model:")]
+        return min((tag.rpartition(":")[2] for tag in said), default="")
+
+    @property
+    def original(self) -> str:
+        """The same for people, after "add"."""
+        return f"hf:{self.base}" if self.base else "the repository that they were made from"
+
+    @property
+    def library(self) -> str:
+        """The library that it is made for, where that is none whose models run here."""
+        if "pretrained_cfg" in self.config:
+            return "timm"
+        named = self.listing.library or ""
+        return "" if named in _LIBRARIES else named
 
     @property
     def kind(self) -> str:

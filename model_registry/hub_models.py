@@ -83,7 +83,13 @@ class HubModels:
                 f"{repo} is at {commit}, and the code to trust is that of {trust_remote_code}. "
                 f"Read what has changed, or ask for hf:{repo}@{trust_remote_code}."
             )
-        spec = recipe(facts, trusted=bool(trust_remote_code), unsafe_formats=unsafe_formats)
+        try:
+            spec = recipe(facts, trusted=bool(trust_remote_code), unsafe_formats=unsafe_formats)
+        except BrokenModel as error:
+            if known := _in_catalogue(repo):
+                reason = f"{error.reason} The catalogue has it already, as {known}."
+                raise BrokenModel(error.model, reason) from None
+            raise
         called = self._name(name, repo)
         return self._written({"name": called, **spec}, description)
 
@@ -148,6 +154,16 @@ def specs(data: Path) -> list[Path]:
     return sorted((data / FOLDER).glob("[!.]*/[!.]*.yaml"))
 
 
+def _in_catalogue(repo: str) -> str:
+    """The name of a model of ours whose weights are those of `repo`; empty if there is none."""
+    named = re.compile(rf"\brepo: {re.escape(repo)}[\s,}}]")
+    for path in sorted(spec_files.SPECS.glob("*/*.yaml")):
+        text = path.read_text()
+        if named.search(text):
+            return str(yaml.safe_load(text)["name"])
+    return ""
+
+
 def parsed(reference: str) -> tuple[str, str | None]:
     """Repository and revision of `hf:owner/repo[@revision]`, or of its page's address. Raises
     `InvalidRequest`.
@@ -163,6 +179,9 @@ def parsed(reference: str) -> tuple[str, str | None]:
 
 def _json(hub: Hub, listing: Listing, path: str) -> Any:
     try:
-        return json.loads(hub.read(listing.repo, listing.commit, path))
+        held = json.loads(hub.read(listing.repo, listing.commit, path))
     except ValueError as error:
         raise BrokenModel(f"hf:{listing.repo}", f"{path} is no JSON: {error}.") from None
+    if not isinstance(held, list if path == "modules.json" else dict):
+        raise BrokenModel(f"hf:{listing.repo}", f"{path} holds {str(held)[:40]}, and no settings.")
+    return held

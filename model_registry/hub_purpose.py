@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from model_registry import hub_pipelines, hub_tasks, known_classes
+from model_registry import hub_lacks, hub_pipelines, hub_tasks, known_classes
 from model_registry.hub_facts import Facts
 from model_registry.hub_tasks import Task
-
-_QUANTIZED = {
-    "bitsandbytes": "bitsandbytes", "gptq": "gptqmodel", "awq": "gptqmodel",
-    "compressed-tensors": "compressed_tensors", "hqq": "hqq", "quanto": "optimum",
-    "torchao": "torchao", "aqlm": "aqlm", "auto-round": "auto_round", "eetq": "eetq",
-}  # fmt: skip
-"""The package that weights quantized in a way need; where none is named, transformers knows it."""
 
 _AUTO = {
     "AutoModelForCausalLM": "text generation",
@@ -45,7 +38,8 @@ def task_of(facts: Facts, trusted: bool) -> tuple[Task, bool]:
     if "model_index.json" in facts.json:
         return _pipeline(facts), False
     if "adapter_config.json" in facts.json:
-        base = facts.json["adapter_config.json"].get("base_model_name_or_path") or "its base model"
+        said = facts.part_of("adapter_config.json").get("base_model_name_or_path")
+        base = said or facts.base or "its base model"
         raise facts.refusal(
             f"it is a LoRA for {base}, no model of its own. Add {base}, and give this as "
             "lora_weights where that has such an input."
@@ -53,10 +47,14 @@ def task_of(facts: Facts, trusted: bool) -> tuple[Task, bool]:
     if facts.has(r"model\.bin") and facts.has(r"vocabulary\.(json|txt)"):
         return hub_tasks.WHISPER, False
     if not facts.config:
-        raise facts.refusal(_without_config(facts))
-    if "modules.json" in facts.json:
-        return _named("embeddings"), _own_code(facts, trusted)
-    _check_packages(facts)
+        raise facts.refusal(hub_lacks.without_config(facts))
+    mappings = known_classes.transformers_mappings()
+    known = any(facts.kind in kinds for kinds in mappings.values())
+    if not known and (facts.config.get("_class_name") or not (facts.kind or facts.architectures)):
+        raise facts.refusal(hub_lacks.without_kind(facts))
+    hub_lacks.check_packages(facts)
+    if "modules.json" in facts.json and not _ranks(facts):
+        return _sentence_encoder(facts, trusted)
     if (task := _of_transformers(facts)) is not None:
         return task, False
     return _of_own_code(facts, trusted), True
@@ -75,15 +73,24 @@ def _pipeline(facts: Facts) -> Task:
         raise facts.refusal(f"its pipeline is a {kind}, and {error}.") from None
 
 
-def _without_config(facts: Facts) -> str:
-    if facts.has(r".*\.gguf"):
-        return "its weights are GGUF, for llama.cpp. Add the repository that they were made from."
-    if facts.has(r"(onnx/)?[^/]*\.onnx"):
-        return "it has ONNX networks only. Add the repository that they were made from."
-    missing = "it has neither a config.json (transformers) nor a model_index.json (diffusers)"
-    single = facts.has(r"[^/]*\.(safetensors|ckpt)")
-    more = "single files of weights do not say what they are" if single else "nothing can load it"
-    return f"{missing}: {more}. Look for a repository in one of these forms."
+def _sentence_encoder(facts: Facts, trusted: bool) -> tuple[Task, bool]:
+    """The task of what is in sentence-transformers' form."""
+    modules = facts.json["modules.json"]
+    kinds = [str(each.get("type")) for each in modules if isinstance(each, dict)]
+    layers = [kind.rpartition(".")[2] for kind in kinds]
+    if not layers or layers[0] != "Transformer":
+        raise facts.refusal(
+            f"its modules.json begins with {layers[0] if layers else 'nothing'}; the runner for "
+            "embeddings knows encoders of transformers (Transformer) there."
+        )
+    if other := sorted({*layers[1:]} - {"Pooling", "Dense", "Normalize"}):
+        raise facts.refusal(
+            f"its modules.json asks for {', '.join(other)}; known are Pooling, Dense, Normalize."
+        )
+    known = any(facts.kind in each for each in known_classes.transformers_mappings().values())
+    if not known and not facts.part("auto_map"):
+        _of_own_code(facts, trusted)
+    return _named("embeddings"), _own_code(facts, trusted)
 
 
 def _of_transformers(facts: Facts) -> Task | None:
@@ -95,12 +102,20 @@ def _of_transformers(facts: Facts) -> Task | None:
     first = [task for task in hub_tasks.OF_TRANSFORMERS if tag in task.tags]
     rest = [task for task in hub_tasks.OF_TRANSFORMERS if tag not in task.tags]
     for task in (*first, *rest):
-        if _takes(task, facts) and (task.name != "embeddings" or _is_text_encoder(facts, task)):
-            if task.name == "text from text" and facts.kind in hub_tasks.TRANSLATORS:
-                return _named("translation")
-            if task.name == "translation" and tag not in task.tags:
-                continue
-            return task
+        if not _takes(task, facts):
+            continue
+        if "MODEL_FOR_SEQUENCE_CLASSIFICATION" in task.mappings:
+            return _named(_sorter(facts))
+        if task.name == "text from text" and facts.kind in hub_tasks.TRANSLATORS:
+            return _named("translation")
+        if task.name == "translation" and tag not in task.tags:
+            continue
+        if task.name == "text generation" and _ranks(facts):
+            raise facts.refusal(
+                "it ranks texts by the words that it would write next, for which there is no "
+                "runner. Rerankers with a class for sequence classification will do."
+            )
+        return task
     classes = {
         name
         for mapping in known_classes.transformers_mappings().values()
@@ -108,28 +123,63 @@ def _of_transformers(facts: Facts) -> Task | None:
     }
     known = classes & set(facts.architectures) or (classes if not facts.architectures else set())
     if known:
-        raise facts.refusal(
-            f"it is a {' or '.join(sorted(known))}"
-            f"{f' for {tag}' if tag else ''}, for which there is no runner. Runners are there for: "
-            f"{_NAMES}."
-        )
+        raise facts.refusal(_nobody(" or ".join(sorted(known)), tag))
     return None
+
+
+def _nobody(classes: str, tag: str | None) -> str:
+    used = f", and it is for {tag}" if tag else ""
+    return f"its class is {classes}{used}: there is no runner for that. There are for: {_NAMES}."
+
+
+def _sorter(facts: Facts) -> str:
+    """What a model that sorts texts is for: its class is the same for three tasks."""
+    names = [str(each).lower() for each in facts.part("id2label").values()]
+    if facts.listing.task == "zero-shot-classification" or any(
+        name.startswith("entail") for name in names
+    ):
+        return "your own kinds of texts"
+    return "texts in order" if _ranks(facts) else "kinds of texts"
+
+
+def _ranks(facts: Facts) -> bool:
+    """Whether it says how well a text fits a question."""
+    words = {facts.repo.rpartition("/")[2].lower(), *facts.listing.tags, facts.listing.task or ""}
+    if any(name.endswith("ForSequenceClassification") for name in facts.architectures):
+        count = len(facts.part("id2label")) or facts.config.get("num_labels") or 2
+        said = any(re.search("rerank|cross-?encoder|ranking", word) for word in words)
+        return count == 1 and (said or "modules.json" in facts.json)
+    return facts.listing.task == "text-ranking"
 
 
 def _takes(task: Task, facts: Facts) -> bool:
     if task.kinds and facts.kind not in task.kinds:
         return False
+    if task.name == "embeddings" and not _is_text_encoder(facts, task):
+        return False
     mappings = known_classes.transformers_mappings()
     named = set(facts.architectures)
     found = [mappings.get(mapping, {}).get(facts.kind, frozenset()) for mapping in task.mappings]
+    if (
+        not named
+        and task.name == "text generation"
+        and facts.kind in mappings["MODEL_FOR_MASKED_LM"]
+    ):
+        return facts.listing.task in task.tags  # such models can do both, and few are meant to
+    if facts.listing.task in task.tags and all(name.endswith(task.also) for name in named):
+        return any(found)
     return any(classes and (not named or named & classes) for classes in found)
 
 
 def _is_text_encoder(facts: Facts, task: Task) -> bool:
     """Whether what has no head reads text: nearly every kind of model has such a form."""
-    reads = facts.has(r"tokenizer\.json|vocab\.txt|vocab\.json|.*\.model|.*\.spm")
+    both = known_classes.transformers_mappings()["MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION"]
+    if facts.kind in both or not facts.has(
+        r"tokenizer\.json|vocab\.txt|vocab\.json|.*\.model|.*\.spm"
+    ):
+        return False
     sees = facts.has(r"preprocessor_config\.json")
-    return facts.listing.task in task.tags or (facts.listing.task is None and reads and not sees)
+    return facts.listing.task in task.tags or (facts.listing.task is None and not sees)
 
 
 def _named(name: str) -> Task:
@@ -140,7 +190,14 @@ def _of_own_code(facts: Facts, trusted: bool) -> Task:
     """The task of a class that the repository itself brings."""
     wanted = ", ".join(facts.architectures) or facts.kind or "a class that it does not name"
     installed = f"transformers {known_classes.version('transformers')}"
-    auto = facts.config.get("auto_map") or {}
+    auto = facts.part("auto_map")
+    if not auto and any(map(known_classes.has_class, facts.architectures)):
+        raise facts.refusal(_nobody(wanted, facts.listing.task))
+    if not auto and facts.library:
+        raise facts.refusal(
+            f"it is made for {facts.library}, for which there is no runner, and {installed} has no "
+            f"{wanted}."
+        )
     if not auto:
         raise facts.refusal(
             f"{installed} has no {wanted} (model_type {facts.kind!r}); a newer release may."
@@ -150,8 +207,8 @@ def _of_own_code(facts: Facts, trusted: bool) -> Task:
     task = next((task for task in (*tagged, *found) if task.trusts), None)
     if task is None:
         raise facts.refusal(
-            f"it is a {wanted} by code of its own, for {facts.listing.task or 'no task named'}, "
-            f"for which there is no runner. Runners are there for: {_NAMES}."
+            f"it is {wanted} by code of its own, for {facts.listing.task or 'no task named'}: "
+            f"there is no runner for that. There are for: {_NAMES}."
         )
     _own_code(facts, trusted, wanted)
     return task
@@ -159,7 +216,7 @@ def _of_own_code(facts: Facts, trusted: bool) -> Task:
 
 def _own_code(facts: Facts, trusted: bool, wanted: str = "") -> bool:
     """Whether the repository's own code is to run. Raises `BrokenModel` where nobody agreed."""
-    auto = facts.config.get("auto_map") or {}
+    auto = facts.part("auto_map")
     mappings = known_classes.transformers_mappings()
     if not auto or any(facts.kind in kinds for kinds in mappings.values()):
         return False
@@ -168,36 +225,17 @@ def _own_code(facts: Facts, trusted: bool, wanted: str = "") -> bool:
         raise facts.refusal(
             f"its code lies in another repository ({other[0]}), which this commit does not hold."
         )
+    files = sorted({f"{place.partition('.')[0]}.py" for place in places})
+    if gone := [file for file in files if not facts.has(re.escape(file))]:
+        raise facts.refusal(f"it needs code of its own, {', '.join(gone)}, which is not in it.")
     if not trusted:
-        code = ", ".join(sorted({f"{place.partition('.')[0]}.py" for place in places}))
+        code = ", ".join(files)
         raise facts.refusal(
             f"it runs code of its own for {wanted or 'its class'} ({code}), with all that you may "
             f"do on this machine. Read it at {facts.page}/tree/{facts.listing.commit}; if you "
             f"trust it, add it again with --trust-remote-code {facts.listing.commit}"
         )
     return True
-
-
-def _check_packages(facts: Facts) -> None:
-    """Refuses what needs a package that is not there."""
-    backbone = facts.config.get("backbone_config") or {}
-    if facts.config.get("use_timm_backbone") or backbone.get("model_type") == "timm_backbone":
-        raise facts.refusal(
-            "its backbone comes from the package timm, which needs torchvision and is not "
-            "installed. A model with a backbone of transformers will do, such as a Mask2Former."
-        )
-    if (facts.json.get("tokenizer_config.json") or {}).get("is_uroman"):
-        raise facts.refusal(
-            "it reads a romanised alphabet, for which it needs the package uroman, which is not "
-            "installed. Voices for languages in their own script will do."
-        )
-    way = str((facts.config.get("quantization_config") or {}).get("quant_method") or "")
-    package = _QUANTIZED.get(way)
-    if package and importlib.util.find_spec(package) is None:
-        raise facts.refusal(
-            f"its weights are quantized with {way}, which needs the package {package}: "
-            f"pip install {package.replace('_', '-')}, or add the repository they were made from."
-        )
 
 
 def _as_list(value: Any) -> Sequence[Any]:

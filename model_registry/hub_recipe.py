@@ -8,7 +8,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
-from model_registry import hub_purpose, hub_tasks
+from model_registry import hub_lacks, hub_purpose, hub_tasks
 from model_registry.hub_facts import Facts
 from model_registry.hub_tasks import Task
 from model_registry.listing import HubFile, choose, is_weights
@@ -53,6 +53,10 @@ def recipe(facts: Facts, trusted: bool, unsafe_formats: bool) -> dict[str, Any]:
 
 def _files(facts: Facts, task: Task, trusts: bool, unsafe_formats: bool) -> list[HubFile]:
     listing = facts.listing
+    if task in hub_tasks.OF_TRANSFORMERS:
+        hub_lacks.check_weights(facts)
+    if task.category == "language":
+        hub_lacks.check_tokenizer(facts)
     if task is hub_tasks.WHISPER:  # a plain list of numbers, in spite of its name
         return list(choose(listing, ("model.bin", "*.json", "*.txt")))
     files = list(choose(listing))
@@ -74,6 +78,8 @@ def _inputs(facts: Facts, task: Task) -> dict[str, Any]:
     """Inputs that mean nothing to this model are taken away; defaults come from its settings."""
     if task.name == "speech recognition" and facts.kind != "whisper":
         return {"language": None, "translate": None}
+    if task.runner in ("text_generation:TextGeneration", "vision_chat:VisionChat"):
+        return _sampling(facts)
     if task.runner != "text_to_text:TextToText":
         return {}
     found: dict[str, Any] = {}
@@ -82,13 +88,13 @@ def _inputs(facts: Facts, task: Task) -> dict[str, Any]:
         found["source_language"] = None
         if not marks:
             found["target_language"] = None
-    special = facts.config.get("task_specific_params") or {}
+    special = facts.part("task_specific_params")
     names = ("translation", "summarization")
     prefix = next(
         (
             str(each["prefix"])
             for name, each in special.items()
-            if name.startswith(names) and (each or {}).get("prefix")
+            if name.startswith(names) and isinstance(each, dict) and each.get("prefix")
             and (facts.listing.task is None or name.startswith(facts.listing.task[:9]))
         ),
         "",
@@ -98,6 +104,18 @@ def _inputs(facts: Facts, task: Task) -> dict[str, Any]:
     elif facts.kind not in ("t5", "mt5", "umt5", "longt5"):
         found["prefix"] = None
     return found
+
+
+def _sampling(facts: Facts) -> dict[str, Any]:
+    """How the owner would have words chosen, where that is said."""
+    said = facts.part_of("generation_config.json")
+    if not said.get("do_sample"):
+        return {}
+    return {
+        name: {"default": value}
+        for name, low, high in (("temperature", 0, 5), ("top_p", 0, 1), ("top_k", 0, 10**6))
+        if isinstance(value := said.get(name), int | float) and low <= value <= high
+    }
 
 
 def _memory(facts: Facts, task: Task, weights: int) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from typing import Any
 class Task:
     """`tags` are the Hub's names for it (pipeline tags). `mappings` are transformers' automatic
     classes whose models the runner loads, `kinds` the only kinds (`model_type`) of those, where not
-    all are. `setup` and `inputs` go into the spec. `trusts`: it can run a repository's own code.
+    all are. Where a tag says so, it also takes classes whose names have one of the endings `also`:
+    their last layer is left out, or is one more than is needed. `setup` and `inputs` go into the
+    spec. `trusts`: it can run a repository's own code.
     """
 
     name: str
@@ -20,6 +22,7 @@ class Task:
     tags: tuple[str, ...]
     mappings: tuple[str, ...] = ()
     kinds: frozenset[str] = frozenset()
+    also: tuple[str, ...] = ()
     setup: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
     trusts: bool = True
@@ -31,6 +34,12 @@ CAPTIONERS = frozenset({"blip", "blip-2", "git", "vision-encoder-decoder", "pix2
 TRANSLATORS = frozenset({"marian", "m2m_100", "nllb-moe"})
 TONGUES = frozenset({"m2m_100", "nllb-moe", "mbart"})
 """Kinds that translate between any two of many languages."""
+REWRITERS = frozenset({
+    "bart", "bigbird_pegasus", "blenderbot", "blenderbot-small", "encoder-decoder", "fsmt", "led",
+    "longt5", "m2m_100", "marian", "mbart", "mt5", "mvp", "nllb-moe", "pegasus", "pegasus_x",
+    "plbart", "prophetnet", "switch_transformers", "t5", "t5gemma", "umt5",
+})  # fmt: skip
+"""Kinds that read nothing but text: others of their automatic class listen."""
 
 OF_TRANSFORMERS: tuple[Task, ...] = (
     Task(
@@ -71,6 +80,7 @@ OF_TRANSFORMERS: tuple[Task, ...] = (
         "language",
         ("translation",),
         ("MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM",),
+        REWRITERS,
         setup={"by_sentence": True},
     ),
     Task(
@@ -79,13 +89,24 @@ OF_TRANSFORMERS: tuple[Task, ...] = (
         "language",
         ("summarization", "text2text-generation"),
         ("MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM",),
+        REWRITERS,
     ),
     Task(
         "speech recognition",
         "speech_recognition:SpeechRecognition",
         "audio",
         ("automatic-speech-recognition",),
-        ("MODEL_FOR_SPEECH_SEQ_2_SEQ", "MODEL_FOR_CTC"),
+        ("MODEL_FOR_CTC",),
+    ),
+    Task(
+        "speech recognition",
+        "speech_recognition:SpeechRecognition",
+        "audio",
+        ("automatic-speech-recognition",),
+        ("MODEL_FOR_SPEECH_SEQ_2_SEQ",),
+        frozenset({
+            "moonshine", "speech-encoder-decoder", "speech_to_text", "speecht5", "whisper",
+        }),
     ),
     Task(
         "music",
@@ -104,6 +125,15 @@ OF_TRANSFORMERS: tuple[Task, ...] = (
         ("text-to-speech", "text-to-audio"),
         ("MODEL_FOR_TEXT_TO_WAVEFORM",),
         frozenset({"vits"}),
+        trusts=False,
+    ),
+    Task(
+        "speech with laughter",
+        "voice_bark:Bark",
+        "audio",
+        ("text-to-speech", "text-to-audio"),
+        ("MODEL_FOR_TEXT_TO_WAVEFORM",),
+        frozenset({"bark"}),
         trusts=False,
     ),
     Task(
@@ -145,6 +175,91 @@ OF_TRANSFORMERS: tuple[Task, ...] = (
         "language",
         ("feature-extraction", "sentence-similarity"),
         ("MODEL", "MODEL_FOR_TEXT_ENCODING"),
+        also=("MaskedLM", "CausalLM", "PreTraining"),
+    ),
+    Task(
+        "kinds of texts",
+        "text_classification:TextClassification",
+        "language",
+        ("text-classification",),
+        ("MODEL_FOR_SEQUENCE_CLASSIFICATION",),
+    ),
+    Task(
+        "texts in order",
+        "text_ranking:TextRanking",
+        "language",
+        ("text-ranking",),
+        ("MODEL_FOR_SEQUENCE_CLASSIFICATION",),
+    ),
+    Task(
+        "your own kinds of texts",
+        "zero_shot_classification:ZeroShotClassification",
+        "language",
+        ("zero-shot-classification",),
+        ("MODEL_FOR_SEQUENCE_CLASSIFICATION",),
+    ),
+    Task(
+        "names in texts",
+        "token_classification:TokenClassification",
+        "language",
+        ("token-classification",),
+        ("MODEL_FOR_TOKEN_CLASSIFICATION",),
+    ),
+    Task(
+        "answers in texts",
+        "question_answering:QuestionAnswering",
+        "language",
+        ("question-answering",),
+        ("MODEL_FOR_QUESTION_ANSWERING",),
+    ),
+    Task(
+        "hidden words",
+        "fill_mask:FillMask",
+        "language",
+        ("fill-mask",),
+        ("MODEL_FOR_MASKED_LM",),
+        also=("PreTraining",),
+    ),
+    Task(
+        "kinds of pictures",
+        "image_classification:ImageClassification",
+        "vision",
+        ("image-classification",),
+        ("MODEL_FOR_IMAGE_CLASSIFICATION",),
+    ),
+    Task(
+        "your own kinds of pictures",
+        "zero_shot_image_classification:ZeroShotImageClassification",
+        "vision",
+        ("zero-shot-image-classification",),
+        ("MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION",),
+        frozenset({"align", "altclip", "chinese_clip", "clip", "metaclip_2", "siglip"}),
+    ),
+    Task(
+        "things in pictures",
+        "object_detection:ObjectDetection",
+        "vision",
+        ("object-detection",),
+        ("MODEL_FOR_OBJECT_DETECTION",),
+        frozenset({
+            "conditional_detr", "d_fine", "dab-detr", "deformable_detr", "detr", "lw_detr",
+            "rf_detr", "rt_detr", "rt_detr_v2", "table-transformer", "yolos",
+        }),
+    ),
+    Task(
+        "your own things in pictures",
+        "zero_shot_object_detection:ZeroShotObjectDetection",
+        "vision",
+        ("zero-shot-object-detection",),
+        ("MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION",),
+        frozenset({"grounding-dino", "mm-grounding-dino", "owlv2", "owlvit"}),
+    ),
+    Task(
+        "kinds of sounds",
+        "audio_classification:AudioClassification",
+        "audio",
+        ("audio-classification",),
+        ("MODEL_FOR_AUDIO_CLASSIFICATION",),
     ),
 )  # fmt: skip
 

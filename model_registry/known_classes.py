@@ -37,6 +37,29 @@ def pipelines() -> frozenset[str]:
 
 
 @cache
+def parts() -> frozenset[str]:
+    """The names of diffusers' models, schedulers and adapters, of which pipelines are made."""
+    text = (_package("diffusers") / "__init__.py").read_text()
+    return frozenset(re.findall(r'"([A-Z]\w+)"', text)) - pipelines()
+
+
+@cache
+def quantizers() -> frozenset[str]:
+    """The ways of quantizing that transformers knows (`quant_method`)."""
+    text = (_package("transformers") / "quantizers/auto.py").read_text()
+    known = text.partition("AUTO_QUANTIZER_MAPPING = {")[2].partition("}")[0]
+    return frozenset(re.findall(r'^ +"([\w-]+)":', known, re.MULTILINE))
+
+
+@cache
+def has_class(kind: str) -> bool:
+    """Whether transformers has a class of that name, whatever it is for."""
+    pattern = re.compile(rf"^class {re.escape(kind)}\b", re.MULTILINE)
+    files = (_package("transformers") / "models").glob("*/modeling_*.py")
+    return any(pattern.search(file.read_text()) for file in files)
+
+
+@cache
 def call_of(pipeline: str) -> Mapping[str, bool]:
     """What a call of diffusers' pipeline takes → whether it has to be given."""
     for file in sorted((_package("diffusers") / "pipelines").rglob("*.py")):

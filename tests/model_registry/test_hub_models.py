@@ -26,13 +26,13 @@ def stand_in():
 def publish(stand_in, tmp_path):
     """Puts a repository on the Hub: its files are texts, or JSON."""
 
-    def publish(name, files, tag=None, tags=(), token=None):
+    def publish(name, files, tag=None, tags=(), token=None, library=None):
         folder = tmp_path / "hub" / name
         for path, content in files.items():
             place = folder / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(content if isinstance(content, str) else json.dumps(content))
-        stand_in.repositories[name] = Repository(folder, tag, None, tags, token)
+        stand_in.repositories[name] = Repository(folder, tag, library, tags, token)
         return stand_in.repositories[name]
 
     return publish
@@ -62,7 +62,17 @@ def of_diffusers(kind):
     return {"model_index.json": index, **parts}
 
 
+def without(files, name):
+    return {path: content for path, content in files.items() if path != name}
+
+
+LLAMA = of_transformers("llama", "LlamaForCausalLM")
+BITS = {"group_size": 64, "bits": 4}
+MLX = config("llama", "LlamaForCausalLM", quantization=BITS, quantization_config=BITS)
 SENTENCES = of_transformers("bert", "BertForMaskedLM") | {
+    "modules.json": [{"type": "sentence_transformers.models.Transformer", "path": ""}]
+}
+RERANKER = of_transformers("bert", "BertForSequenceClassification", id2label={"0": "LABEL_0"}) | {
     "modules.json": [{"type": "sentence_transformers.models.Transformer", "path": ""}]
 }
 WHISPER = {"model.bin": "w", "config.json": {}, "vocabulary.json": "[]", "tokenizer.json": "{}"}
@@ -95,6 +105,41 @@ TASKS = {
         of_transformers("depth_anything", "DepthAnythingForDepthEstimation"),
         "DepthEstimation",
     ),
+    "text-classification": (
+        of_transformers("bert", "BertForSequenceClassification"),
+        "TextClassification",
+    ),
+    "text-ranking": (RERANKER, "TextRanking"),
+    "zero-shot-classification": (
+        of_transformers("bart", "BartForSequenceClassification", id2label={"0": "Entailment"}),
+        "ZeroShotClassification",
+    ),
+    "token-classification": (
+        of_transformers("bert", "BertForTokenClassification"),
+        "TokenClassification",
+    ),
+    "question-answering": (
+        of_transformers("roberta", "RobertaForQuestionAnswering"),
+        "QuestionAnswering",
+    ),
+    "fill-mask": (of_transformers("bert", "BertForMaskedLM"), "FillMask"),
+    "image-classification": (
+        of_transformers("vit", "ViTForImageClassification"),
+        "ImageClassification",
+    ),
+    "zero-shot-image-classification": (
+        of_transformers("clip", "CLIPModel"),
+        "ZeroShotImageClassification",
+    ),
+    "object-detection": (of_transformers("yolos", "YolosForObjectDetection"), "ObjectDetection"),
+    "zero-shot-object-detection": (
+        of_transformers("owlvit", "OwlViTForObjectDetection"),
+        "ZeroShotObjectDetection",
+    ),
+    "audio-classification": (
+        of_transformers("wav2vec2", "Wav2Vec2ForSequenceClassification"),
+        "AudioClassification",
+    ),
     "text-to-audio": (
         of_transformers("musicgen", "MusicgenForConditionalGeneration"),
         "MusicGeneration",
@@ -115,6 +160,61 @@ def test_a_repository_gets_the_runner_of_its_task(models, publish, tag, tagged):
     model = models.make("hf:tiny/model")
     assert model.latest.code.target.endswith(f":{runner}")
     assert model.latest.weights[0].repo == "tiny/model"
+
+
+def test_what_its_owner_calls_it_decides_over_its_class(models, publish):
+    for kind, tag, runner in (
+        ("BertForMaskedLM", "feature-extraction", "Embeddings"),
+        ("BertForPreTraining", "fill-mask", "FillMask"),
+        ("BertForSequenceClassification", "fill-mask", "TextClassification"),
+    ):
+        publish("tiny/bert", of_transformers("bert", kind), tag)
+        assert models.make("hf:tiny/bert").latest.code.target.endswith(f":{runner}")
+    publish("tiny/bert", of_transformers("bert"))  # of all that it may be
+    assert models.make("hf:tiny/bert").latest.code.target.endswith(":Embeddings")
+    publish("tiny/clip", of_transformers("clip", "CLIPModel"), "feature-extraction")
+    assert models.make("hf:tiny/clip").latest.code.target.endswith("ImageClassification")
+
+
+def test_a_reranker_is_known_by_its_one_label_and_what_it_is_called(models, publish):
+    files = without(RERANKER, "modules.json")
+    publish("tiny/model", files, "text-classification")
+    assert models.make("hf:tiny/model").latest.code.target.endswith(":TextClassification")
+    for name, tags in (("tiny/my-reranker", ()), ("tiny/model", ("cross-encoder",))):
+        publish(name, files, "text-classification", tags)
+        assert models.make(f"hf:{name}").latest.code.target.endswith(":TextRanking")
+    publish("tiny/writes", LLAMA, "text-ranking")
+    with pytest.raises(BrokenModel, match="ranks texts by the words that it would write next"):
+        models.make("hf:tiny/writes")
+
+
+def test_a_refusal_names_the_original_and_the_library(models, publish):
+    tags = ("base_model:quantized:some/base", "base_model:some/base")
+    publish("tiny/gguf", {"model.gguf": "w"}, tags=tags)
+    with pytest.raises(BrokenModel, match=r"GGUF.*Add hf:some/base\."):
+        models.make("hf:tiny/gguf")
+    publish("tiny/yolo", {"yolo.pt": "w"}, library="ultralytics")
+    with pytest.raises(BrokenModel, match="made for ultralytics, for which there is no runner"):
+        models.make("hf:tiny/yolo")
+
+
+def test_a_refusal_says_what_the_catalogue_has(models, publish):
+    publish("hexgrad/Kokoro-82M", {"config.json": {"istftnet": {}}, "kokoro.pth": "w"})
+    with pytest.raises(BrokenModel, match="The catalogue has it already, as "):
+        models.make("hf:hexgrad/Kokoro-82M")
+
+
+def test_defaults_are_those_that_the_owner_gives(models, publish):
+    def defaults(**said):
+        publish("tiny/qwen", LLAMA | {"generation_config.json": said})
+        shown = models.make("hf:tiny/qwen").latest.input_schema["properties"]
+        return [shown[name]["default"] for name in ("temperature", "top_p", "top_k")]
+
+    own = {"temperature": 0.7, "top_p": 0.95, "top_k": 20}
+    usual = defaults()
+    assert defaults(do_sample=True, **own) == [0.7, 0.95, 20] != usual
+    assert defaults(**own) == usual  # without do_sample they mean nothing
+    assert defaults(do_sample=True, temperature=9, top_p="x", top_k=-1) == usual
 
 
 def test_whisper_in_ctranslate2s_form_is_known_by_its_files(models, publish):
@@ -317,19 +417,97 @@ REFUSED = {
         r"code of its own for its pipeline \(words.py\)",
     ),
     "a class for what nothing does": (
-        of_transformers("bert", "BertForSequenceClassification"),
-        "it is a BertForSequenceClassification, for which there is no runner.*depth, ",
+        of_transformers("bert", "BertForMultipleChoice"),
+        "its class is BertForMultipleChoice: there is no runner for that.*depth, ",
+    ),
+    "a class that no automatic one has for it": (
+        of_transformers("clipseg", "CLIPSegForImageSegmentation"),
+        "its class is CLIPSegForImageSegmentation: there is no runner",
+    ),
+    "speech under a class of translators": (
+        of_transformers("voxtral", "VoxtralForConditionalGeneration"),
+        "its class is VoxtralForConditionalGeneration: there is no runner",
     ),
     "a LoRA": (
         {"adapter_config.json": {"base_model_name_or_path": "some/base"}, "a.safetensors": "w"},
         "it is a LoRA for some/base.*give this as lora_weights",
     ),
     "GGUF": ({"model-q4.gguf": "w"}, "its weights are GGUF"),
-    "ONNX": ({"onnx/model.onnx": "w"}, "it has ONNX networks only"),
+    "ONNX": ({"onnx/model.onnx": "w"}, "its weights are ONNX networks only"),
+    "ONNX with a configuration": (
+        without(LLAMA, "model.safetensors") | {"onnx/model.onnx": "w"},
+        "its weights are ONNX networks only",
+    ),
+    "GGUF with a configuration": (
+        {"config.json": {"model_type": "llama"}, "llama.gguf": "w"},
+        "its weights are GGUF",
+    ),
+    "TensorFlow": (
+        without(LLAMA, "model.safetensors") | {"tf_model.h5": "w"},
+        "its weights are only for TensorFlow",
+    ),
+    "another name": (
+        without(LLAMA, "model.safetensors") | {"llama.safetensors": "w"},
+        "looks for model.safetensors, and its weights are called llama.safetensors",
+    ),
+    "weights in a folder": (
+        without(LLAMA, "model.safetensors") | {"weights/model.safetensors": "w"},
+        r"its weights lie in folders \(weights\)",
+    ),
+    "models in folders": (
+        {"en/config.json": {}, "en/model.safetensors": "w", "de/config.json": {}},
+        r"its models lie in folders \(de, en\)",
+    ),
+    "a shard that is missing": (
+        without(LLAMA, "model.safetensors")
+        | {f"model-0000{number}-of-00003.safetensors": "w" for number in (1, 3)}
+        | {"model.safetensors": "w"},
+        "are 3 files, and 1 of them cannot be found, the first model-00002-of-00003.safetensors",
+    ),
+    "no tokenizer": (without(LLAMA, "tokenizer.json"), "it reads text, and has no tokenizer"),
+    "its makers' form": (
+        {"params.json": {}, "consolidated.safetensors": "w", "tekken.json": "{}"},
+        "in the form of its makers.*may end in -hf",
+    ),
+    "a part of a pipeline": (
+        {"config.json": {"_class_name": "ControlNetModel"}, "a.safetensors": "w"},
+        "its class is ControlNetModel: one part of a pipeline",
+    ),
+    "a film's makers' form": (
+        {"config.json": {"_class_name": "WanModel", "model_type": "t2v"}, "a.safetensors": "w"},
+        "its class is WanModel, in the form of its makers.*-Diffusers",
+    ),
+    "weights of timm": (
+        {"config.json": {"architecture": "resnet50", "pretrained_cfg": {}}, "a.safetensors": "w"},
+        "neither a model_type nor architectures; it is made for timm",
+    ),
+    "a LoRA for pictures": (
+        {"pytorch_lora_weights.safetensors": "w"},
+        "it is a LoRA for the model that it was taught on.*Give tiny/refused as lora_weights",
+    ),
+    "a taught word": ({"learned_embeds.safetensors": "w"}, "it is a word taught to"),
+    "words by their vectors": (
+        LLAMA | {"modules.json": [{"type": "a.StaticEmbedding"}]},
+        "its modules.json begins with StaticEmbedding",
+    ),
+    "code that is not there": (
+        of_transformers("words", "Words", auto_map={"AutoModelForCausalLM": "gone.Words"}),
+        "needs code of its own, gone.py, which is not in it",
+    ),
+    "settings that are none": ({"config.json": [1, 2]}, r"config.json holds \[1, 2\], and no"),
+    "an index that is none": ({"model_index.json": []}, r"model_index.json holds \[\], and no"),
+    "quantized by another program": (
+        of_transformers("llama", "LlamaForCausalLM", quantization_config={"quant_method": "exl2"}),
+        r"quantized with exl2, which transformers [\d.]+ does not know",
+    ),
+    "MLX": (
+        LLAMA | {"config.json": MLX},
+        "does not know .MLX",
+    ),
     "nothing": ({"README.md": "hello"}, "neither a config.json .* nor a model_index.json"),
     "single files": ({"model.safetensors": "w"}, "single files of weights do not say"),
     "no weights": (
-        {"config.json": config("llama", "LlamaForCausalLM")},
+        without(LLAMA, "model.safetensors"),
         "no weights are in it: no safetensors",
     ),
     "timm": (
