@@ -1,4 +1,4 @@
-"""What a repository of the Hub lacks, or needs that is not here: reasons to refuse it, and advice."""
+"""What a repository of the Hub lacks, or needs that is not here: reasons to refuse it."""
 
 from __future__ import annotations
 
