@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import shutil
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from workers import memory, messages
 from workers.devices import Device, free_now
 from workers.environments import Environments
 from workers.instance import Instance, Job, Limits, Running
+from workers.job_queue import JobQueue
 from workers.messages import Event
 from workers.process import ChildProcess, end_what_is_left
 from workers.scheduler import Feed, Group, Kept, Launch, Occupant, Refuse, decide
@@ -70,9 +71,7 @@ class WorkerPool:
         self._work = work
         self._limits = Limits(settings.setup_timeout, settings.run_timeout, settings.cancel_grace)
         self._train_limits = dataclasses.replace(self._limits, run=settings.train_timeout)
-        self._queue: dict[tuple[str, str, str], deque[Job]] = {}
-        """What waits, by version, owner and the precision below which it has to run."""
-        self._order = 0
+        self._queue = JobQueue()
         self._numbers = 0
         self._instances: dict[str, Instance] = {}
         self._spares = Spares(settings.spares)
@@ -116,26 +115,19 @@ class WorkerPool:
 
     def submit(self, job: Job) -> None:
         """Queues a prediction. From here on `events` tells what becomes of it."""
-        self._order += 1
-        job.order = self._order
-        self._enqueue(job)
+        self._queue.add(job)
         self._advance()
-        if job.attempts == 0 and self._has_queued(job):
+        if job.attempts == 0 and self._queue.holds_last(job):
             # Those before it are told once a second, all together.
-            ahead = sum(len(q) for key, q in self._queue.items() if key[0] == job.version.id) - 1
+            ahead = len(self._queue.waiting_for(job.version.id)) - 1
             self.events([self._board.first(job, ahead, self._instances.values())])
 
     def cancel(self, prediction_id: str) -> None:
         """Stops a prediction wherever it is. The record is the caller's: no event is owed for it
         any more.
         """
-        for key, queued in self._queue.items():
-            for job in queued:
-                if job.prediction_id == prediction_id:
-                    queued.remove(job)
-                    if not queued:
-                        del self._queue[key]
-                    return
+        if self._queue.remove(prediction_id):
+            return
         for instance in self._instances.values():
             instance.stop_prediction(prediction_id)
 
@@ -205,13 +197,13 @@ class WorkerPool:
         told = memory.tried_again(device, instance.precision, failed.reason)
         self.events([messages.Log(job.prediction_id, told)])
         job.below = instance.precision
-        self._enqueue(job, first=True)
+        self._queue.put_back(job)
         self._advance()
 
     def gone(self, instance: Instance, unstarted: list[Job]) -> None:
         self._instances.pop(instance.id, None)
-        for job in reversed(unstarted):
-            self._enqueue(job, first=True)
+        for job in unstarted:
+            self._queue.put_back(job)
         if not self._stopping:
             if instance.failure is not None:
                 self._setups.ended(instance)
@@ -222,7 +214,7 @@ class WorkerPool:
         """All that wait for the version fail with it, unless a lower precision is left to try."""
         version, device = instance.version, instance.device
         self._resting[version.id] = time.monotonic() + KEPT_AGAIN
-        waiting = [job for key, jobs in self._queue.items() if key[0] == version.id for job in jobs]
+        waiting = self._queue.waiting_for(version.id)
         if failure.out_of_memory:
             served = any(
                 i.version.id == version.id and not i.leaving for i in self._instances.values()
@@ -235,7 +227,7 @@ class WorkerPool:
             said, held = f"{failure.reason}\n{failure.traceback}", instance.held
             told = memory.ran_out(version, device, instance.precision, held, said, loading=True)
             failure = msgspec.structs.replace(failure, reason=told)
-        self._take(version.id)
+        self._queue.take(version.id)
         if waiting:
             self.events([instance.setup_failure(failure, job.prediction_id) for job in waiting])
 
@@ -244,36 +236,7 @@ class WorkerPool:
         if instance.completed:
             self._known.saw(instance.version, instance.precision, instance.device, held)
 
-    # --- the queue
-
-    def _enqueue(self, job: Job, first: bool = False) -> None:
-        key = (job.version.id, job.owner, job.below)
-        queued = self._queue.setdefault(key, deque())
-        queued.append(job)
-        if first:  # among those that came before it and are back as well
-            self._queue[key] = deque(sorted(queued, key=lambda job: job.order))
-
-    def _has_queued(self, job: Job) -> bool:
-        queued = self._queue.get((job.version.id, job.owner, job.below))
-        return queued is not None and queued[-1] is job
-
-    def _take(self, version_id: str) -> list[Job]:
-        """Everything that waits for a version, taken out of the queue."""
-        keys = [key for key in self._queue if key[0] == version_id]
-        return [job for key in keys for job in self._queue.pop(key)]
-
-    def _groups(self) -> list[Group]:
-        return [
-            dataclasses.replace(
-                self._group(queued[0].version),
-                owner=owner,
-                oldest=queued[0].order,
-                count=len(queued),
-                overtaken=queued[0].overtaken,
-                below=below,
-            )
-            for (_, owner, below), queued in self._queue.items()
-        ]
+    # --- what the scheduler is told
 
     def _group(self, version: Version) -> Group:
         """What an instance of a version takes; nobody waits for it here."""
@@ -306,16 +269,16 @@ class WorkerPool:
                 r.job.owner for i in self._instances.values() for r in i.running.values()
             )
             occupants = [*self._occupants(), *self._others]
-            decision = decide(self._groups(), occupants, self.devices, running, self._kept())
+            groups = self._queue.groups(self._group)
+            decision = decide(groups, occupants, self.devices, running, self._kept())
             match decision:
                 case Feed():
                     self._feed(decision)
                 case Launch():
                     self._launch(decision)
                 case Refuse(version=version, reason=reason):
-                    self.events(
-                        [messages.Failed(job.prediction_id, reason) for job in self._take(version)]
-                    )
+                    refused = self._queue.take(version)
+                    self.events([messages.Failed(job.prediction_id, reason) for job in refused])
                 case None:
                     return
 
@@ -334,13 +297,7 @@ class WorkerPool:
         return occupants
 
     def _feed(self, feed: Feed) -> None:
-        key = (feed.version, feed.owner, feed.below)
-        job = self._queue[key].popleft()
-        if not self._queue[key]:
-            del self._queue[key]
-        for queued in self._queue.values():
-            if queued[0].order < job.order:
-                queued[0].overtaken += 1
+        job = self._queue.next(feed.version, feed.owner, feed.below)
         self._board.left(job)
         instance = self._instances[feed.instance]
         if line := memory.lowered(job.version, instance.precision, instance.device):
@@ -349,8 +306,8 @@ class WorkerPool:
 
     def _launch(self, launch: Launch) -> None:
         device = next(device for device in self.devices if device.name == launch.device)
-        waiting = (q[0].version for key, q in self._queue.items() if key[0] == launch.version)
-        version = next(waiting, None) or self._reserved[launch.version].version
+        waiting = self._queue.waiting_for(launch.version)
+        version = waiting[0].version if waiting else self._reserved[launch.version].version
         self._numbers += 1
         name = f"{self._numbers}-{version.id[:8]}"
         limits = self._train_limits if version.code.trains else self._limits
@@ -390,9 +347,7 @@ class WorkerPool:
 
         def said(line: str) -> None:
             instance.setup_line = line[:200]
-            waiting = [
-                job for key, jobs in self._queue.items() if key[0] == version.id for job in jobs
-            ]
+            waiting = self._queue.waiting_for(version.id)
             self.events([messages.Log(job.prediction_id, f"{line}\n") for job in waiting])
             self._announce()
 
@@ -431,8 +386,7 @@ class WorkerPool:
 
     def _announce(self) -> None:
         """Tells those who wait what they wait for, where that has changed."""
-        waiting = [job for queued in self._queue.values() for job in queued]
-        changes = self._board.changes(waiting, self._instances.values())
+        changes = self._board.changes(self._queue, self._instances.values())
         if changes:
             self.events(changes)
 
