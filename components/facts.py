@@ -101,7 +101,7 @@ def model_html(model: Model, version: Version, warm: bool = False, weights: str 
         needs.append("live folder: what you edit there runs next, as a new version")
     if model.toy and model.licence:
         needs.insert(1, model.licence.name)
-    memory = version.ladder[0].memory if version.ladder else version.memory
+    memory = max((rung.memory for rung in version.ladder), default=version.memory)
     if memory:
         least = min((rung.memory for rung in version.ladder), default=memory)
         sizes = wording.size(memory)

@@ -62,8 +62,10 @@ class Known:
         self._too_large.get(version.id, set()).discard((precision, device.name))
 
 
-PACKAGES = {"fp8": "torchao", "int8": "torchao", "4bit": "bitsandbytes"}
-"""What has to be installed for a rung (`requirements-gpu.txt` has both)."""
+PACKAGES = {"mxfp4": "kernels", "fp8": "torchao", "int8": "torchao", "4bit": "bitsandbytes"}
+"""What has to be installed for a rung. `requirements-gpu.txt` has all but kernels, which runs code
+that it fetches from the Hub: who wants that installs it.
+"""
 
 
 def ladder(version: Version) -> tuple[Rung, ...]:
@@ -97,12 +99,14 @@ def tried_again(device: Device, precision: str, error: str) -> str:
 
 def lowered(version: Version, precision: str, device: Device) -> str:
     """The line of the log of a prediction that runs at less than its model's best, "" at that."""
-    best = version.ladder[0].precision if version.ladder else ""
-    if not device.gpu or precision == best:
+    names = [rung.precision for rung in version.ladder]
+    if not device.gpu or precision not in names[1:]:
         return ""
-    told = f"Runs at {precision}: {best} does not fit on {device.hardware} beside what runs there."
-    above = version.ladder[1 : [rung.precision for rung in version.ladder].index(precision)]
-    skipped = [rung.precision for rung in above if rung not in ladder(version)]
+    above = names[: names.index(precision)]
+    skipped = [name for name in above if _missing(name)]
+    told = f"Runs at {precision}:"
+    if best := [name for name in above if name not in skipped]:
+        told += f" {best[0]} does not fit on {device.hardware} beside what runs there."
     if skipped:
         told += f" {' and '.join(skipped)} would come first and {_needs(skipped)}"
     return told + "\n"
@@ -110,9 +114,10 @@ def lowered(version: Version, precision: str, device: Device) -> str:
 
 def _needs(rungs: Sequence[str]) -> str:
     """The end of a sentence about rungs whose packages are missing."""
-    packages = " and ".join(sorted({PACKAGES[each] for each in rungs}))
+    packages = sorted({PACKAGES[each] for each in rungs})
     need = "needs" if len(rungs) == 1 else "need"
-    return f"{need} {packages}: pip install -r requirements-gpu.txt."
+    source = "kernels" if packages == ["kernels"] else "-r requirements-gpu.txt"
+    return f"{need} {' and '.join(packages)}: pip install {source}."
 
 
 def ran_out(

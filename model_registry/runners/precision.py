@@ -21,8 +21,10 @@ from typing import Any
 
 import quantizing
 
-RUNGS = ("bf16", "fp16", "fp8", "int8", "4bit", "offload")
-"""From best to smallest. `offload`: 16 bits, with most weights in the machine's own memory."""
+RUNGS = ("mxfp4", "bf16", "fp16", "fp8", "int8", "4bit", "offload")
+"""From best to smallest. `mxfp4`: as some weights are published. `offload`: 16 bits, with most
+weights in the machine's own memory.
+"""
 
 SMALL = 50_000_000
 """Parameters below which more threads gain nothing, and lose much on a busy processor."""
@@ -56,7 +58,7 @@ def language_model(precision: str = "", weights: str = "") -> dict[str, Any]:
             # The rest stays in the machine's memory and comes over as it is needed.
             chosen["device_map"] = "auto"
             chosen["max_memory"] = {0: int(0.8 * _budget()), "cpu": _free_on_cpu()}
-    if precision in quantizing.PACKAGES:
+    if precision in quantizing.PACKAGES and precision != "mxfp4":
         chosen["quantization_config"] = quantizing.configuration(
             precision, "transformers", chosen["dtype"], experts
         )

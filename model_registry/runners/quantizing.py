@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PACKAGES = {"fp8": "torchao", "int8": "torchao", "4bit": "bitsandbytes"}
-"""What has to be installed for a rung, by its name on PyPI (`requirements-gpu.txt` has both)."""
+PACKAGES = {"mxfp4": "kernels", "fp8": "torchao", "int8": "torchao", "4bit": "bitsandbytes"}
+"""What has to be installed for a rung, by its name on PyPI. `requirements-gpu.txt` has all but
+kernels, which runs code that it fetches from the Hub.
+"""
 
 
 def check(precision: str) -> None:
@@ -21,7 +23,7 @@ def check(precision: str) -> None:
     if package and importlib.util.find_spec(package) is None:
         raise ImportError(
             f"The precision {precision} needs the package {package}, which is not installed: "
-            f"pip install {package} (or -r requirements-gpu.txt), and run it again."
+            f"pip install {package}, and run it again."
         )
 
 

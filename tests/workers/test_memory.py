@@ -69,6 +69,17 @@ async def test_a_precision_whose_package_is_missing_is_passed_over_and_that_is_s
     assert "fp8 would come first and needs no_such_package" in pool.logs(prediction)
 
 
+async def test_what_runs_below_the_best_only_for_a_package_says_that_it_fits(
+    make_pool, needed_packages
+):
+    needed_packages({"bf16": "no_such_package"})
+    pool = await make_pool(CARD)
+    prediction = pool.run(greedy(pool))
+    await pool.end(prediction)
+    assert pool.output(prediction) == "fp8"
+    assert "Runs at fp8: bf16 would come first and needs no_such_package" in pool.logs(prediction)
+
+
 async def test_where_every_package_is_missing_the_model_says_which(make_pool, needed_packages):
     needed_packages({"fp8": "no_such_package", "4bit": "no_such_package"})
     pool = await make_pool(dataclasses.replace(CARD, memory=10 * GIB))

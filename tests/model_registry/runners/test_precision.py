@@ -135,7 +135,7 @@ def test_a_small_pipeline_computes_in_float32_in_one_thread(capsys):
 
 def test_a_rung_that_no_ladder_has_is_refused_with_those_there_are():
     for refusing in (precision.language_model, precision.pipeline):
-        with pytest.raises(ValueError, match="'fp7'; a ladder has rungs of: bf16, fp16, fp8"):
+        with pytest.raises(ValueError, match="'fp7'; a ladder has rungs of: mxfp4, bf16, fp16"):
             refusing("fp7")
 
 
