@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
-import hashlib
 import json
 import os
 import sys
@@ -20,6 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from errors import AtelierError, CannotDownload
 from model_registry.hub import COMMIT, Hub, Trouble
@@ -34,6 +34,12 @@ AT_ONCE = 4
 TRIES = 6
 """How often in a row nothing may arrive."""
 _LONGEST_PAUSE = 30.0
+_LONGEST_WISH = 600.0
+"""Seconds: who is told to come back later than that is told so, and does not sit and wait."""
+MAKE_ROOM = (
+    "Remove models on the Models page, or let HF_HOME name a larger disk, and run it again: what "
+    "has been downloaded is kept."
+)
 _REPORT_EVERY = 0.25
 _LOOK_EVERY = 0.5
 
@@ -63,9 +69,10 @@ def main() -> None:
     except AtelierError as error:
         report({"failed": str(error)})
     except OSError as error:
-        full = error.errno == errno.ENOSPC
-        reason = "the disk is full" if full else error.strerror or str(error)
-        report({"failed": f"{weights.repo} cannot be kept in {settings.cache}: {reason}."})
+        reason = f"{error.strerror or error}."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason = f"the disk is full. {MAKE_ROOM}"
+        report({"failed": f"{weights.repo} cannot be kept in {settings.cache}: {reason}"})
     os._exit(0)  # other files may still be arriving
 
 
@@ -83,7 +90,9 @@ def request(weights: Weights, data: Path, cache: Path, settings: HubSettings) ->
 
 
 class Fetch:
-    """Reports `{"total": bytes, "done": bytes}` once it knows, `{"done": bytes}` as it goes on."""
+    """Reports `{"total": bytes, "done": bytes}` once it knows, `{"done": bytes}` as it goes on, and
+    `{"failed": why}` where it is to be ended from outside.
+    """
 
     def __init__(self, weights: Weights, data: Path, settings: HubSettings, report: Report) -> None:
         assert settings.cache is not None
@@ -97,6 +106,7 @@ class Fetch:
         self._commit = ""
         self._lock = threading.Lock()
         self._done: dict[str, int] = {}
+        self._over = threading.Event()
 
     def run(self) -> str:
         """The folder in which all files are. Raises `CannotDownload`, `OSError`."""
@@ -109,13 +119,23 @@ class Fetch:
         self._report({"total": total, "done": self._so_far()})
         self._check_disk(total - self._so_far())
         threading.Thread(target=self._report_on, daemon=True).start()
-        lacking = [file for file in files if not self._cache.has(self._repo, self._commit, file)]
-        # Not waited for when one fails: the process is about to end.
-        threads = ThreadPoolExecutor(AT_ONCE)
-        for each in as_completed([threads.submit(self._get, file) for file in lacking]):
-            each.result()
+        try:
+            self._get_all(self._lacking(files))
+        finally:
+            self._over.set()
+        if self._lacking(files):
+            raise CannotDownload(f"{self._repo} was removed meanwhile. Run it again.")
         self._report({"done": total})
         return str(self._cache.snapshot(self._repo, self._commit))
+
+    def _lacking(self, files: Sequence[HubFile]) -> list[HubFile]:
+        return [file for file in files if not self._cache.has(self._repo, self._commit, file)]
+
+    def _get_all(self, files: Sequence[HubFile]) -> None:
+        # Not waited for when one fails: the process is about to end.
+        threads = ThreadPoolExecutor(AT_ONCE)
+        for each in as_completed([threads.submit(self._get, file) for file in files]):
+            each.result()
 
     def _listing(self) -> Listing:
         """What to download. From here on the commit is pinned: what goes on after an interruption
@@ -167,49 +187,64 @@ class Fetch:
 
     def _get(self, file: HubFile) -> None:
         with self._held(file):
-            if not self._cache.blob(self._repo, file).is_file():
-                self._retried(lambda: self._fill(file), file)
+            if not self._cache.holds(self._repo, file):
+                self._load(file)
                 partial = self._cache.partial(self._repo, file)
                 os.replace(partial, self._cache.blob(self._repo, file))
             self._advance(file, file.size)
             self._cache.link(self._repo, self._commit, file)
 
-    def _fill(self, file: HubFile) -> None:
-        """Appends to the file's beginning until it is whole; what arrives is there at once."""
+    def _load(self, file: HubFile) -> None:
+        """All of the file. Damage on the way may be chance once: a second time it is said."""
+        for _ in range(2):
+            if self._retried(lambda: self._fill(file), file) == file.etag:
+                return
+            self._cache.partial(self._repo, file).unlink()
+            self._advance(file, 0)
+        raise CannotDownload(
+            f"{file.path} of {self._repo} has arrived damaged, twice. Something between here and "
+            "the Hub changes what it sends, a proxy or a mirror: look to it and run it again."
+        )
+
+    def _fill(self, file: HubFile) -> str:
+        """Appends to the file's beginning until it is whole; what arrives is there at once. The
+        hash of it all.
+        """
         partial = self._cache.partial(self._repo, file)
         partial.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("ab+") as content:
             digest = self._begun(content, file)
             while content.tell() < file.size:
                 self._append(content, file, digest)
-        if file.sha256 not in (None, digest.hexdigest()):
-            partial.unlink()
-            self._advance(file, 0)
-            raise Trouble(
-                f"{file.path} of {self._repo} arrived damaged. Run it again; if that does not "
-                "help, something between here and the Hub changes what it sends."
-            )
+        return str(digest.hexdigest())
 
     def _append(self, content: Any, file: HubFile, digest: Any) -> None:
         start = content.tell()
         with self._hub.opened(self._repo, self._commit, file.path, start) as response:
-            if start and response.status_code != 206:
+            if not _begins_at(start, response):
                 content.truncate(0)
-                raise Trouble(f"{file.path} of {self._repo} had to be begun anew.")
+                raise Trouble(
+                    f"{file.path} of {self._repo} had to be begun anew too often: it is sent from "
+                    "its beginning only. Look to a proxy or a mirror and run it again."
+                )
             for chunk in response.iter_bytes():
                 content.write(chunk)
                 digest.update(chunk)
-                if content.tell() > file.size:
-                    content.truncate(0)
-                    raise Trouble(f"{file.path} of {self._repo} is longer than the Hub has said.")
                 content.flush()
                 self._advance(file, content.tell())
+                if content.tell() > file.size:  # which its hash will say
+                    return
+        if content.tell() == start:
+            raise Trouble(
+                f"{file.path} of {self._repo} is sent without content. Run it again later: what "
+                "has been downloaded is kept."
+            )
 
     def _begun(self, content: Any, file: HubFile) -> Any:
         """The digest of what is there already; the file is then at its end."""
         if content.tell() > file.size:
             content.truncate(0)
-        digest = hashlib.sha256()
+        digest = file.digest()
         content.seek(0)
         while chunk := content.read(1 << 20):
             digest.update(chunk)
@@ -217,16 +252,16 @@ class Fetch:
 
     def _retried(self, do: Callable[[], Any], file: HubFile | None = None) -> Any:
         """What `do` returns, tried again with longer and longer pauses as long as it is worth it:
-        whenever something has arrived, the count begins anew.
+        whenever more has arrived than ever before, the count begins anew.
         """
-        tries, before = 0, self._downloaded(file) if file else 0
+        tries, most = 0, self._downloaded(file) if file else 0
         while True:
             try:
                 return do()
             except Trouble as trouble:
                 now = self._downloaded(file) if file else 0
-                tries, before = (0 if now > before else tries + 1), now
-                if tries == TRIES:
+                tries, most = (0, now) if now > most else (tries + 1, most)
+                if tries == TRIES or (trouble.after or 0) > _LONGEST_WISH:
                     raise
                 pause = min(_LONGEST_PAUSE, self._settings.pause * 2.0**tries)
                 time.sleep(trouble.after if trouble.after is not None else pause)
@@ -234,17 +269,13 @@ class Fetch:
     @contextlib.contextmanager
     def _held(self, file: HubFile) -> Iterator[None]:
         """The file for this process alone. Who else downloads it is waited for, and watched."""
-        path = self._cache.lock(self._repo, file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as lock:
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    self._advance(file, self._downloaded(file))
-                    time.sleep(_LOOK_EVERY)
-            yield
+        while True:
+            with self._cache.alone([self._cache.lock(self._repo, file)]) as held:
+                if held:
+                    yield
+                    return
+            self._advance(file, self._downloaded(file))
+            time.sleep(_LOOK_EVERY)
 
     def _downloaded(self, file: HubFile) -> int:
         return self._cache.downloaded(self._repo, self._commit, file)
@@ -260,11 +291,23 @@ class Fetch:
     def _report_on(self) -> None:
         """At its own pace, so that the last bytes before a standstill are reported as well."""
         reported = -1
-        while True:
+        while not self._over.wait(_REPORT_EVERY):
             if (done := self._so_far()) != reported:
                 self._report({"done": done})
                 reported = done
-            time.sleep(_REPORT_EVERY)
+            # It had room when it began: something else fills the disk, and the database needs it.
+            if (free := self._cache.free()) < self._settings.reserve // 2:
+                root = self._cache.root
+                failed = f"Only {size(free)} are left on the disk of {root}. {MAKE_ROOM}"
+                self._report({"failed": failed})
+
+
+def _begins_at(start: int, response: httpx.Response) -> bool:
+    """Whether it goes on from there, as it was asked to. A server may begin at the beginning."""
+    if not start:
+        return True
+    begins = response.headers.get("Content-Range", f"bytes {start}-")
+    return response.status_code == 206 and begins.startswith(f"bytes {start}-")
 
 
 def _end_with_standard_input() -> None:

@@ -193,8 +193,10 @@ def _file(sibling: Mapping[str, Any]) -> HubFile:
 
 
 def _is_safe(sibling: Mapping[str, Any]) -> bool:
-    """Paths and hashes become names on this disk, so none may lead out of its folder."""
+    """Paths and hashes become names on this disk, so none may lead out of its folder; and what has
+    no hash cannot be checked.
+    """
     path, etag = str(sibling.get("rfilename", "")), _file(sibling).etag
     parts = PurePosixPath(path).parts
     inside = bool(parts) and ".." not in parts and path[0] != "/" and not set(path) & set("\\\0")
-    return inside and re.fullmatch(r"[0-9a-f]{8,64}", etag) is not None
+    return inside and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", etag) is not None

@@ -9,15 +9,17 @@ downloaded is used here, and they use what is downloaded here.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import fnmatch
 import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from errors import InUse
 from model_registry.listing import HubFile, is_weights, pipeline_components
 
 PARTIAL = ".atelier.incomplete"
@@ -54,15 +56,27 @@ class HubCache:
         """The file by which huggingface_hub's programs keep out of each other's way, too."""
         return self.root / ".locks" / self.folder(repo).name / f"{file.etag}.lock"
 
+    @contextlib.contextmanager
+    def alone(self, locks: Iterable[Path]) -> Iterator[bool]:
+        """Holds the locks as long as it is open, unless another holds one: False then."""
+        with contextlib.ExitStack() as held:
+            yield all(_taken(path, held) for path in locks)
+
     def has(self, repo: str, commit: str, file: HubFile) -> bool:
         """Whether the file is whole at this commit."""
         with contextlib.suppress(OSError):
             return (self.snapshot(repo, commit) / file.path).stat().st_size == file.size
         return False
 
+    def holds(self, repo: str, file: HubFile) -> bool:
+        """Whether the blob is whole: a machine that lost its power may have left half of one."""
+        with contextlib.suppress(OSError):
+            return self.blob(repo, file).stat().st_size == file.size
+        return False
+
     def downloaded(self, repo: str, commit: str, file: HubFile) -> int:
         """Bytes of a file that need not be downloaded any more."""
-        if self.has(repo, commit, file) or self.blob(repo, file).is_file():
+        if self.has(repo, commit, file) or self.holds(repo, file):
             return file.size
         with contextlib.suppress(OSError):
             return min(file.size, self.partial(repo, file).stat().st_size)
@@ -129,12 +143,23 @@ class HubCache:
         return sorted(found, key=lambda each: -each.size)
 
     def remove(self, repo: str) -> None:
-        """Removes a repository, all its revisions. What a model has loaded already stays loaded."""
-        # The links first: at no moment does a snapshot look whole that is not.
-        for part in ("snapshots", "refs", "."):
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(self.folder(repo) / part)
-        shutil.rmtree(self.root / ".locks" / self.folder(repo).name, ignore_errors=True)
+        """Removes a repository, all its revisions. What a model has loaded already stays loaded.
+        Raises `InUse` while any program downloads it.
+        """
+        folder, locks = self.folder(repo), self.root / ".locks" / self.folder(repo).name
+        if folder.is_symlink():
+            raise InUse(
+                f"{folder} is a link to {folder.resolve()}, which others may use, too. Remove both "
+                "by hand."
+            )
+        with self.alone(locks.glob("*.lock")) as held:
+            if not held:
+                raise InUse(f"{repo} is downloaded by another program. Wait for it, or end it.")
+            # The links first: at no moment does a snapshot look whole that is not.
+            for part in ("snapshots", "refs", "."):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(folder / part)
+            shutil.rmtree(locks, ignore_errors=True)
 
     def free(self) -> int:
         """Bytes left on the disk where weights go."""
@@ -142,6 +167,17 @@ class HubCache:
         while not place.exists() and place != place.parent:
             place = place.parent
         return shutil.disk_usage(place).free
+
+
+def _taken(path: Path, held: contextlib.ExitStack) -> bool:
+    """Whether the lock is this process's now, until `held` is closed."""
+    # Who removes the repository removes its locks: one that is gone holds nobody back.
+    with contextlib.suppress(BlockingIOError, FileNotFoundError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = held.enter_context(path.open("a"))
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    return False
 
 
 def _named(index: Path) -> set[str]:

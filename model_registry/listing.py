@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,17 +34,17 @@ _OTHER_FORMS = {
 
 @dataclass(frozen=True)
 class HubFile:
-    """`etag` names the file's content: the SHA-256 of what lies in large-file storage, else git's
-    hash.
-    """
+    """`etag` is the hash of the content: SHA-256 of what lies in large-file storage, else git's."""
 
     path: str
     size: int
     etag: str
 
-    @property
-    def sha256(self) -> str | None:
-        return self.etag if len(self.etag) == 64 else None
+    def digest(self) -> Any:
+        """A hash of the kind of `etag`, to be fed with the content."""
+        if len(self.etag) == 64:
+            return hashlib.sha256()
+        return hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
 
 
 @dataclass(frozen=True)

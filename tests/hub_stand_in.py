@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         first, last = self._range(size)
         self.send_response(206 if self.headers.get("Range") else 200)
         self.send_header("X-Repo-Commit", repository.commit)
-        self.send_header("ETag", f'"{digest if size >= LARGE else digest[:40]}"')
+        self.send_header("ETag", f'"{digest if size >= LARGE else _git_hash(path)}"')
         self.send_header("Accept-Ranges", "bytes")
         if size >= LARGE:
             self.send_header("X-Linked-Etag", f'"{digest}"')
@@ -254,7 +254,8 @@ def _described(repo: str, repository: Repository) -> dict[str, Any]:
     if repository.library_name:
         described["library_name"] = repository.library_name
     if config.is_file():
-        described["config"] = json.loads(config.read_text())
+        with contextlib.suppress(ValueError):  # the Hub takes what it cannot read, too
+            described["config"] = json.loads(config.read_text())
     return described
 
 
@@ -281,8 +282,14 @@ def _tree(repository: Repository, below: str, recursive: bool) -> list[dict[str,
 def _identity(path: Path) -> dict[str, Any]:
     size, digest = path.stat().st_size, _hash(path)
     if size < LARGE:
-        return {"blobId": digest[:40]}
+        return {"blobId": _git_hash(path)}
+    # Git itself has a pointer to it only, whose hash is of no use.
     return {"blobId": digest[:40], "lfs": {"sha256": digest, "size": size, "pointerSize": 130}}
+
+
+def _git_hash(path: Path) -> str:
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 _hashes: dict[tuple[str, int, int], str] = {}
