@@ -28,6 +28,10 @@ TICK = 1.0
 """Seconds between two reports to who waits."""
 _SPEED_OVER = 8.0
 """Seconds over which the speed is measured."""
+_FOR_NOTHING = 3
+"""How often in a row the process may be killed before anything has arrived."""
+_FORESEEN = 100 * 3600.0
+"""Seconds: what would take longer than that has only just begun."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,9 @@ class Progress:
         parts = [size_of(self.done, self.total)]
         if self.speed >= 1:
             parts.append(f"{size(self.speed)}/s")
-            if self.done < self.total:
-                parts.append(time_left((self.total - self.done) / self.speed))
+            seconds = (self.total - self.done) / self.speed
+            if 0 < seconds < _FORESEEN:
+                parts.append(time_left(seconds))
         return " · ".join(parts)
 
 
@@ -190,6 +195,7 @@ class _Transfer:
         self.total = 0
         self._history: deque[tuple[float, int]] = deque()
         self._ended = False
+        self._complaint = ""
         self.task = asyncio.get_running_loop().create_task(self._run(request))
         # Whoever waited may be gone by the time it fails.
         self.task.add_done_callback(lambda task: task.cancelled() or task.exception())
@@ -211,6 +217,20 @@ class _Transfer:
         return max(0.0, (self.done - before) / max(now - then, 0.5))
 
     async def _run(self, request: str) -> str:
+        """Begins again when its process is killed, as long as that brings anything."""
+        for_nothing, most = 0, 0
+        while for_nothing < _FOR_NOTHING:
+            if (folder := await self._fetched(request)) is not None:
+                return folder
+            for_nothing, most = (0, self.done) if self.done > most else (for_nothing + 1, most)
+        reason = f": {self._complaint}" if self._complaint else ""
+        raise CannotDownload(
+            f"The download of {self.weights.repo} ended unexpectedly{reason}. Run it again: what "
+            "has arrived is kept."
+        )
+
+    async def _fetched(self, request: str) -> str | None:
+        """The folder; None where the process has ended without a word."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "model_registry.fetch",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -230,11 +250,9 @@ class _Transfer:
                 self.total = said.get("total", self.total)
                 self.done = said["done"]
                 self._history.append((time.monotonic(), self.done))
-            reason = (await complaints).decode(errors="replace").strip().splitlines()
-            raise CannotDownload(
-                f"The download of {self.weights.repo} ended unexpectedly"
-                f"{f': {reason[-1]}' if reason else ''}. Run it again: what has arrived is kept."
-            )
+            said = (await complaints).decode(errors="replace").strip()
+            self._complaint = said.rpartition("\n")[2]
+            return None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

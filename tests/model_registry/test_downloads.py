@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from errors import CannotDownload, ConsentNeeded
 from model_registry import fetch
 from model_registry.downloads import ROOT, Downloads, Progress, with_folders
+from model_registry.hub_cache import HubCache
 from model_registry.shelf import Extent
 from model_registry.spec import Code, Licence, Model, Version, Weights
 from settings import HubSettings
@@ -142,6 +145,36 @@ async def test_a_killed_download_goes_on_from_where_it_was(start, stand_in, tmp_
     # The killed one's connection takes a chunk or two more before it is seen to be closed.
     assert SIZE - kept <= stand_in.served[f"{REPO}/model.safetensors"] <= SIZE - kept + LARGE
     assert seen[-1].done == seen[-1].total == SIZE + 2
+
+
+async def test_a_download_whose_process_is_killed_goes_on_by_itself(start, stand_in, tmp_path):
+    _, version = version_of(Weights("", REPO))
+    stand_in.stops_at = SIZE // 2
+    waiting = asyncio.create_task(provided(start(), version))
+    await until(lambda: not stand_in.flowing.is_set())
+    await until(lambda: partial(tmp_path) >= SIZE // 4)
+    kill_fetching()
+    stand_in.flowing.set()
+    assert (await waiting).code.weights
+    assert stand_in.served[f"{REPO}/model.safetensors"] <= SIZE + 2 * LARGE
+
+
+async def test_a_download_whose_process_is_killed_again_and_again_says_so(start, stand_in):
+    _, version = version_of(Weights("", REPO))
+    stand_in.flowing.clear()
+    waiting = asyncio.create_task(provided(start(), version))
+    while not waiting.done():
+        kill_fetching()
+        await asyncio.sleep(0.01)
+    with pytest.raises(CannotDownload, match="ended unexpectedly.* what has arrived is kept"):
+        await waiting
+
+
+def kill_fetching():
+    for each in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if "model_registry.fetch" in each.cmdline():
+                each.kill()
 
 
 def fetching(downloads, version, tmp_path):
@@ -340,6 +373,24 @@ async def test_a_disk_too_small_says_what_is_needed_before_a_byte_is_loaded(star
     with pytest.raises(CannotDownload, match=wanted):
         full.check(model, version)  # the Hub has said it by now
     assert not stand_in.served[f"{REPO}/model.safetensors"]
+
+
+async def test_a_disk_that_fills_up_meanwhile_ends_the_download_before_it_is_full(
+    tmp_path, stand_in, monkeypatch
+):
+    left = iter([10**9, 10**9, 10**6])
+    monkeypatch.setattr(HubCache, "free", lambda cache: next(left, 10**6))
+    settings = HubSettings(tmp_path / "hub", stand_in.address, reserve=10**8)
+    said = []
+    fetch_all = fetch.Fetch(Weights("", REPO), tmp_path, settings, said.append)
+    stand_in.stops_at = SIZE // 2
+    with fetch_all._hub:
+        running = asyncio.create_task(asyncio.to_thread(fetch_all.run))
+        await until(lambda: any("failed" in each for each in said))
+        stand_in.flowing.set()
+        await running
+    (failed, *_) = (each["failed"] for each in said if "failed" in each)
+    assert failed.startswith(f"Only 1.0 MB are left on the disk of {tmp_path}/hub. Remove models")
 
 
 async def test_a_licence_with_conditions_is_accepted_once_and_anew_when_it_changes(start):
