@@ -48,7 +48,7 @@ class ConsentPanel:
         if name:
             try:
                 self._service.downloads.consents.give(self._service.catalog.find(name))
-            except (AtelierError, OSError, ValueError) as error:
+            except (AtelierError, OSError) as error:
                 gr.Warning(str(error))
         return self.blank()
 

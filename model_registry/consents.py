@@ -37,7 +37,9 @@ class Consents:
     def _holds(self, model: Model) -> bool:
         """A consent to other terms than today's is none."""
         given = self._ledger.get(model.id)
-        return bool(given and model.licence and given.get("terms") == terms(model.licence))
+        if model.licence is None or not isinstance(given, dict):
+            return False
+        return bool(given.get("terms") == terms(model.licence))
 
 
 def asks_consent(model: Model) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from errors import AtelierError
+
 
 class Ledger:
     """A JSON file of names and what was settled about them. Several processes may hold the same
@@ -26,7 +28,7 @@ class Ledger:
 
     def all(self) -> dict[str, Any]:
         """Everything. A file that a person has broken is an error, and not an empty one: what it
-        held would be settled anew. Raises `ValueError` naming it.
+        held would be settled anew. Raises `AtelierError` naming it.
         """
         try:
             text = self._path.read_text()
@@ -35,7 +37,7 @@ class Ledger:
         try:
             held = json.loads(text)
         except ValueError as error:
-            raise ValueError(f"{self._path} is no JSON ({error}). Mend or remove it.") from None
+            raise AtelierError(f"{self._path} is no JSON ({error}). Mend or remove it.") from None
         return held if isinstance(held, dict) else {}
 
     def settle(self, name: str, value: Any) -> Any:

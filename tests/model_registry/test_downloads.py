@@ -13,7 +13,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from errors import CannotDownload, ConsentNeeded
+from errors import AtelierError, CannotDownload, ConsentNeeded
 from model_registry import fetch
 from model_registry.downloads import ROOT, Downloads, Progress, with_folders
 from model_registry.hub_cache import HubCache
@@ -409,6 +409,19 @@ async def test_a_licence_with_conditions_is_accepted_once_and_anew_when_it_chang
     stricter = replace(model, licence=replace(licence, territory="not in Atlantis"))
     with pytest.raises(ConsentNeeded, match="not in Atlantis"):
         start().check(stricter, version)
+
+
+async def test_a_file_of_consents_or_pins_that_somebody_broke_is_named(start, tmp_path):
+    licence = Licence("NC", non_commercial=True)
+    model, version = version_of(Weights("", REPO), licence=licence)
+    downloads = start()
+    (tmp_path / "data").mkdir()
+    for name in ("consents.json", "pins.json"):
+        (tmp_path / "data" / name).write_text("{broken")
+        with pytest.raises(AtelierError, match=rf"{name} is no JSON .* Mend or remove it"):
+            downloads.check(model, version)
+        (tmp_path / "data" / name).unlink()
+        downloads.consents.give(model)
 
 
 async def test_a_licence_without_conditions_and_weights_that_ship_ask_for_nothing(start):
