@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,22 @@ def load(weights: str, rung: str = "", **given: Any) -> Any:
 
     quiet()
     settings = precision.pipeline(rung, *heavy_parts(weights), weights=weights)
+    given["variant"] = given.get("variant") or _only_variant(Path(weights))
     with conversions_told():
         pipeline = DiffusionPipeline.from_pretrained(weights, **settings, **given)
     pipeline.set_progress_bar_config(disable=True)
     precision.place(pipeline, rung)
     return pipeline
+
+
+def _only_variant(weights: Path) -> str | None:
+    """What the names of a part's weights say besides ("fp16"), where it has no others."""
+    for part in sorted(path.parent for path in weights.glob("*/config.json")):
+        names = [path.name for path in part.iterdir() if path.suffix in (".safetensors", ".bin")]
+        found = [re.search(r"\.(fp16|bf16|fp32)[-.]", name) for name in names]
+        if found and found[0] and all(found):
+            return str(found[0][1])
+    return None
 
 
 def heavy_parts(weights: str) -> list[str]:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import io
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+
+from tests.model_registry.runners.conftest import REGISTRY, Model
 
 PROMPT = "a red circle on a blue background"
 
@@ -177,6 +180,17 @@ def test_another_family_of_pipelines_runs_the_same_way(tiny_sdxl):
     assert [opened(path).size for path in paths] == [(128, 64)] * 2
     assert tiny_sdxl.told.steps[-1] == (4, 4, "step")
     assert tiny_sdxl.told.previews
+
+
+def test_weights_that_there_are_of_half_precision_only_are_found(shapes, tmp_path):
+    folder = tmp_path / "halves"
+    shutil.copytree(REGISTRY / "starter" / "shapes", folder)
+    for path in [*folder.glob("*/*.safetensors")]:
+        path.rename(path.with_suffix(".fp16.safetensors"))
+    halves = Model("text_to_image.py:TextToImage", folder)
+    asked = {"prompt": "a red circle", "seed": 1, "num_inference_steps": 1}
+    (first,), (second,) = shapes.run(**asked), halves.run(**asked)
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_negative_prompt_that_the_model_cannot_take_is_refused(tiny_sdxl, monkeypatch):
