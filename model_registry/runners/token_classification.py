@@ -32,12 +32,15 @@ class TokenClassification(BasePredictor):
 
         self.model = pretrained("AutoModelForTokenClassification", weights, precision, trust_code)
         tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
+        # Where pieces of words are told from words, the first decides for the whole; elsewhere, as
+        # in scripts without spaces, a "word" might be a whole sentence.
+        words = getattr(tokenizer.backend_tokenizer.model, "continuing_subword_prefix", None)
         # Longer texts are read in windows that overlap.
         tokenizer.model_max_length = room(self.model, tokenizer)
         self.pipeline = TokenClassificationPipeline(
             model=self.model,
             tokenizer=tokenizer,
-            aggregation_strategy="simple",
+            aggregation_strategy="first" if words else "simple",
             stride=tokenizer.model_max_length // 4,
         )
 

@@ -51,7 +51,7 @@ class ZeroShotObjectDetection(BasePredictor):
         with torch.no_grad():
             seen = self.model(**on_device(inputs, self.model))
         found = self._found(seen, inputs, threshold, names, (picture.height, picture.width))
-        labelled = [str(each) for each in found["text_labels"]]
+        labelled = [_named(str(each), names) for each in found["text_labels"]]
         return output(
             picture,
             zip(labelled, found["scores"].tolist(), found["boxes"].tolist(), strict=True),
@@ -67,3 +67,11 @@ class ZeroShotObjectDetection(BasePredictor):
             given["text_labels"] = [names]
         (found,) = self.processor.post_process_grounded_object_detection(seen, **given)
         return found
+
+
+def _named(words: str, names: list[str]) -> str:
+    """The name that is meant: Grounding DINO gives the words that it saw, which may be a part of
+    one, or of several.
+    """
+    meant = (each for each in names if each.lower() in words or words in each.lower())
+    return next(meant, words)

@@ -180,6 +180,36 @@ def owlvit(folder: Path) -> None:
     write_json(folder, preprocessor_config={**sees, "processor_class": "OwlViTProcessor"})
 
 
+def grounding_dino(folder: Path) -> None:
+    """Says of what it frames which words it saw there."""
+    import torch
+    from transformers import (
+        BertConfig,
+        GroundingDinoConfig,
+        GroundingDinoForObjectDetection,
+        SwinConfig,
+    )
+
+    tokenizer = word_tokenizer(folder)
+    torch.manual_seed(0)
+    sees = SwinConfig(
+        image_size=32, embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=2,
+        out_features=["stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    GroundingDinoForObjectDetection(
+        GroundingDinoConfig(
+            backbone_config=sees, text_config=BertConfig(vocab_size=len(tokenizer), **SMALL_BERT),
+            d_model=32, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=16, decoder_ffn_dim=16,
+            encoder_attention_heads=2, decoder_attention_heads=2, num_queries=4,
+            num_feature_levels=4, encoder_n_points=2, decoder_n_points=2, max_text_len=64,
+        )
+    ).save_pretrained(folder)  # fmt: skip
+    size = {"size": {"shortest_edge": 64, "longest_edge": 96}}
+    kind = {"processor_class": "GroundingDinoProcessor"}
+    sees = _sees("GroundingDinoImageProcessor", 64)
+    write_json(folder, preprocessor_config={**sees, **size, **kind})
+
+
 def sounds(folder: Path) -> None:
     """An AST that hears rain in nearly everything."""
     import torch

@@ -77,10 +77,14 @@ def test_nothing_found_is_said(made, capsys):
     assert output["objects"] == [] and "Found nothing" in capsys.readouterr().out
 
 
-def test_things_may_be_the_persons_own(made):
-    output = made(OWN_THINGS, sorting.owlvit).run(image=CAT, labels=["cat", "dog"], threshold=0)
-    assert {each["label"] for each in output["objects"]} <= {"cat", "dog"}
-    assert len(output["objects"]) == 16  # one for each patch
+@pytest.mark.parametrize(
+    "maker, count",
+    [(sorting.owlvit, 16), (sorting.grounding_dino, 4)],  # one for each patch, or query
+)
+def test_things_may_be_the_persons_own(made, maker, count):
+    output = made(OWN_THINGS, maker).run(image=CAT, labels=["A cat.", "dog"], threshold=0)
+    assert {each["label"].strip(" .") for each in output["objects"]} <= {"A cat", "dog"}
+    assert len(output["objects"]) == count
 
 
 @pytest.mark.parametrize(
