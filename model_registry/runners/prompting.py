@@ -185,4 +185,5 @@ def _turns(earlier: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 def context_of(model: Any, tokenizer: Any) -> int:
     """The tokens that prompt and answer may have together."""
     known = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
-    return int(min(known or sys.maxsize, tokenizer.model_max_length))
+    unbound = known is None or known < 1  # XLNet says -1
+    return int(min(sys.maxsize if unbound else known, tokenizer.model_max_length))
