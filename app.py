@@ -108,14 +108,17 @@ def pull(asked: Pull) -> int:
 
 def add(asked: Add) -> int:
     """Makes a model of a repository of the Hub, which an app on this data folder then has."""
+    from model_registry.sizes import size
+
     settings = asked.settings
     settings.data.mkdir(parents=True, exist_ok=True)
     catalog = load_catalog(settings)
     model = asyncio.run(catalog.add_from_hub(asked.reference, **asked.options))
-    revision = model.latest.weights[0].revision
-    print(f"{model.id}: {model.description} At commit {revision}.")
+    (weights,) = model.latest.weights
+    print(f"{model.id}: {model.description} At commit {weights.revision}.")
     print(
-        f"`python app.py pull {model.id}` downloads it now, its first run does so otherwise. "
+        f"`python app.py pull {model.id}` downloads its {size(weights.size or 0)} now, its first "
+        "run does so otherwise. "
         "An Atelier that runs already has it after its next start."
     )
     return 0

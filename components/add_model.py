@@ -11,6 +11,7 @@ import gradio as gr
 from components.house_rules import QUIET, markup
 from components.operator import EVERYBODY, ONLY_THE_OPERATOR, Operator
 from errors import AtelierError
+from model_registry.sizes import size
 from model_registry.spec import Model
 from predictions.service import PredictionService
 
@@ -81,10 +82,11 @@ class AddModel:
 
 def added_html(model: Model) -> str:
     link = f'<a href="/?model={escape(model.id)}">{escape(model.id)}</a>'
-    revision = model.latest.weights[0].revision or ""
+    (weights,) = model.latest.weights
+    revision, much = weights.revision or "", size(weights.size or 0)
     return (
         f'<p class="small">{link}: {escape(model.description)} At commit '
-        f"<code>{escape(revision[:12])}</code>. Its first run downloads it.</p>"
+        f"<code>{escape(revision[:12])}</code>. Its first run downloads {much}.</p>"
     )
 
 

@@ -115,9 +115,9 @@ class Hub:
             return CannotDownload(gated(repo, page, bool(self._token)))
         if code == "RevisionNotFound":
             return CannotDownload(
-                f"{repo} has no revision {revision} any more. If pins.json in the data folder has "
-                "it, remove that line to take what is there today; if the model's spec does, the "
-                "spec has to name another."
+                f"{repo} has no revision {revision}: that must be a branch, a tag, or a commit in "
+                "all its 40 digits. If pins.json in the data folder has it, remove that line to "
+                "take what is there today; if the model's spec does, it has to name another."
             )
         if code == "EntryNotFound":
             return CannotDownload(f"{address} is not there: the repository has changed.")
@@ -130,7 +130,7 @@ class Hub:
             known = "The token of HF_TOKEN does not see it." if self._token else "Set HF_TOKEN."
             return CannotDownload(
                 f"{repo} does not exist at {self._settings.endpoint}, or it is private. "
-                f"Check its name; if it is private: {known}"
+                f"Check its name (datasets and Spaces are no models); if it is private: {known}"
             )
         if ours and status < 500 and status not in (408, 429):
             return CannotDownload(f"{address} cannot be had: the Hub answered {status}.")

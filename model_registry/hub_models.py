@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 
@@ -25,10 +26,10 @@ from model_registry.spec import Model
 from settings import HubSettings
 
 FOLDER = "hub_models"
-_REFERENCE = re.compile(
-    r"(?:hf:|(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)?"
-    r"(?P<repo>\w[\w.-]*/\w[\w.-]*?)/?(?:(?:@|/tree/|/commit/)(?P<revision>[\w./-]+?))?/?"
-)
+_PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([^?#]*)([?#].*)?")
+_REFERENCE = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>\w[\w./-]*))?")
+_OF_A_REVISION = ("tree", "blob", "resolve", "raw", "commit", "commits")
+_OTHER_PAGES = {"datasets": "a dataset", "spaces": "a Space", "papers": "a paper"}
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -165,16 +166,35 @@ def _in_catalogue(repo: str) -> str:
 
 
 def parsed(reference: str) -> tuple[str, str | None]:
-    """Repository and revision of `hf:owner/repo[@revision]`, or of its page's address. Raises
-    `InvalidRequest`.
+    """Repository and revision of `hf:owner/repo[@revision]`, or of its page's address, or of that
+    of a file of it. Raises `InvalidRequest`.
     """
-    found = _REFERENCE.fullmatch(reference.strip())
+    text = reference.strip().removeprefix("hf:")
+    page = _PAGE.fullmatch(text)
+    if page:
+        text = _of_page(unquote(page[1]), reference)
+    found = _REFERENCE.fullmatch(text)
     if found is None:
+        owner = "/" not in text and re.fullmatch(r"\w[\w.-]*", text)
         raise InvalidRequest(
             f"{reference!r} is no repository of the Hub. Write hf:owner/repo, or "
             "hf:owner/repo@revision."
+            + (" Its page shows the owner, such as openai-community/gpt2." if owner else "")
         )
     return found["repo"], found["revision"]
+
+
+def _of_page(path: str, reference: str) -> str:
+    """`owner/repo[@revision]`, as the path of a page at the Hub names it."""
+    owner, *rest = path.strip("/").split("/")
+    if owner in _OTHER_PAGES:
+        raise InvalidRequest(
+            f"{reference!r} is {_OTHER_PAGES[owner]} of the Hub, and no model. Write hf:owner/repo."
+        )
+    if len(rest) < 3 or rest[1] not in _OF_A_REVISION:
+        return "/".join([owner, *rest[:1]])
+    revision = "/".join(rest[2:5]) if rest[2] == "refs" else rest[2]
+    return f"{owner}/{rest[0]}@{revision}"
 
 
 def _json(hub: Hub, listing: Listing, path: str) -> Any:

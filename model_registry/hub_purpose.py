@@ -191,7 +191,9 @@ def _of_own_code(facts: Facts, trusted: bool) -> Task:
     wanted = ", ".join(facts.architectures) or facts.kind or "a class that it does not name"
     installed = f"transformers {known_classes.version('transformers')}"
     auto = facts.part("auto_map")
-    if not auto and any(map(known_classes.has_class, facts.architectures)):
+    mappings = known_classes.transformers_mappings()
+    known = any(facts.kind in kinds for kinds in mappings.values())
+    if not auto and known and any(map(known_classes.has_class, facts.architectures)):
         raise facts.refusal(_nobody(wanted, facts.listing.task))
     if not auto and facts.library:
         raise facts.refusal(

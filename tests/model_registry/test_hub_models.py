@@ -294,6 +294,11 @@ def test_a_name_that_is_none_is_refused(models, publish, name):
         ("hf:owner/repo@refs/pr/1", ("owner/repo", "refs/pr/1")),
         ("https://huggingface.co/owner/repo", ("owner/repo", None)),
         ("https://huggingface.co/owner/re.po-1/tree/main", ("owner/re.po-1", "main")),
+        ("https://huggingface.co/owner/repo/tree/main/onnx", ("owner/repo", "main")),
+        ("https://huggingface.co/owner/repo/tree/refs%2Fpr%2F1", ("owner/repo", "refs/pr/1")),
+        ("hf.co/owner/repo/resolve/v1.0/model.safetensors?download=true", ("owner/repo", "v1.0")),
+        ("https://huggingface.co/owner/repo/discussions/3#a", ("owner/repo", None)),
+        ("https://huggingface.co/owner/repo/?library=transformers", ("owner/repo", None)),
     ],
 )
 def test_a_repository_is_named_in_several_ways(reference, expected):
@@ -305,6 +310,20 @@ def test_a_repository_is_named_in_several_ways(reference, expected):
 )
 def test_what_names_no_repository_is_refused(reference):
     with pytest.raises(InvalidRequest, match="Write hf:owner/repo"):
+        parsed(reference)
+
+
+@pytest.mark.parametrize(
+    "reference, reason",
+    [
+        ("hf:gpt2", "Its page shows the owner, such as openai-community/gpt2"),
+        ("https://huggingface.co/gpt2", "Its page shows the owner"),
+        ("https://huggingface.co/datasets/owner/data", "is a dataset of the Hub, and no model"),
+        ("huggingface.co/spaces/owner/space/tree/main", "is a Space of the Hub, and no model"),
+    ],
+)
+def test_what_is_something_else_is_told_so(reference, reason):
+    with pytest.raises(InvalidRequest, match=reason):
         parsed(reference)
 
 
