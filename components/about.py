@@ -1,39 +1,85 @@
-"""What stands below a model's form: how to call it from code, its versions, its README."""
+"""What a person reads about a model: its head, and the sheets beside its form: how to call it from
+code, its examples, its versions, its README.
+"""
 
 from __future__ import annotations
 
 import json
 import mimetypes
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from html import escape
 from typing import Any
 
 import gradio as gr
 
-from components.house_rules import markup
-from model_registry.spec import Model, Version
+from components import facts, input_fields, output_views, wording
+from components.house_rules import QUIET, markup
+from components.input_fields import FILE_KINDS, MISSING, Field
+from components.output_panel import problem_html
+from errors import AtelierError
+from model_registry.spec import Example, Model, Version
+from predictions.service import PredictionService
 
-# The page knows best under which address it was reached.
-_FILL_ORIGIN = """
-element.querySelectorAll('.origin').forEach((each) => { each.textContent = location.origin; });
-element.querySelectorAll('.copy').forEach((button) => button.addEventListener('click', () => {
-    atelier.copy(button.parentElement.querySelector('code').innerText);
-    button.textContent = 'copied';
-}));
-"""
+# The page knows best under which address it was reached: an element of atelier.js.
 _ORIGIN = "http://ORIGIN"
+_HERE = "<page-origin></page-origin>"
+
+# A card says which example it is for.
+_OPEN_EXAMPLE = """
+element.addEventListener('click', (event) => {
+    const card = event.target.closest('[data-example]');
+    if (card) trigger('click', {example: Number(card.dataset.example)});
+});
+"""
+SHOWN_MEDIA = 300_000
+"""Characters of a `data:` URI up to which an example's picture or sound is shown on its card."""
 
 
-def draw(model: Model, version: Version) -> None:
-    """Adds the sections, closed, to the page being built."""
-    with gr.Accordion("from code", open=False, elem_classes=["quiet"]):
-        markup(snippets_html(model, version), js=_FILL_ORIGIN, elem_classes=["snippets"])
-    with gr.Accordion("versions", open=False, elem_classes=["quiet"]):
-        markup(versions_html(model, version), elem_classes=["versions"])
-    if model.readme:
-        with gr.Accordion("readme", open=False, elem_classes=["quiet"]):
-            gr.Markdown(model.readme, elem_classes=["readme"])
+class About:
+    """Adds the head where it is made and the sheets where `draw_sheets` is called, and keeps them
+    at the model that `opened` names.
+    """
+
+    def __init__(self, service: PredictionService, opened: gr.State) -> None:
+        self._service = service
+        self._opened = opened
+        self._head = markup(elem_id="facts", elem_classes=["facts"])
+
+    def draw_sheets(self) -> None:
+        with gr.Tab("API", id="api"):
+            self._api = markup(elem_id="api")
+        with gr.Tab("Examples", id="examples"):
+            self.examples = markup(js=_OPEN_EXAMPLE, elem_id="examples")
+        with gr.Tab("Versions", id="versions"):
+            self._versions = markup(elem_id="versions", elem_classes=["versions"])
+        with gr.Tab("README", id="readme"):
+            self._readme = gr.Markdown(elem_id="readme", elem_classes=["readme"])
+        told = [self._head, self._api, self.examples, self._versions, self._readme]
+        self._opened.change(self._tell, self._opened, told, **QUIET)
+
+    def _tell(self, opened: dict[str, Any] | None) -> dict[Any, Any]:
+        """Looks at the disk."""
+        if opened is None:
+            return {}
+        try:
+            version = self._service.catalog.resolve(opened["reference"])
+            model = self._service.catalog.find(version.model)
+        except AtelierError as error:
+            return {self._head: problem_html(wording.message(error))}
+        return {
+            self._head: facts.model_html(
+                model,
+                version,
+                self._service.pool.is_warm(version.id),
+                facts.weights_words(version, self._service.downloads),
+            ),
+            self._api: snippets_html(model, version) + schema_html(version),
+            self.examples: examples_html(model.examples),
+            self._versions: versions_html(model, version),
+            self._readme: model.readme or "It has no README.",
+        }
 
 
 def snippets_html(model: Model, version: Version) -> str:
@@ -63,10 +109,73 @@ def snippets_html(model: Model, version: Version) -> str:
         f"  -d '{_FILE.sub(_ENCODED, body)}'"
     )
     return "".join(
-        f'<h3>{name}</h3><div class="snippet"><button class="copy" type="button">copy</button>'
+        f'<h3>{name}</h3><div class="snippet"><button class="copy" type="button">Copy</button>'
         f"<pre><code>{_with_origin(code)}</code></pre></div>"
         for name, code in (("Python", python), ("Node", javascript), ("Shell", shell))
     )
+
+
+def schema_html(version: Version) -> str:
+    """The inputs as a table, and where the whole document is."""
+    properties = version.input_schema.get("properties", {})
+    rows = "".join(
+        _input_row(each, input_fields.resolve(properties.get(each.name), version.schema))
+        for each in input_fields.fields(version.schema)
+    )
+    table = (
+        '<div class="wide"><table class="schema"><thead><tr><th>Input</th><th>Type</th><th>Default'
+        f"</th><th>What it is</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+    whole = (
+        '<p class="small">The whole schema: <a href="/v1/models/'
+        f'{escape(version.model)}/versions/{version.id}">{_HERE}/v1/models/{escape(version.model)}'
+        f'/versions/{version.id[:8]}…</a> · all endpoints: <a href="/v1/docs">/v1/docs</a></p>'
+    )
+    none = '<p class="small">It takes none.</p>'
+    return f"<h3>Inputs</h3>{table if rows else none}{whole}"
+
+
+def _input_row(field: Field, schema: Mapping[str, Any]) -> str:
+    kind = "file" if field.kind in FILE_KINDS else schema.get("type", "any")
+    default = "–" if field.default is MISSING else json.dumps(field.default, ensure_ascii=False)
+    bounds = [
+        f"{word} {value:g}"
+        for word, value in (("from", field.minimum), ("to", field.maximum))
+        if value is not None
+    ]
+    choices = ", ".join(map(str, field.choices))
+    said = " · ".join(part for part in (field.description, " ".join(bounds), choices) if part)
+    required = " *" if field.required else ""
+    return (
+        f"<tr><th>{escape(field.name)}{required}</th><td>{escape(str(kind))}</td>"
+        f"<td><code>{escape(default)}</code></td><td>{escape(said)}</td></tr>"
+    )
+
+
+def examples_html(examples: Sequence[Example]) -> str:
+    """A card for each, that fills the form when it is pressed."""
+    if not examples:
+        return '<p class="small">It has no examples.</p>'
+    cards = "".join(
+        f'<button type="button" class="sample" data-example="{at}">'
+        f"<strong>{escape(example.title)}</strong><dl>"
+        + "".join(
+            f"<dt>{escape(name)}</dt><dd>{_value_html(value)}</dd>"
+            for name, value in example.input.items()
+        )
+        + "</dl></button>"
+        for at, example in enumerate(examples)
+    )
+    return f'<div class="samples">{cards}</div>'
+
+
+def _value_html(value: Any) -> str:
+    if isinstance(value, str) and value.startswith("data:"):
+        kind = value[len("data:") :].partition(";")[0]
+        if kind.startswith("image/") and len(value) <= SHOWN_MEDIA:
+            return f'<img src="{escape(value)}" alt="{escape(kind)}">'
+        return escape(kind)
+    return escape(value if isinstance(value, str) else output_views.as_json(value))
 
 
 def example_inputs(model: Model, version: Version) -> dict[str, Any]:
@@ -134,4 +243,4 @@ def _python(called: str) -> str:
 
 
 def _with_origin(code: str) -> str:
-    return escape(code).replace(_ORIGIN, '<span class="origin"></span>')
+    return escape(code).replace(_ORIGIN, _HERE)

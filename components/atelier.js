@@ -61,6 +61,19 @@ window.atelier = {
     },
 };
 
+// What the page calls its own address where code is shown.
+customElements.define("page-origin", class extends HTMLElement {
+    connectedCallback() { this.textContent = location.origin; }
+});
+
+document.addEventListener("click", (event) => {
+    const button = event.target.closest(".snippet .copy");
+    if (!button) return;
+    atelier.copy(button.parentElement.querySelector("code").innerText);
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+});
+
 window.addEventListener("popstate", () => location.reload());
 
 const chosen = localStorage.getItem("atelier-theme");

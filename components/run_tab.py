@@ -1,8 +1,9 @@
-"""The Run tab: pick a model, fill its form, run. The page only follows what the service runs."""
+"""The Run tab: pick a model, fill its form, run; beside the form the sheets that tell of the model.
+The page only follows what the service runs.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,10 +14,8 @@ import gradio as gr
 
 from cog.encoding import FILE
 from components import (
-    about,
     facts,
     form,
-    form_files,
     input_fields,
     output_views,
     page_files,
@@ -24,9 +23,11 @@ from components import (
     train_form,
     wording,
 )
+from components.about import About
 from components.house_rules import QUIET, markup
-from components.output_panel import OutputPanel, Updates, problem_html
-from errors import AtelierError, ConsentNeeded, InvalidInput
+from components.output_panel import OutputPanel, Updates
+from components.starting import Starting
+from errors import AtelierError
 from model_registry.inputs import file_positions, map_files
 from model_registry.spec import Example, Model, Version
 from predictions.callers import Caller, Visitors
@@ -34,16 +35,15 @@ from predictions.prediction import Prediction
 from predictions.references import references
 from predictions.service import PredictionService
 
-ALL = "all"
+PLAYGROUND = "playground"
 PATIENCE = 2.0
 """Seconds for which the page waits for a model that is still being described."""
 
 
 class RunTab:
     """Adds the tab's components to the page being built. `opened` says which version's form is
-    shown,
-    filled with what; `current` is the id of the prediction that is shown, and following it begins
-    whenever it changes.
+    shown, filled with what; `current` is the id of the prediction that is shown, and following it
+    begins whenever it changes.
     """
 
     def __init__(self, service: PredictionService, visitors: Visitors) -> None:
@@ -52,20 +52,42 @@ class RunTab:
         self.opened = gr.State()
         self.current = gr.State()
         self.link = gr.Textbox(visible="hidden", elem_id="link", label="link")
-        self._build_picker()
-        with gr.Row(elem_id="bench"):
-            with gr.Column(scale=5, min_width=320, elem_id="form"):
-                form_place = gr.Column(elem_id="fields")
-                with gr.Row(elem_id="actions"):
-                    self._run = gr.Button("Run", variant="primary", elem_id="run")
-                    self._cancel = gr.Button(
-                        "Cancel", variant="stop", elem_id="cancel", visible=False
-                    )
-                    self._reset = gr.Button("Reset", elem_id="reset", variant="secondary")
-                train_place = gr.Column(elem_id="training")
-                about_place = gr.Column(elem_id="about")
-            with gr.Column(scale=7, min_width=320, elem_id="output"):
-                self._panel = OutputPanel(service, self._run, self._cancel)
+        self._model = gr.Dropdown(
+            self._choices(),
+            value=None,
+            label="model",
+            show_label=False,
+            container=False,
+            elem_id="model",
+            min_width=240,
+        )
+        self._about = About(service, self.opened)
+        with gr.Tabs(elem_id="sheets", selected=PLAYGROUND) as self._sheets:
+            with gr.Tab("Playground", id=PLAYGROUND), gr.Row(elem_id="bench"):
+                self._build_bench()
+            self._about.draw_sheets()
+        self.open_outputs = [
+            self.opened,
+            self.current,
+            self._model,
+            self._sheets,
+            self.link,
+            *self._panel.outputs,
+        ]
+        self._wire()
+
+    # --- what is on the page
+
+    def _build_bench(self) -> None:
+        with gr.Column(scale=5, min_width=320, elem_id="form"):
+            form_place = gr.Column(elem_id="fields")
+            with gr.Row(elem_id="actions"):
+                self._run = gr.Button("Run", variant="primary", elem_id="run")
+                self._cancel = gr.Button("Cancel", variant="stop", elem_id="cancel", visible=False)
+                self._reset = gr.Button("Reset", elem_id="reset", variant="secondary")
+            train_place = gr.Column(elem_id="training")
+        with gr.Column(scale=7, min_width=320, elem_id="output"):
+            self._panel = OutputPanel(self._service, self._run, self._cancel)
         self.following = self.current.change(
             self._panel.follow,
             [self.current],
@@ -73,50 +95,19 @@ class RunTab:
             trigger_mode="multiple",
             **QUIET,
         )
-        self.open_outputs = [
+        self._starting = Starting(
+            self._service,
+            self._visitors,
+            self._panel,
             self.opened,
             self.current,
-            self._category,
-            self._model,
             self.link,
-            *self._panel.outputs,
-        ]
+            self.following,
+        )
         with form_place:
             gr.render(self.opened, [self.opened.change], show_progress="hidden")(self._show_form)
         with train_place:
             gr.render(self.opened, [self.opened.change], show_progress="hidden")(self._show_train)
-        with about_place:
-            gr.render(self.opened, [self.opened.change], show_progress="hidden")(self._show_about)
-        self._wire()
-
-    # --- what is on the page
-
-    def _build_picker(self) -> None:
-        categories = [
-            ("all kinds", ALL),
-            *((each, each) for each in self._service.catalog.categories()),
-        ]
-        with gr.Row(elem_id="picker"):
-            self._category = gr.Dropdown(
-                categories,
-                value=ALL,
-                label="category",
-                show_label=False,
-                container=False,
-                filterable=False,
-                min_width=120,
-                scale=0,
-                elem_id="category",
-            )
-            self._model = gr.Dropdown(
-                self._choices(ALL),
-                value=None,
-                label="model",
-                show_label=False,
-                container=False,
-                elem_id="model",
-                min_width=240,
-            )
 
     def _show_form(self, opened: dict[str, Any] | None) -> None:
         if opened is None:
@@ -124,22 +115,14 @@ class RunTab:
         try:
             version = self._service.catalog.resolve(opened["reference"])
             model = self._service.catalog.find(version.model)
-        except AtelierError as error:
-            markup(problem_html(wording.message(error)))
+        except AtelierError:  # what cannot be found, the head says
             return
-        markup(
-            facts.model_html(
-                model,
-                version,
-                self._service.pool.is_warm(version.id),
-                facts.weights_words(version, self._service.downloads),
-            ),
-            elem_classes=["facts"],
-        )
         fields = input_fields.fields(version.schema)
         self._draw_examples(opened["reference"], version, model.examples)
+        if not fields:
+            markup('<p class="small">This model takes no inputs.</p>')
         drawn = form.draw(fields, opened["values"])
-        self._wire_start(self._run, version, drawn)
+        self._starting.by(self._run, version, drawn)
 
     def _show_train(self, opened: dict[str, Any] | None) -> None:
         """Nothing where nothing can be trained. Private visitors have no models of their own: what
@@ -147,7 +130,7 @@ class RunTab:
         """
         if opened is None:
             return
-        with suppress(AtelierError):  # what cannot be found, the form says
+        with suppress(AtelierError):  # what cannot be found, the head says
             catalog = self._service.catalog
             version = catalog.resolve(opened["reference"])
             if self._visitors.private:
@@ -158,14 +141,7 @@ class RunTab:
             drawn = train_form.draw(
                 trainer, destinations, opened["training"], opened["destination"]
             )
-            self._wire_start(drawn.button, trainer, drawn.drawn, drawn.destination)
-
-    def _show_about(self, opened: dict[str, Any] | None) -> None:
-        # What cannot be found, the form says.
-        with suppress(AtelierError):
-            if opened is not None:
-                version = self._service.catalog.resolve(opened["reference"])
-                about.draw(self._service.catalog.find(version.model), version)
+            self._starting.by(drawn.button, trainer, drawn.drawn, drawn.destination)
 
     def _draw_examples(self, reference: str, version: Version, examples: Sequence[Example]) -> None:
         if not examples:
@@ -180,12 +156,6 @@ class RunTab:
     # --- events
 
     def _wire(self) -> None:
-        self._category.input(
-            lambda category: gr.update(choices=self._choices(category)),
-            self._category,
-            self._model,
-            **QUIET,
-        )
         self._model.input(
             self._open_chosen, self._model, self.open_outputs, cancels=[self.following], **QUIET
         )
@@ -202,53 +172,11 @@ class RunTab:
             cancels=[self.following],
             **QUIET,
         )
+        self._about.examples.click(
+            self._open_example, self.opened, [self.opened, self._sheets], **QUIET
+        )
         self._cancel.click(self._cancel_current, self.current, None, **QUIET)
         self.link.change(None, self.link, None, js="(link) => atelier.go(link)")
-
-    def _wire_start(
-        self,
-        button: gr.Button,
-        version: Version,
-        drawn: list[form.Drawn],
-        destination: gr.Dropdown | None = None,
-    ) -> None:
-        """The fields are new with every model, so the button that reads them is wired anew."""
-        fields = [each.field for each in drawn]
-        beside = [] if destination is None else [destination]
-
-        async def start(request: gr.Request, opened: dict[str, Any], *raws: Any) -> Updates:
-            inputs = form.inputs(fields, raws[len(beside) :])
-            caller = self._visitors.caller(request.cookies)
-            try:
-                prediction = await self._service.create(
-                    opened["reference"],
-                    await form_files.stored(self._service.files, version, fields, inputs, caller),
-                    source="web",
-                    caller=caller,
-                    destination=(raws[0] or "") if beside else None,
-                    trains=version.code.trains,
-                )
-            except InvalidInput as error:
-                return {**form.notes(drawn, error.problems), **self._refused(error, fields)}
-            except ConsentNeeded as error:
-                asked = await asyncio.to_thread(self._panel.asks_consent, error.model)
-                return {**form.notes(drawn, ()), **self._panel.blank(), self.current: None, **asked}
-            except AtelierError as error:
-                return {**form.notes(drawn, ()), **self._refused(error, fields)}
-            return {
-                **form.notes(drawn, ()),
-                **self._panel.waits(),
-                self.current: prediction.id,
-                self.link: f"/?prediction={prediction.id}",
-            }
-
-        button.click(
-            start,
-            [self.opened, *beside, *(each.component for each in drawn)],
-            [self.current, self.link, *self._panel.outputs, *form.noted(drawn)],
-            cancels=[self.following],
-            **QUIET,
-        ).then(None, None, None, js="() => atelier.showAnswer()")
 
     async def open(
         self,
@@ -276,8 +204,8 @@ class RunTab:
             **self._panel.blank(),
             self.opened: await self._filled(reference, version, values, destination),
             self.current: prediction_id,
-            self._category: ALL,
-            self._model: gr.update(choices=self._choices(ALL), value=version.model),
+            self._model: gr.update(choices=self._choices(), value=version.model),
+            self._sheets: gr.update(selected=PLAYGROUND),
             self.link: f"/?prediction={prediction_id}"
             if prediction_id
             else f"/?model={version.model}",
@@ -285,10 +213,19 @@ class RunTab:
 
     async def open_again(self, prediction: Prediction, shown: str | None = None) -> Updates:
         """The form of a prediction or a training, filled as it was. `shown` is the id of what is
-        to be followed.
+        to be followed. Where its version is gone the newest one's form is shown, and where the
+        model is gone as well, none.
         """
         reference = f"{prediction.model}:{prediction.version}"
-        return await self.open(reference, prediction.input, shown, prediction.destination)
+        try:
+            await self._service.catalog.fresh(reference, PATIENCE)
+        except AtelierError:
+            gr.Info(f"This ran on {reference[:-52]}, which is not here any more.")
+            reference = prediction.model
+        opened = await self.open(reference, prediction.input, shown, prediction.destination)
+        if shown and self.opened not in opened:
+            opened |= {self.current: shown, self.link: f"/?prediction={shown}"}
+        return opened
 
     async def _filled(
         self,
@@ -310,7 +247,15 @@ class RunTab:
     async def open_link(
         self, prediction_id: str | None, model: str | None, caller: Caller
     ) -> Updates:
-        """What a link names; without one, the model that is shown first."""
+        """What a link names; without one, the model that is shown first. Whoever has turned to
+        another sheet meanwhile stays there.
+        """
+        opened = await self._open_link(prediction_id, model, caller)
+        return {part: update for part, update in opened.items() if part is not self._sheets}
+
+    async def _open_link(
+        self, prediction_id: str | None, model: str | None, caller: Caller
+    ) -> Updates:
         if prediction_id:
             try:
                 prediction = await self._service.get(prediction_id, caller)
@@ -349,6 +294,18 @@ class RunTab:
     async def _open_chosen(self, chosen: str | None) -> Any:
         return await self.open(chosen) if chosen else gr.skip()
 
+    async def _open_example(self, event: gr.EventData, opened: dict[str, Any]) -> Any:
+        """The form with what one of the model's examples brings."""
+        reference = opened["reference"]
+        try:
+            version = self._service.catalog.resolve(reference)
+            example = self._service.catalog.find(version.model).examples[event.example]
+        except AtelierError as error:
+            gr.Warning(wording.message(error))
+            return gr.skip()
+        filled = await self._filled(reference, version, example.input)
+        return filled, gr.update(selected=PLAYGROUND)
+
     async def _send_on(self, request: gr.Request, name: str, prediction_id: str | None) -> Any:
         """The form of another model, filled with the file that this prediction made."""
         if not name or not prediction_id:
@@ -372,22 +329,8 @@ class RunTab:
             except AtelierError as error:
                 gr.Warning(wording.message(error))
 
-    def _refused(self, error: AtelierError, fields: Sequence[input_fields.Field]) -> Updates:
-        """What the output side says when nothing was run; problems of fields are on the fields."""
-        text = wording.message(error)
-        if isinstance(error, InvalidInput):
-            names = {field.name for field in fields}
-            elsewhere = [
-                each.message for each in error.problems if each.field.partition(".")[0] not in names
-            ]
-            text = " ".join(
-                ["Some inputs need another look: they are marked in the form.", *elsewhere]
-            )
-        return {**self._panel.blank(), self.current: None, **self._panel.said(text)}
-
-    def _choices(self, category: str) -> list[tuple[str, str]]:
-        models = self._service.catalog.models()
-        return [(facts.title(each), each.id) for each in models if category in (ALL, each.category)]
+    def _choices(self) -> list[tuple[str, str]]:
+        return [(facts.title(each), each.id) for each in self._service.catalog.models()]
 
 
 NO_MODELS = (

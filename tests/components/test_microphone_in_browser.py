@@ -46,7 +46,7 @@ def speaking(address):
 def test_what_the_microphone_hears_is_written_down(speaking):
     page = speaking
     page.goto("/?model=starter/listen")
-    expect(page.locator("#fields .facts.block")).to_be_visible(timeout=60_000)
+    expect(page.locator("#fields .block").first).to_be_visible(timeout=60_000)
     page.get_by_label("Record audio").click()
     page.get_by_role("button", name="Record", exact=True).click()
     page.wait_for_timeout(4000)

@@ -14,7 +14,7 @@ def home(page):
     """The first page, once it answers: a form that is drawn has been to the app and back."""
     page.goto("/")
     page.get_by_role("tab", name="Run").click()
-    expect(page.locator("#fields .facts.block")).to_be_visible()
+    expect(page.locator("#fields .block").first).to_be_visible()
     page.get_by_role("tab", name="Explore").click()
     settle(page)
 
@@ -28,7 +28,7 @@ def settle(page):
 
 def open_model(page, name):
     page.goto(f"/?model=local/{name}")
-    expect(page.locator("#fields .facts.block")).to_be_visible()
+    expect(page.locator("#fields .block").first).to_be_visible()
     settle(page)
     return page.locator("#fields")
 
@@ -206,6 +206,19 @@ def test_an_empty_picture_is_a_problem_of_its_field_beside_the_others(page, tmp_
     run(page)
     expect(form.locator(".block.invalid.caption")).to_contain_text("This file is empty")
     expect(form.locator(".invalid", has_text="prompt *")).to_be_visible()
+
+
+def test_the_sheets_of_a_model_tell_how_to_call_it_and_an_example_fills_its_form(page, address):
+    page.goto("/?model=starter/shapes")
+    page.get_by_role("tab", name="API").click()
+    expect(page.locator("#api .snippet").first).to_contain_text(f'base_url="{address}"')
+    expect(page.locator("#api .schema")).to_contain_text("num_inference_steps")
+    page.get_by_role("tab", name="README").click()
+    expect(page.locator("#readme h1")).to_be_visible()
+    page.get_by_role("tab", name="Examples").click()
+    page.locator("#examples .sample", has_text="yellow star").click()
+    prompt = page.get_by_label("prompt").first
+    expect(prompt).to_have_value("a big yellow star on a black background")
 
 
 def test_reset_brings_the_defaults_back(page):
@@ -407,7 +420,7 @@ def test_a_phone_has_one_column_and_no_sideways_scrolling(page, link):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(link)
     expect(
-        page.locator("#cards .card, #fields .facts").locator("visible=true").first
+        page.locator("#cards .card, #fields .field").locator("visible=true").first
     ).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     if "model" in link:
@@ -421,13 +434,13 @@ def test_a_phone_shows_what_answers_to_run(page):
     form.get_by_role("button", name=re.compile("more")).click()
     settle(page)
     form.get_by_label("prompt *").fill("here")
-    page.locator("#about").scroll_into_view_if_needed()
+    page.mouse.wheel(0, 5000)
     run(page)
     status(page, "succeeded")
     expect(page.locator("#output")).to_be_in_viewport()
 
     form.get_by_label("prompt *").fill("")
-    page.locator("#about").scroll_into_view_if_needed()
+    page.mouse.wheel(0, 5000)
     run(page)
     expect(form.locator(".invalid")).to_be_in_viewport()
 
@@ -453,7 +466,7 @@ def test_a_link_to_nothing_says_so(page):
     page.goto("/?prediction=nowhere")
     expect(page.locator("#problem")).to_contain_text("does not exist")
     expect(page.locator("#problem")).to_contain_text("that of starter/shapes instead")
-    expect(page.locator("#fields .facts.block")).to_be_visible()
+    expect(page.locator("#fields .block").first).to_be_visible()
 
 
 def test_pictures_that_a_text_names_are_not_fetched_from_elsewhere(page):

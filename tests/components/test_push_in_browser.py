@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 from playwright.sync_api import expect
@@ -40,7 +41,7 @@ def test_a_zip_becomes_a_model_and_the_changed_folder_its_next_version(page, tmp
     adding.locator("#push").click()
     expect(told).to_contain_text("browser/says has a new version")
     told.get_by_role("link", name="browser/says").click()
-    expect(page.locator("#fields .facts.block")).to_contain_text("Says it again.")
+    expect(page.locator("#facts")).to_contain_text("Says it again.")
     settle(page)
     page.locator("#fields").get_by_label("text").fill("hello")
     run(page)
@@ -65,16 +66,25 @@ def test_an_older_version_is_opened_by_its_link_and_still_runs(page, tmp_path):
         adding.locator("#push").click()
         expect(page.locator("#pushed")).to_contain_text("browser/old has a new version")
     page.goto("/?model=browser/old")
-    page.get_by_role("button", name="versions").click()
-    older = page.locator("#about .versions a").nth(1)
+    page.get_by_role("tab", name="Versions").click()
+    older = page.locator("#versions a").nth(1)
     expect(older).to_contain_text("browser/old:")
+    version = older.inner_text().partition(":")[2]
     older.click()
-    expect(page.locator("#fields .facts.block")).to_contain_text("not the newest version")
+    expect(page.locator("#facts")).to_contain_text("not the newest version")
     settle(page)
     page.locator("#fields").get_by_label("text").fill("hello")
     run(page)
     status(page, "succeeded")
     expect(page.locator("#output")).to_contain_text("one hello")
+
+    # What it made is still shown when it is gone, beside the form of the newest.
+    expect(page).to_have_url(re.compile("prediction="))
+    assert page.request.delete(f"/v1/models/browser/old/versions/{version}").ok
+    page.reload()
+    expect(page.locator("#output")).to_contain_text("one hello")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("not here any more")
+    expect(page.locator("#fields").get_by_label("text")).to_have_value("hello")
 
 
 def test_what_is_no_model_is_said_with_file_and_line(page, tmp_path):
@@ -89,4 +99,4 @@ def test_what_is_no_model_is_said_with_file_and_line(page, tmp_path):
 
 def test_a_folder_that_is_read_as_it_is_says_that_it_is_live(page):
     page.goto("/?model=local/echo")
-    expect(page.locator("#fields .facts.block")).to_contain_text("live folder")
+    expect(page.locator("#facts")).to_contain_text("live folder")
