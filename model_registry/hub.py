@@ -121,7 +121,9 @@ class Hub:
             )
         if code == "EntryNotFound":
             return CannotDownload(f"{address} is not there: the repository has changed.")
-        if ours and status == 401 and "nvalid" in response.headers.get("X-Error-Message", ""):
+        # Of a repository that is not there, it says "Invalid username or password." to strangers.
+        said = response.headers.get("X-Error-Message", "")
+        if ours and status == 401 and said.startswith("Invalid credentials"):
             return CannotDownload(
                 f"The Hub at {self._settings.endpoint} refuses the token of HF_TOKEN. Set it to a "
                 "valid one, or to none, and start Atelier again."

@@ -11,16 +11,26 @@ from model_registry.hub_facts import Facts
 from model_registry.hub_tasks import Task
 
 _AUTO = {
-    "AutoModelForCausalLM": "text generation",
-    "AutoModelForSeq2SeqLM": "text from text",
-    "AutoModelForImageTextToText": "chat about pictures",
-    "AutoModelForVision2Seq": "chat about pictures",
-    "AutoModelForImageSegmentation": "segmentation",
-    "AutoModelForSpeechSeq2Seq": "speech recognition",
-    "AutoModelForCTC": "speech recognition",
-    "AutoModel": "embeddings",
+    "text generation": ("AutoModelForCausalLM",),
+    "translation": ("AutoModelForSeq2SeqLM",),
+    "text from text": ("AutoModelForSeq2SeqLM",),
+    "chat about pictures": ("AutoModelForImageTextToText", "AutoModelForVision2Seq"),
+    "captioning": ("AutoModelForImageTextToText", "AutoModelForVision2Seq"),
+    "segmentation": ("AutoModelForImageSegmentation",),
+    "depth": ("AutoModelForDepthEstimation",),
+    "speech recognition": ("AutoModelForSpeechSeq2Seq", "AutoModelForCTC"),
+    "kinds of texts": ("AutoModelForSequenceClassification",),
+    "texts in order": ("AutoModelForSequenceClassification",),
+    "your own kinds of texts": ("AutoModelForSequenceClassification",),
+    "names in texts": ("AutoModelForTokenClassification",),
+    "answers in texts": ("AutoModelForQuestionAnswering",),
+    "hidden words": ("AutoModelForMaskedLM",),
+    "kinds of pictures": ("AutoModelForImageClassification",),
+    "things in pictures": ("AutoModelForObjectDetection",),
+    "kinds of sounds": ("AutoModelForAudioClassification",),
+    "embeddings": ("AutoModel",),
 }
-"""What code that a repository brings is loaded as, and the task that takes it."""
+"""As what a task loads the code that a repository brings."""
 
 _NAMES = ", ".join(
     sorted(
@@ -204,14 +214,22 @@ def _of_own_code(facts: Facts, trusted: bool) -> Task:
         raise facts.refusal(
             f"{installed} has no {wanted} (model_type {facts.kind!r}); a newer release may."
         )
-    found = [task for key, name in _AUTO.items() if key in auto for task in [_named(name)]]
-    tagged = [task for task in hub_tasks.OF_TRANSFORMERS if facts.listing.task in task.tags]
-    task = next((task for task in (*tagged, *found) if task.trusts), None)
-    if task is None:
+    tasks = [task for task in hub_tasks.OF_TRANSFORMERS if task.name in _AUTO]
+    tagged = [task for task in tasks if facts.listing.task in task.tags]
+    loads = [task for task in tagged or tasks if {*_AUTO[task.name]} & {*auto}]
+    if tagged and not loads:
+        raise facts.refusal(
+            f"it is {wanted} by code of its own, which the runner for {tagged[0].name} loads as "
+            f"{' or '.join(_AUTO[tagged[0].name])}; its auto_map has only {', '.join(auto)}."
+        )
+    if not loads or (facts.listing.task and not tagged):
         raise facts.refusal(
             f"it is {wanted} by code of its own, for {facts.listing.task or 'no task named'}: "
             f"there is no runner for that. There are for: {_NAMES}."
         )
+    task = loads[0]
+    if "AutoModelForSequenceClassification" in _AUTO[task.name]:
+        task = _named(_sorter(facts))
     _own_code(facts, trusted, wanted)
     return task
 

@@ -162,6 +162,7 @@ def test_a_file_too_large_for_memory_is_not_read_into_it(repository):
     ("status", "code", "said"),
     [
         (401, "RepoNotFound", "does not exist at .* or it is private"),
+        (401, "Strangers", "does not exist at .* or it is private"),
         (401, "", "refuses the token of HF_TOKEN"),
         (403, "GatedRepo", "is gated: accept its terms at"),
         (404, "RepoNotFound", "does not exist at"),
@@ -175,8 +176,11 @@ def test_every_refusal_is_a_sentence(repository, monkeypatch, status, code, said
     from tests import hub_stand_in
 
     def answer(handler):
-        message = "Invalid credentials in Authorization header" if not code else "no"
-        handler._refuse(status, code, message)
+        messages = {
+            "": "Invalid credentials in Authorization header",
+            "Strangers": "Invalid username or password.",
+        }
+        handler._refuse(status, code, messages.get(code, "no"))
 
     monkeypatch.setattr(hub_stand_in._Handler, "_answer", answer)
     with (

@@ -389,6 +389,15 @@ def test_code_of_a_repository_runs_only_with_consent_to_its_very_commit(models, 
     assert "words.py" in model.latest.weights[0].files
 
 
+def test_code_of_a_reranker_ranks(models, publish):
+    auto = {"AutoModelForSequenceClassification": "words.Words"}
+    one = {"id2label": {"0": "LABEL_0"}}
+    files = of_transformers("words", "WordsForSequenceClassification", auto_map=auto, **one)
+    commit = publish("tiny/code", files | {"words.py": ""}, "text-ranking").commit
+    model = models.make("hf:tiny/code", trust_remote_code=commit)
+    assert model.latest.code.target.endswith(":TextRanking")
+
+
 @pytest.mark.parametrize("given", ["main", "abc", "yes", "0" * 39])
 def test_a_consent_that_names_no_commit_is_none(models, publish, given):
     publish("tiny/own-code", OWN_CODE, "text-generation")
@@ -509,6 +518,17 @@ REFUSED = {
         LLAMA | {"modules.json": [{"type": "a.StaticEmbedding"}]},
         "its modules.json begins with StaticEmbedding",
     ),
+    "code of another class than is needed": (
+        of_transformers("words", "Words", auto_map={"AutoModelForCausalLM": "words.Words"})
+        | {"words.py": ""},
+        "loads as AutoModelForImageTextToText or .*; its auto_map has only AutoModelForCausalLM",
+        "image-text-to-text",
+    ),
+    "code for what nothing does": (
+        of_transformers("words", "Words", auto_map={"AutoModel": "words.Words"}) | {"words.py": ""},
+        "it is Words by code of its own, for robotics: there is no runner",
+        "robotics",
+    ),
     "code that is not there": (
         of_transformers("words", "Words", auto_map={"AutoModelForCausalLM": "gone.Words"}),
         "needs code of its own, gone.py, which is not in it",
@@ -547,8 +567,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_run_says_what_is_missing(models, publish, case, tmp_path):
-    files, reason = REFUSED[case]
-    publish("tiny/refused", files)
+    files, reason, *tag = REFUSED[case]
+    publish("tiny/refused", files, *tag)
     with pytest.raises(BrokenModel, match=reason):
         models.make("hf:tiny/refused")
     assert not list(tmp_path.glob("data/hub_models/*/*"))
