@@ -41,7 +41,9 @@ seconds of libraries, while the tests of the runners load most of the classes in
 
 
 def runs(spec):
-    """Not the models whose packages are gigabytes: those are tried by hand."""
+    """Not the models with packages of their own: those take gigabytes or what GitHub alone has.
+    `test_own_packages` runs one of them.
+    """
     return not spec.get("packages")
 
 
@@ -50,7 +52,7 @@ def downloading():
     for spec in DOWNLOADING:
         marks = [] if spec["name"] in QUICKEST.values() else [pytest.mark.heavy]
         if not runs(spec):
-            marks = [pytest.mark.skip(reason="its packages are gigabytes: tried by hand")]
+            marks = [pytest.mark.skip(reason="its packages are not to be had here")]
         yield pytest.param(spec, id=spec["name"], marks=marks)
 
 

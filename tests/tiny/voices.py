@@ -258,16 +258,47 @@ def dac(folder: Path) -> None:
     DacFeatureExtractor(sampling_rate=44_100, hop_length=512).save_pretrained(folder)
 
 
+def kokoro(folder: Path) -> None:
+    """Only Kokoro's own package can make its network, which keeps its random weights here: the
+    file brings none for any of its five parts.
+    """
+    import torch
+
+    torch.manual_seed(0)
+    sounds = f" {LETTERS}ðŋɡɪɾʃʎθβɣʝɲˈˌː.,!?"
+    config = {
+        "hidden_dim": 512, "n_token": len(sounds) + 1, "style_dim": 128, "n_layer": 1,
+        "max_dur": 2, "dropout": 0.0, "n_mels": 80, "text_encoder_kernel_size": 5,
+        "plbert": {
+            "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16,
+            "max_position_embeddings": 512, "num_hidden_layers": 1, "dropout": 0.0,
+        },
+        "istftnet": {
+            "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [[1, 3, 5]],
+            "upsample_rates": [10, 6], "upsample_kernel_sizes": [20, 12],
+            "upsample_initial_channel": 512, "gen_istft_n_fft": 20, "gen_istft_hop_size": 5,
+        },
+        "vocab": {sound: at for at, sound in enumerate(sounds, 1)},
+    }  # fmt: skip
+    (folder / "voices").mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    parts = ("bert", "bert_encoder", "predictor", "text_encoder", "decoder")
+    torch.save({part: {} for part in parts}, folder / "kokoro-v1_0.pth")
+    torch.save(torch.randn(510, 1, 256), folder / "voices" / "ef_dora.pt")
+
+
 TINY = {
     "facebook/mms-tts-eng": vits,
     "suno/bark": bark,
     "sesame/csm-1b": csm,
     "nari-labs/Dia-1.6B-0626": dia,
     "descript/dac_44khz": dac,
+    "hexgrad/Kokoro-82M": kokoro,
 }
 SMALL = {
     "facebook/mms-tts-eng": {"text": "Hello there."},
     "suno-ai/bark": {"prompt": "Hello there.", "history_prompt": "en_speaker_0"},
     "sesame/csm-1b": {"text": "Hello there.", "max_audio_length_ms": 800},
     "nari-labs/dia-1.6b": {"text": "[S1] Hello. [S2] Hi.", "max_new_tokens": 500},
+    "jaaari/kokoro-82m": {"text": "Buenos días.", "voice": "ef_dora"},
 }
