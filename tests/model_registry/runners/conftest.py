@@ -10,6 +10,7 @@ import pytest
 
 from cog.loading import load
 from cog.scope import Scope, entered
+from model_registry.catalog import Catalog
 
 REGISTRY = Path(__file__).resolve().parents[3] / "model_registry"
 
@@ -62,6 +63,12 @@ async def collected(pieces):
 def temporary_files(tmp_path, monkeypatch):
     """Output files go where the test ends them."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def versions(described):
+    """The newest of every model of the catalogue, by its name."""
+    return {model.id: model.latest for model in Catalog.load([], described).models()}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ import pytest
 from cog import CancelationException
 from cog.scope import Scope, entered
 from model_registry import inputs
-from model_registry.catalog import Catalog
 from tests.model_registry.runners.conftest import Model, Told
 from tests.tiny_catalogue import DOWNLOADING, SMALL, TINY
 
@@ -50,11 +49,6 @@ def one_of_each_runner():
         )
         for runner, name in names.items()
     ]
-
-
-@pytest.fixture(scope="module")
-def versions(described):
-    return {model.id: model.latest for model in Catalog.load([], described).models()}
 
 
 class Canceling(Told):
