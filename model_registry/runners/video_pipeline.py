@@ -27,6 +27,10 @@ UNTILED = ("AutoencoderKL", "AutoencoderTiny", "AutoencoderKLTemporalDecoder")
 """Autoencoders that see a frame or a few at a time."""
 EXACT = ("AutoencoderKLWan",)
 """Autoencoders that lose colours in 16 bits."""
+GROWING = "HunyuanVideo"
+"""How the pipelines begin whose makers bring a side to the next multiple above it. Others of them
+refuse such sides, and here take the nearest.
+"""
 
 
 class VideoPipeline:
@@ -213,7 +217,8 @@ class VideoPipeline:
             patch = getattr(self._denoiser.config, "patch_size", 1)
             step *= patch[-1] if isinstance(patch, (tuple, list)) else patch
         step = max(8, step)
-        rounded = max(step, round(size / step) * step)
+        grows = type(self.pipeline).__name__.startswith(GROWING)
+        rounded = max(step, (math.ceil if grows else round)(size / step) * step)
         if rounded != size:
             print(f"The {name} is {rounded}, not {size}: this model needs a multiple of {step}.")
         return rounded
