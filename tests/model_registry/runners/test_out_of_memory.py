@@ -14,8 +14,11 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from model_registry import inputs
+from model_registry.hub_tasks import OF_TRANSFORMERS
 from tests.model_registry.runners import test_every_runner as every
-from tests.tiny_catalogue import SMALL
+from tests.model_registry.runners.conftest import REGISTRY, Model
+from tests.test_added_models import TASKS
+from tests.tiny_catalogue import DOWNLOADING, SMALL
 from workers.failures import is_out_of_memory
 
 pytestmark = every.pytestmark
@@ -95,6 +98,16 @@ def one_of_each_runner():
     ]
 
 
+def tasks_of_the_hub():
+    known = {spec["runner"] for spec in DOWNLOADING}
+    return [
+        pytest.param(task.runner, tag, dict(task.setup), id=f"{task.runner} {tag}")
+        for task in OF_TRANSFORMERS
+        for tag in task.tags
+        if tag in TASKS and task.runner not in known
+    ]
+
+
 @pytest.mark.parametrize("name, runner", one_of_each_runner())
 def test_memory_that_runs_out_is_told_as_that_wherever_it_does(name, runner, versions, tmp_path):
     version = versions[name]
@@ -102,11 +115,26 @@ def test_memory_that_runs_out_is_told_as_that_wherever_it_does(name, runner, ver
     if "seed" in version.input_schema["properties"]:
         asked = {**asked, "seed": 1}
     checked, names = inputs.check(version.schema, asked), version.code.arguments
-    given = {
-        names.get(key, key): every.as_file(each, tmp_path / key) for key, each in checked.items()
-    }
-    model = every.tiny(version, tmp_path)
+    given = {names.get(key, key): each for key, each in checked.items()}
+    tells_wherever_it_runs_out(lambda: every.tiny(version, tmp_path), given, tmp_path)
 
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("runner, tag, options", tasks_of_the_hub())
+def test_so_it_is_in_the_runners_of_any_repository(runner, tag, options, tmp_path):
+    (weights := tmp_path / "weights").mkdir()
+    make, given = TASKS[tag]
+    make(weights)
+    if given == "audio":
+        given = {"audio": str(REGISTRY / "starter" / "listen" / "lights.wav")}
+    target = runner.replace(":", ".py:")
+    tells_wherever_it_runs_out(lambda: Model(target, weights, **options), given, tmp_path)
+
+
+def tells_wherever_it_runs_out(made, given, folder):
+    """Sets the model up and runs it, with room and with less and less of it."""
+    model = made()
+    given = {key: every.as_file(each, folder / key) for key, each in given.items()}
     with computing(ran := RunsOut()):
         usual = every.contents(model.run(**given))
     assert ran.count
@@ -117,8 +145,8 @@ def test_memory_that_runs_out_is_told_as_that_wherever_it_does(name, runner, ver
     assert every.contents(model.run(**given)) == usual, "it has left something behind"
 
     with Loading(loaded := RunsOut()):
-        every.tiny(version, tmp_path)
+        made()
     for at in (loaded.count // 2 + 1, loaded.count) if loaded.count else ():
         with Loading(RunsOut(at)), pytest.raises(Exception) as raised:
-            every.tiny(version, tmp_path)
+            made()
         assert is_out_of_memory(raised.value), (at, raised.value)
