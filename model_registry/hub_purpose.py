@@ -29,6 +29,7 @@ _AUTO = {
     "things in pictures": ("AutoModelForObjectDetection",),
     "kinds of sounds": ("AutoModelForAudioClassification",),
     "embeddings": ("AutoModel",),
+    "embeddings of pictures": ("AutoModel",),
 }
 """As what a task loads the code that a repository brings."""
 

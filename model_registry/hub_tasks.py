@@ -221,6 +221,18 @@ OF_TRANSFORMERS: tuple[Task, ...] = (
         also=("PreTraining",),
     ),
     Task(
+        "embeddings of pictures",
+        "image_embeddings:ImageEmbeddings",
+        "vision",
+        ("image-feature-extraction",),
+        ("MODEL_FOR_IMAGE",),
+        frozenset({
+            "beit", "bit", "convnext", "convnextv2", "data2vec-vision", "deit", "dinov2",
+            "dinov2_with_registers", "dinov3_convnext", "dinov3_vit", "efficientnet",
+            "mobilenet_v1", "mobilenet_v2", "regnet", "resnet", "vit", "vit_msn",
+        }),
+    ),
+    Task(
         "kinds of pictures",
         "image_classification:ImageClassification",
         "vision",

@@ -123,6 +123,10 @@ TASKS = {
         "QuestionAnswering",
     ),
     "fill-mask": (of_transformers("bert", "BertForMaskedLM"), "FillMask"),
+    "image-feature-extraction": (
+        without(of_transformers("dinov2", "Dinov2Model"), "tokenizer.json"),
+        "ImageEmbeddings",
+    ),
     "image-classification": (
         of_transformers("vit", "ViTForImageClassification"),
         "ImageClassification",

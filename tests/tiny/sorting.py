@@ -110,6 +110,29 @@ def pictures(folder: Path) -> None:
     write_json(folder, preprocessor_config=_sees("ViTImageProcessor", 32))
 
 
+def patches(folder: Path) -> None:
+    """A DINOv2."""
+    import torch
+    from transformers import Dinov2Config, Dinov2Model
+
+    torch.manual_seed(0)
+    Dinov2Model(Dinov2Config(**SEES)).save_pretrained(folder)
+    write_json(folder, preprocessor_config=_sees("BitImageProcessor", 32))
+
+
+def channels(folder: Path) -> None:
+    """A ConvNeXt: cuts no patches."""
+    import torch
+    from transformers import ConvNextConfig, ConvNextModel
+
+    torch.manual_seed(0)
+    ConvNextModel(
+        ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2)
+    ).save_pretrained(folder)
+    sees = {**_sees("ConvNextImageProcessor", 32), "size": {"shortest_edge": 32}, "crop_pct": 0.9}
+    write_json(folder, preprocessor_config=sees)
+
+
 def _clip_words(folder: Path):
     import shutil
 

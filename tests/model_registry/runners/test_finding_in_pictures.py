@@ -13,6 +13,7 @@ from tests.tiny import sorting
 CAT = str(REGISTRY / "catalogue" / "pictures" / "cat.jpg")
 KINDS = "image_classification.py:ImageClassification"
 OWN_KINDS = "zero_shot_image_classification.py:ZeroShotImageClassification"
+EMBEDDING = "image_embeddings.py:ImageEmbeddings"
 THINGS = "object_detection.py:ObjectDetection"
 OWN_THINGS = "zero_shot_object_detection.py:ZeroShotObjectDetection"
 
@@ -36,6 +37,16 @@ def test_a_picture_is_sorted_into_what_the_model_knows(made):
     found = made(KINDS, sorting.pictures).run(image=CAT, top_k=2)
     assert [each["label"] for each in found] == ["cat", "sun"]
     assert found[0]["score"] > 0.7
+
+
+@pytest.mark.parametrize("maker", [sorting.patches, sorting.channels])
+def test_a_picture_becomes_numbers(made, maker):
+    model = made(EMBEDDING, maker)
+    (first, mean) = (model.run(image=CAT, pooling=way)["embedding"] for way in ("first", "mean"))
+    assert len(first) == len(mean) == 16
+    assert (first == mean) == (maker is sorting.channels)
+    unit = model.run(image=CAT, normalize=True)["embedding"]
+    assert np.linalg.norm(unit) == pytest.approx(1, abs=1e-4) != np.linalg.norm(first)
 
 
 @pytest.mark.parametrize("maker", [sorting.clip, sorting.siglip])
@@ -91,6 +102,7 @@ def test_things_may_be_the_persons_own(made, maker, count):
     "target, maker, inputs",
     [
         (KINDS, sorting.pictures, {}),
+        (EMBEDDING, sorting.patches, {}),
         (OWN_KINDS, sorting.clip, {"labels": ["cat"]}),
         (THINGS, sorting.yolos, {}),
         (OWN_THINGS, sorting.owlvit, {"labels": ["cat"]}),
