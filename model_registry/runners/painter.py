@@ -70,9 +70,10 @@ class Painter:
         if self.from_picture is None:
             raise InvalidInput("This model cannot start from a picture; leave image empty.")
         if not self._left(strength, steps):
+            least = "more than 0" if self._rounds_up() else f"at least {1 / steps:.2f}"
             raise InvalidInput(
-                f"prompt_strength is {strength}: of {steps} steps none would be left to do. Use at "
-                f"least {1 / steps:.2f}."
+                f"prompt_strength is {strength}: of {steps} steps none would be left to do. Use "
+                f"{least}."
             )
         return {
             "image": fitted(picture, size),
@@ -133,9 +134,12 @@ class Painter:
 
     def _left(self, strength: float, steps: int) -> int:
         """How many of the steps are done over a picture."""
-        if "transformer" in self.pipeline.components:
+        if self._rounds_up():
             return math.ceil(min(steps * strength, steps))
         return int(steps * strength)
+
+    def _rounds_up(self) -> bool:
+        return "transformer" in self.pipeline.components
 
     def _guidance(self) -> str:
         """The pipeline's argument for how strictly to follow the prompt: where its own default for

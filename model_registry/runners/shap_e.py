@@ -4,7 +4,6 @@ turning.
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -101,7 +100,7 @@ class PointCloud(BaseModel):
     """What Point-E gives on Replicate, and the file for viewers."""
 
     animation: Path | None
-    json_file: Path | None
+    json_file: Any = None
     point_cloud: Path
 
 
@@ -119,8 +118,8 @@ class ShapEPoints(ShapE):
         output_format: str = Input(
             default="animation",
             choices=["animation", "json_file"],
-            description='An animation, or a JSON file: {"coords": [...], "colors": [...]}, each '
-            "N × 3. A PLY file is given with either.",
+            description='An animation, or the points as JSON: {"coords": [...], "colors": [...]}, '
+            "each N × 3. A PLY file is given with either.",
         ),
         seed: int | None = Input(
             default=None, ge=0, le=LARGEST_SEED, description="The same seed gives the same points."
@@ -137,20 +136,20 @@ class ShapEPoints(ShapE):
         wish = Wish(prompt, used, 3.0 if used else 15.0, STEPS)
         folder = FilePath(tempfile.mkdtemp())
         number = seeded(seed)
+        listed = None
         with torch.inference_mode():
             (solid,) = self.makers.made(wish, 1, number, GRID_OF_POINTS)
             points, colours = solid.sampled(POINTS, number)
-            ply, animation, listed = (folder / f"out.{ending}" for ending in ("ply", "gif", "json"))
+            ply, animation = folder / "out.ply", folder / "out.gif"
             painted = (colours * 255).round().astype("uint8")
             ply.write_bytes(trimesh.PointCloud(points, painted).export(file_type="ply"))
             if output_format == "animation":
                 write_turning(turning_points(points, painted), animation)
             else:
-                said = {"coords": points.round(5).tolist(), "colors": colours.round(4).tolist()}
-                listed.write_text(json.dumps(said))
+                listed = {"coords": points.round(5).tolist(), "colors": colours.round(4).tolist()}
         return PointCloud(  # type: ignore[call-arg]
             animation=Path(animation) if animation.exists() else None,
-            json_file=Path(listed) if listed.exists() else None,
+            json_file=listed,
             point_cloud=Path(ply),
         )
 

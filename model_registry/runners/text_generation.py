@@ -63,7 +63,10 @@ class TextGeneration(BasePredictor):
             default=512, ge=1, le=131072, description="The most tokens to write."
         ),
         min_tokens: int = Input(
-            default=0, ge=0, le=131072, description="The fewest tokens to write before stopping."
+            default=0,
+            ge=-1,
+            le=131072,
+            description="The fewest tokens to write before stopping; -1 is 0.",
         ),
         temperature: float = Input(
             default=0.6,
@@ -78,7 +81,9 @@ class TextGeneration(BasePredictor):
             description="Choose among the likeliest tokens that together have this probability.",
         ),
         top_k: int = Input(
-            default=50, ge=0, description="Choose among this many likeliest tokens; 0: all of them."
+            default=50,
+            ge=-1,
+            description="Choose among this many likeliest tokens; 0 or -1: all of them.",
         ),
         presence_penalty: float = Input(
             default=0, ge=-2, le=2, description="Above 0: avoid what was already written."
@@ -157,7 +162,7 @@ class TextGeneration(BasePredictor):
         )
         tell_unknown(prompt, self.weights)
         sampling = Sampling(
-            temperature, top_p, top_k, presence_penalty, frequency_penalty, repeat_penalty
+            temperature, top_p, max(0, top_k), presence_penalty, frequency_penalty, repeat_penalty
         )
         room = min(max_tokens, self.context - len(asked))
         sampler = Sampler(seed, self.device, sampling, asked)

@@ -61,6 +61,16 @@ CALLS = {
         "presence_penalty": 1.15, "frequency_penalty": 0.2, "prompt": "Why is the sky blue?",
         "prompt_template": "{prompt}", "temperature": 0.6, "top_p": 0.9,
     },
+    "mistralai/mixtral-8x7b-instruct": {
+        "top_k": 50, "top_p": 0.9, "prompt": "Write a bedtime story", "temperature": 0.6,
+        "max_new_tokens": 1024, "presence_penalty": 0, "frequency_penalty": 0,
+        "prompt_template": "<s>[INST] {prompt} [/INST] ",
+    },
+    "mistralai/mistral-7b-instruct-v0.2": {
+        "top_k": -1, "top_p": 0.95, "prompt": "Write a poem", "max_tokens": 512, "min_tokens": -1,
+        "temperature": 0.7, "system_prompt": "", "length_penalty": 1, "stop_sequences": "</s>",
+        "prompt_template": "<s>[INST] {prompt} [/INST] ", "log_performance_metrics": False,
+    },
     "meta/meta-llama-3.1-405b-instruct": {
         "top_p": 0.9, "top_k": 50, "prompt": "How many sisters?", "max_tokens": 1024,
         "min_tokens": 0, "temperature": 0.6, "system_prompt": "You are a helpful assistant.",
@@ -131,7 +141,7 @@ DEFAULTS = {
     "bytedance/sdxl-lightning-4step": {
         "prompt": "self-portrait of a woman, lightning in the background",
         "negative_prompt": "worst quality, low quality", "width": 1024, "height": 1024,
-        "scheduler": "K_EULER", "num_inference_steps": 4, "guidance_scale": 0, "seed": None,
+        "scheduler": "K_EULER", "num_inference_steps": 4, "guidance_scale": 0, "seed": 0,
     },
     "stability-ai/stable-diffusion-3.5-large": {"cfg": 5, "prompt_strength": 0.85},
     "meta/meta-llama-3.1-405b-instruct": {

@@ -350,17 +350,14 @@ CHATS = (
     "meta/codellama-7b-instruct", "meta/codellama-13b-instruct", "meta/codellama-34b-instruct",
     "meta/codellama-70b-instruct",
     "qwen/qwen2.5-coder-7b-instruct", "qwen/qwen3-coder-30b-a3b-instruct",
-)  # fmt: skip
-RENAMED = (
     "mistralai/mixtral-8x7b-instruct", "mistralai/mixtral-8x7b-instruct-v0.1",
-    "mistralai/mistral-7b-instruct-v0.2", "bigcode/starcoder",
+    "mistralai/mistral-7b-instruct-v0.2",
 )  # fmt: skip
-"""Where Replicate says `max_new_tokens`."""
 GAP = {"prompt": "def add(a, b):\n    <FILL_ME>\n    return c", "seed": 1}
 
 SMALL = {
     **{name: {**SHORT, "max_tokens": 32} for name in CHATS},
-    **{name: {**SHORT, "max_new_tokens": 32} for name in RENAMED},
+    "bigcode/starcoder": {**SHORT, "max_new_tokens": 32},
     "meta/codellama-7b": {**GAP, "max_tokens": 32},
     "bigcode/starcoder2-3b": {**GAP, "max_new_tokens": 32},
 }

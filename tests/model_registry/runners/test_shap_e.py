@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import trimesh
@@ -114,7 +112,7 @@ def test_points_are_given_as_point_e_gives_them(points, output_format):
     assert cloud.vertices.shape == (4096, 3) and len(np.unique(cloud.colors, axis=0)) > 10
     if output_format == "json_file":
         assert made.animation is None
-        said = json.loads(made.json_file.read_text())
+        said = made.json_file
         assert np.array(said["coords"]).shape == np.array(said["colors"]).shape == (4096, 3)
         assert np.min(said["colors"]) >= 0 and np.max(said["colors"]) <= 1
     else:
