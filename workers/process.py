@@ -212,9 +212,11 @@ def load_message(
     code: Code, device: Device, work: Path, precision: str = "", memory: int = 0
 ) -> Load:
     """What a child has to be told to load `code` on `device`. A spare learns here which devices it
-    may see, and how many bytes of their `memory` are set aside for it.
+    may see, and how many bytes of their memory are set aside for it: of a CPU's, what all models
+    may hold.
     """
-    budget = {"ATELIER_MEMORY": str(memory)} if device.gpu and memory else {}
+    most = memory if device.gpu else device.memory
+    budget = {"ATELIER_MEMORY": str(most)} if most else {}
     return Load(
         folder=code.folder,
         target=code.target,

@@ -35,7 +35,9 @@ what takes the time.
 """
 
 BUDGET = "ATELIER_MEMORY"
-"""The bytes of the device's memory that the scheduler has set aside for this instance."""
+"""The bytes of a GPU's memory that the scheduler has set aside for this instance; of the machine's,
+what all models may hold.
+"""
 
 
 def device() -> str:
@@ -183,7 +185,9 @@ def _quick_in_bfloat16() -> bool:
 def _free_on_cpu() -> int:
     import psutil
 
-    return int(psutil.virtual_memory().available)
+    free = int(psutil.virtual_memory().available)
+    # A container is told what the whole machine has.
+    return free if device() == "cuda" else min(free, int(os.environ.get(BUDGET) or free))
 
 
 def _budget() -> int:

@@ -380,6 +380,20 @@ async def test_what_runs_held_is_what_the_next_instance_is_taken_to_need(make_po
     assert known["", "cpu"] >= 0.99 * peak  # what it holds after the run may be a page less
 
 
+async def test_a_model_is_told_how_much_memory_there_is_for_it(make_pool):
+    pool = await make_pool(CARD, cpu_memory=5 * GIB)
+    source = """
+        import os
+        class Predictor(BasePredictor):
+            def predict(self) -> str:
+                return os.environ["ATELIER_MEMORY"]
+    """
+    alone, among = pool.run(pool.model(source)), pool.run(pool.model(source, memory=GIB, gpu=True))
+    await pool.end(alone)
+    await pool.end(among)
+    assert (pool.output(alone), pool.output(among)) == (str(5 * GIB), str(GIB))
+
+
 async def test_the_memory_of_a_gpu_is_reported_by_who_computes_there(make_pool):
     pool = await make_pool(CARD)
     version = pool.model(

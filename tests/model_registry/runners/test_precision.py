@@ -108,6 +108,14 @@ def test_what_does_not_fit_into_free_memory_in_float32_is_loaded_in_bfloat16(lla
     assert precision.language_model("", llama)["dtype"] is torch.float32
 
 
+def test_what_models_may_hold_counts_and_not_only_what_is_free(llama, monkeypatch):
+    needed = precision.parameters_in(llama) * 4
+    monkeypatch.setenv(precision.BUDGET, str(needed))
+    assert precision.language_model("", llama)["dtype"] is torch.bfloat16
+    monkeypatch.setenv(precision.BUDGET, str(needed * 2))
+    assert precision.language_model("", llama)["dtype"] is torch.float32
+
+
 @pytest.mark.parametrize(
     ("flags", "dtype"),
     [("fma avx512_bf16 avx2", torch.bfloat16), ("fma avx2", torch.float32)],
