@@ -38,7 +38,7 @@ def opened(path: Path, name: str = "image") -> Any:
             f"{name} has far too many pixels; allowed are {MOST_PIXELS // 1_000_000} million."
         ) from None
     except (OSError, SyntaxError, EOFError) as error:
-        reason = str(error).replace(str(path), "the file")
+        reason = str(error).replace(repr(str(path)), "the file")
         raise InvalidInput(f"{name} is no picture that can be read: {reason}.") from None
 
 
