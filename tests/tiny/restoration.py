@@ -70,6 +70,12 @@ def enlarging_drawings(folder: Path) -> None:
     torch.save(held, folder / "RealESRGAN_x4plus_anime_6B.pth")
 
 
+def enlarging_films(folder: Path) -> None:
+    import torch
+
+    torch.save({"params": tensors_of_compact()}, folder / "realesr-animevideov3.pth")
+
+
 def onnx_file(path: Path, nodes, given, made, constants=()) -> None:
     """Writes a network; `given` and `made` map a name to its shape."""
     import onnx
@@ -218,6 +224,7 @@ TINY = {
     "Comfy-Org/Real-ESRGAN_repackaged": enlarging,
     "jhj0517/realesr-general-x4v3": enlarging_anything,
     "ximso/RealESRGAN_x4plus_anime_6B": enlarging_drawings,
+    "leonelhs/realesrgan": enlarging_films,
     "opencv/face_detection_yunet": finding_faces,
     "facefusion/models-3.0.0": better_faces,
     "tomjackson2023/rembg": cutting_out,
