@@ -4,6 +4,7 @@ each task that has a runner, and one that brings its own code.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from tests.hub_stand_in import Repository, hub
 from tests.test_app import ROOT, running
-from tests.tiny import editing, hub_repos, image, language, music, video, voices
+from tests.tiny import editing, hub_repos, image, language, music, sorting, video, voices
 from tests.tiny.vision import data_uri, smolvlm2
 
 REGISTRY = ROOT / "model_registry"
@@ -46,6 +47,18 @@ TASKS = {
         {"prompt": "make it red", "input_image": CAT["image"], "num_inference_steps": 1},
     ),
     "text-to-video": (video.TINY["Wan-AI/Wan2.1-T2V-1.3B-Diffusers"], FILM | FRAMES),
+    "text-classification": (sorting.moods, {"text": "the cat"}),
+    "text-ranking": (sorting.reranker, {"query": "the cat", "documents": ["a cat", "a dog"]}),
+    "zero-shot-classification": (sorting.entailment, {"text": "the cat", "labels": ["cats"]}),
+    "token-classification": (sorting.names, {"text": "the cat"}),
+    "question-answering": (sorting.answers, {"question": "what?", "context": "the cat is red"}),
+    "fill-mask": (sorting.masked, {"text": "the [MASK] is red"}),
+    "image-classification": (sorting.pictures, CAT),
+    "image-feature-extraction": (sorting.patches, CAT),
+    "zero-shot-image-classification": (sorting.clip, CAT | {"labels": ["cat", "dog"]}),
+    "object-detection": (sorting.yolos, CAT),
+    "zero-shot-object-detection": (sorting.owlvit, CAT | {"labels": ["cat"]}),
+    "audio-classification": (sorting.sounds, "audio"),
     "image-to-video": (video.TINY["Wan-AI/Wan2.2-I2V-A14B-Diffusers"], FILM | FRAMES | CAT),
 }
 QUICK = ("feature-extraction",)
@@ -180,5 +193,6 @@ def test_a_model_added_on_the_command_line_is_there_at_the_next_start(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "my/own: tiny/added of the Hub: embeddings." in done.stdout
+    assert re.search(r"downloads its [\d.]+ kB now", done.stdout)
     with running(tmp_path, environment=environment) as (_, address):
         assert httpx.get(f"{address}/v1/models/my/own").json()["name"] == "own"
