@@ -186,6 +186,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         option(f"--{name}-timeout", default=otherwise, metavar="SECONDS", help=meaning)
     memory = "GB that models on the CPU may hold together (80 percent of the machine's)"
     option("--cpu-memory", default=default("CPU_MEMORY"), metavar="GB", help=memory)
+    spares = f"processes that load libraries ahead, for a quick first run ({pool.spares})"
+    option("--spares", default=default("SPARES", str(pool.spares)), metavar="COUNT", help=spares)
     given = parser.parse_args(arguments)
     models = given.models or (default("MODELS") or "").split(os.pathsep)
     data = Path(given.data).expanduser().resolve()
@@ -206,6 +208,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
             setup_timeout=_number("--setup-timeout", given.setup_timeout),
             run_timeout=_number("--run-timeout", given.run_timeout),
             train_timeout=_number("--train-timeout", given.train_timeout),
+            spares=_count("--spares", given.spares),
             cpu_memory=int(_number("--cpu-memory", given.cpu_memory) * 1e9)
             if given.cpu_memory
             else None,
@@ -390,6 +393,12 @@ def _port(text: str) -> int:
     if text.isdigit() and int(text) < 65536:
         return int(text)
     raise CannotStart(f"--port is {text!r}; it must be a number from 0 (any free port) to 65535.")
+
+
+def _count(option: str, text: str) -> int:
+    if text.isdecimal():
+        return int(text)
+    raise CannotStart(f"{option} is {text!r}; it must be 0, 1, 2 and so on.")
 
 
 def _number(option: str, text: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import HealthCheck, settings
 # No test depends on how fast the machine is.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# A spare takes seconds of the processor for each app that is started: who tests it asks for it.
+os.environ["ATELIER_SPARES"] = "0"
 
 MODELS = Path(__file__).parent / "models"
 

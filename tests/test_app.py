@@ -95,6 +95,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path):
 def test_nonsense_options_are_one_clear_line(tmp_path):
     assert "'many'" in refused("--port", "many")
     assert "'many'" in refused(environment={"ATELIER_PORT": "many"})
+    assert "--spares is '-1'" in refused("--spares", "-1")
     said = refused("--port", "0", "--data", str(tmp_path), "--tokens", str(tmp_path / "none"))
     assert "tokens file" in said
 

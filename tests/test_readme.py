@@ -60,7 +60,7 @@ def test_every_endpoint_is_in_the_readme():
 
 
 def test_the_client_example_runs_as_it_stands(tmp_path):
-    with running(tmp_path) as (_, address):
+    with running(tmp_path, "--spares", "1") as (_, address):
         done = subprocess.run(
             [sys.executable, "-c", CLIENT],
             cwd=tmp_path,
