@@ -58,6 +58,11 @@ class Known:
         """Nothing of this version is placed so again as long as the app runs."""
         self._too_large.setdefault(version.id, set()).add((precision, device.name))
 
+    def none_is_left(self, version: Version) -> None:
+        """What a second instance found too little memory for, a first one may have."""
+        worked = self._worked.get(version.id, set())
+        self._too_large.get(version.id, set()).difference_update(worked)
+
     def fits_after_all(self, version: Version, precision: str, device: Device) -> None:
         self._too_large.get(version.id, set()).discard((precision, device.name))
 

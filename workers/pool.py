@@ -22,7 +22,8 @@ from settings import PoolSettings
 from workers import memory, messages
 from workers.devices import Device, free_now
 from workers.environments import Environments
-from workers.instance import Instance, Job, Limits, Running
+from workers.instance import Instance, Limits
+from workers.job import Job, Running
 from workers.job_queue import JobQueue
 from workers.messages import Event
 from workers.process import ChildProcess, end_what_is_left
@@ -202,6 +203,9 @@ class WorkerPool:
 
     def gone(self, instance: Instance, unstarted: list[Job]) -> None:
         self._instances.pop(instance.id, None)
+        left = any(i.version.id == instance.version.id for i in self._instances.values())
+        if instance.failure is None and not left:
+            self._known.none_is_left(instance.version)
         for job in unstarted:
             self._queue.put_back(job)
         if not self._stopping:

@@ -11,6 +11,7 @@ import pytest
 from model_registry.spec import Rung
 from workers import messages
 from workers.devices import GIB, Device
+from workers.pool import Reservation
 
 MODELS = Path(__file__).parent.parent / "models"
 CARD = Device("cuda:0", "NVIDIA Test Card", 16 * GIB, max_instances=64)
@@ -267,6 +268,42 @@ class Predictor(BasePredictor):
     modest = pool.run(version, size=1)
     await pool.end(modest)
     assert pool.output(modest) == "bf16"
+
+
+async def test_a_second_instance_that_finds_no_memory_bars_no_first_one_for_ever(
+    make_pool, tmp_path
+):
+    pool = await make_pool(CARD, idle_timeout=0)
+    version = pool.model(
+        ERRORS
+        + f"""
+import os, time
+LOADED, LET_GO = {str(tmp_path / "loaded")!r}, {str(tmp_path / "let-go")!r}
+class Predictor(BasePredictor):
+    def setup(self):
+        if os.path.exists(LOADED) and not os.path.exists(LET_GO):
+            raise OutOfMemoryError("CUDA out of memory.")
+        open(LOADED, "w").close()
+    def predict(self) -> str:
+        while not os.path.exists(LET_GO):
+            time.sleep(0.01)
+        return "done"
+""",
+        gpu=True,
+        ladder=LADDER[-1:],
+    )
+    pool.pool.reserve([Reservation(version, 0, 2)])
+    first = pool.run(version)
+    await pool.until(first, messages.Started)
+    second = pool.run(version)
+    await pool.until(second, messages.Log)
+    (tmp_path / "let-go").touch()
+    assert isinstance(await pool.end(first), messages.Succeeded)
+    assert isinstance(await pool.end(second), messages.Succeeded)
+    assert "trying again" in pool.logs(second)
+    for instance in list(pool.pool._instances.values()):
+        await instance.left()
+    assert isinstance(await pool.end(pool.run(version)), messages.Succeeded)
 
 
 async def test_a_crash_in_cpp_for_want_of_memory_is_told_as_such(pool):
