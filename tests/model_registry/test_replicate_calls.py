@@ -141,7 +141,7 @@ DEFAULTS = {
     "bytedance/sdxl-lightning-4step": {
         "prompt": "self-portrait of a woman, lightning in the background",
         "negative_prompt": "worst quality, low quality", "width": 1024, "height": 1024,
-        "scheduler": "K_EULER", "num_inference_steps": 4, "guidance_scale": 0, "seed": 0,
+        "scheduler": "K_EULER", "num_inference_steps": 4, "guidance_scale": 0, "seed": None,
     },
     "stability-ai/stable-diffusion-3.5-large": {"cfg": 5, "prompt_strength": 0.85},
     "meta/meta-llama-3.1-405b-instruct": {
