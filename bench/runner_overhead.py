@@ -35,7 +35,7 @@ from model_registry.spec import Version
 from settings import PoolSettings
 from workers import messages
 from workers.devices import find_devices
-from workers.instance import Job
+from workers.job import Job
 from workers.pool import WorkerPool
 
 ROUNDS = 7

@@ -37,7 +37,7 @@ from predictions.trainings import Trainings, as_output
 from predictions.webhooks import Webhooks
 from settings import HubSettings
 from workers import messages
-from workers.instance import Job
+from workers.job import Job
 from workers.messages import Event
 from workers.pool import WorkerPool
 

@@ -8,51 +8,20 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from model_registry.spec import Version
 from workers import memory, messages
 from workers.devices import Device
+from workers.job import Job, Running
 from workers.messages import Event, Message
 from workers.process import KILLED, ChildProcess, load_message
 from workers.scheduler import Launch, Occupant
 
 KEPT_LOG = 64 * 1024
 """How much of a set-up's log is kept, from its end: enough to say why it failed."""
-
-
-@dataclass(eq=False)
-class Job:
-    """One prediction as the pool receives it. `inputs` are checked and complete, files are absolute
-    paths; output files go to `folder`.
-    """
-
-    prediction_id: str
-    version: Version
-    inputs: dict[str, Any]
-    folder: Path
-    owner: str = ""
-    context: dict[str, str] = field(default_factory=dict)
-    order: int = 0
-    overtaken: int = 0
-    attempts: int = 0
-    below: str = ""
-    """Set when it ran out of memory: only a lower precision than this one will do."""
-
-
-@dataclass
-class Running:
-    """A prediction inside an instance. `over` says that its end is already on record and that only
-    the code is still to stop; `put_out` that some of its output is.
-    """
-
-    job: Job
-    started: bool = False
-    over: bool = False
-    put_out: bool = False
-    timer: asyncio.TimerHandle | None = None
 
 
 class Owner(Protocol):

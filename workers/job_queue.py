@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from model_registry.spec import Version
-from workers.instance import Job
+from workers.job import Job
 from workers.scheduler import Group
 
 

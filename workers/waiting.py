@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from workers.instance import Instance, Job
+from workers.instance import Instance
+from workers.job import Job
 from workers.messages import Waiting
 
 

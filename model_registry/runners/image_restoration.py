@@ -119,7 +119,7 @@ class _Network:
         smallest = self._smallest()
         height, width = smallest.shape[2:]
         made = self.run(smallest)
-        scale = int(made.shape[-1]) // width
+        scale: int = made.shape[-1] // width
         if made.shape != (1, 3, height * scale, width * scale) or not scale:
             raise ValueError(
                 f"{path.name} makes {made.shape} of a picture of {width} × {height}; this runner "

@@ -19,7 +19,7 @@ from model_registry.catalog import Catalog
 from settings import PoolSettings
 from workers import messages
 from workers.devices import find_devices, free_now
-from workers.instance import Job
+from workers.job import Job
 from workers.pool import WorkerPool
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from model_registry.spec import Code, Version
 from settings import PoolSettings
 from workers import memory, messages
 from workers.devices import find_devices
-from workers.instance import Job
+from workers.job import Job
 from workers.pool import WorkerPool
 
 
