@@ -17,7 +17,7 @@ def opened(path: Path, name: str = "image") -> Any:
     Raises `InvalidInput`, naming the input, for what is no picture, is cut off, or has more than
     `MOST_PIXELS`.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -36,6 +36,10 @@ def opened(path: Path, name: str = "image") -> Any:
     except Image.DecompressionBombError:
         raise InvalidInput(
             f"{name} has far too many pixels; allowed are {MOST_PIXELS // 1_000_000} million."
+        ) from None
+    except UnidentifiedImageError:
+        raise InvalidInput(
+            f"{name} is no picture that can be read. Give a PNG, a JPEG or a WebP, for example."
         ) from None
     except (OSError, SyntaxError, EOFError) as error:
         reason = str(error).replace(repr(str(path)), "the file")
