@@ -50,7 +50,11 @@ class ZeroShotImageClassification(BasePredictor):
                     f"The label {name[:40]!r} has {len(tokens)} tokens with the template; this "
                     f"model reads at most {self.reads}. Shorten it."
                 )
-        whole = {"padding": "max_length", "max_length": self.reads}
+        whole = {
+            "padding": "max_length",
+            "max_length": self.reads,
+            "return_attention_mask": False,  # they were taught to see the padding, too
+        }
         padding = whole if self.apart else {"padding": True}
         inputs = {
             **tokenizer(sentences, truncation=True, return_tensors="pt", **padding),
