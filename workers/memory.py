@@ -142,6 +142,14 @@ def ran_out(
     return told
 
 
+def would_fit(version: Version, devices: Iterable[Device]) -> str:
+    """What to add where a version is refused, if all that it lacks is a package."""
+    most = max((device.memory for device in devices if device.gpu), default=0)
+    fitting = [rung.precision for rung in version.ladder if rung.memory <= most]
+    lacking = [each for each in fitting if _missing(each)]
+    return f" It would at {' or '.join(lacking)}, which {_needs(lacking)}" if lacking else ""
+
+
 def less(version: Version) -> str:
     """What to do where a run has taken too much, with the inputs that decide how much."""
     names = [name for name in SIZING if name in version.input_schema.get("properties", ())]

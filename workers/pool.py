@@ -281,8 +281,9 @@ class WorkerPool:
                 case Launch():
                     self._launch(decision)
                 case Refuse(version=version, reason=reason):
-                    refused = self._queue.take(version)
-                    self.events([messages.Failed(job.prediction_id, reason) for job in refused])
+                    for job in self._queue.take(version):
+                        told = reason + memory.would_fit(job.version, self.devices)
+                        self.events([messages.Failed(job.prediction_id, told)])
                 case None:
                     return
 

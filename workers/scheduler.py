@@ -249,7 +249,10 @@ def _refusal(group: Group, devices: Sequence[Device]) -> str:
         return f"It ran out of memory wherever it was tried: {there}."
     need, precision = min(needs)
     least = f"at least {gigabytes(need)} of memory (at {precision})" if precision else ""
-    return f"It needs {least or gigabytes(need) + ' of memory'}; {there}. It can never fit here."
+    return (
+        f"It needs {least or gigabytes(need) + ' of memory'}; {there}. It does not fit here: "
+        "choose a smaller model, or a larger machine."
+    )
 
 
 def _make_room(device: Device, need: int, there: Sequence[Occupant]) -> list[Occupant] | None:

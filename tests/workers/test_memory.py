@@ -81,6 +81,19 @@ async def test_what_runs_below_the_best_only_for_a_package_says_that_it_fits(
     assert "Runs at fp8: bf16 would come first and needs no_such_package" in pool.logs(prediction)
 
 
+async def test_a_model_that_only_lacks_a_package_to_fit_is_refused_with_its_name(
+    make_pool, needed_packages
+):
+    needed_packages({"4bit": "no_such_package"})
+    pool = await make_pool(dataclasses.replace(CARD, memory=6 * GIB))
+    end = await pool.end(pool.run(greedy(pool)))
+    assert end.reason == (
+        "It needs at least 8.6 GB of memory (at fp8); NVIDIA Test Card has 6.4 GB. It does "
+        "not fit here: choose a smaller model, or a larger machine. It would at 4bit, which needs "
+        "no_such_package: pip install -r requirements-gpu.txt."
+    )
+
+
 async def test_where_every_package_is_missing_the_model_says_which(make_pool, needed_packages):
     needed_packages({"fp8": "no_such_package", "4bit": "no_such_package"})
     pool = await make_pool(dataclasses.replace(CARD, memory=10 * GIB))
