@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"atelier: the disk is full ({error}). Make room on it.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        pass
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -100,7 +100,7 @@ def pull(asked: Pull) -> int:
     from model_registry.pull import pull
 
     settings = asked.settings
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings.data)
     downloads = Downloads(settings.hub, settings.data, settings.offline)
     catalog = load_catalog(settings)
     return asyncio.run(pull(catalog, downloads, asked.names, asked.accept_licence))
@@ -111,14 +111,15 @@ def add(asked: Add) -> int:
     from model_registry.sizes import size
 
     settings = asked.settings
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings.data)
     catalog = load_catalog(settings)
     model = asyncio.run(catalog.add_from_hub(asked.reference, **asked.options))
-    (weights,) = model.latest.weights
-    print(f"{model.id}: {model.description} At commit {weights.revision}.")
+    weights = model.latest.weights
+    much = size(sum(each.size or 0 for each in weights))
+    print(f"{model.id}: {model.description} At commit {weights[0].revision}.")
     print(
-        f"`python app.py pull {model.id}` downloads its {size(weights.size or 0)} now, its first "
-        "run does so otherwise. "
+        f"`python app.py pull {model.id}` downloads its {much} now, its first run does so "
+        "otherwise. "
         "An Atelier that runs already has it after its next start."
     )
     return 0
@@ -284,7 +285,10 @@ def build_service(settings: Settings, catalog: Catalog) -> PredictionService:
 
 def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI:
     """Both faces on one application: the API's routes first, the page for everything else."""
+    from fastapi.staticfiles import StaticFiles
+
     import api.app
+    import components.cover
     import components.page
     from api.sessions import Sessions
     from components.operator import Operator
@@ -300,6 +304,7 @@ def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI
     # Where callers have names, what one visitor runs is not for the others either.
     visitors = Visitors(private=settings.tokens is not None)
     operator = Operator(settings.everybody_operates)
+    app.mount(components.cover.ADDRESS, StaticFiles(directory=components.cover.PICTURES))
     components.page.mount(app, service, [str(service.files.root)], visitors, operator)
     app.add_middleware(Sessions)
     return app
@@ -347,17 +352,23 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-@contextlib.contextmanager
-def data_folder(data: Path) -> Iterator[None]:
-    """Makes the data folder and holds it for this process alone. Raises `CannotStart`."""
+def make_data_folder(data: Path) -> None:
+    """Raises `CannotStart`."""
     try:
         data.mkdir(parents=True, exist_ok=True)
-        lock = open(data / "lock", "w")  # noqa: SIM115 (held until the process ends)
+        open(data / "lock", "a").close()
     except OSError as error:
         raise CannotStart(
             f"the data folder {data} cannot be written ({error.strerror or error}). "
             "Give another with --data."
         ) from None
+
+
+@contextlib.contextmanager
+def data_folder(data: Path) -> Iterator[None]:
+    """Makes the data folder and holds it for this process alone. Raises `CannotStart`."""
+    make_data_folder(data)
+    lock = open(data / "lock", "w")  # noqa: SIM115 (held until the process ends)
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -42,9 +42,11 @@ async def _pull(catalog: Catalog, downloads: Downloads, name: str, accept_licenc
         downloads.consents.give(model)
     await asyncio.to_thread(downloads.check, model, version)
     teller = _Teller(model.id, sys.stdout.isatty())
-    await downloads.provide(version, teller.tell)
+    try:
+        await downloads.provide(version, teller.tell)
+    finally:
+        teller.end()
     extent = await asyncio.to_thread(downloads.extent, version)
-    teller.end()
     print(f"{model.id}: {size(extent.here)} on disk, in {downloads.shelf.cache.root}")
 
 

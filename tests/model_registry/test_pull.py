@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
+import app
 from model_registry.catalog import Catalog
 from model_registry.downloads import ROOT, Downloads
 from model_registry.pull import pull
@@ -89,6 +91,34 @@ def test_the_command_line_says_what_where_and_whether_the_licence_is_accepted(tm
     assert parse_pull(["ada/free", "--accept-licence"], {"HF_HOME": "/h"}).accept_licence
     assert parse_pull(["ada/free"], {"HF_HUB_OFFLINE": "1"}).settings.offline
     assert str(parse_pull(["x/y"], {"HF_HOME": "/h"}).settings.hub.cache) == "/h/hub"
+
+
+def test_a_data_folder_that_cannot_be_written_is_said(capsys):
+    for command in (["pull", "ada/free"], ["add", "hf:somebody/something"]):
+        assert app.main([*command, "--data", "/dev/null/data"]) == 1
+        assert "the data folder /dev/null/data cannot be written" in capsys.readouterr().err
+
+
+async def test_a_failure_is_said_on_a_line_of_its_own(asked, capsys, monkeypatch, stand_in):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    stand_in.broken = True
+    assert await asked("ada/free") == 1
+    assert capsys.readouterr().out.endswith("\n")
+
+
+@pytest.mark.slow
+def test_an_interrupted_pull_is_no_success(tmp_path, stand_in):
+    stand_in.flowing.clear()
+    name = "qwen/qwen3-coder-30b-a3b-instruct"
+    stand_in.repositories["Qwen/Qwen3-Coder-30B-A3B-Instruct"] = stand_in.repositories[REPO]
+    with subprocess.Popen(
+        [sys.executable, "app.py", "pull", name, "--data", tmp_path / "data"],
+        cwd=ROOT, env={**os.environ, **stand_in.environment()}, stdout=subprocess.PIPE, text=True,
+    ) as pulling:  # fmt: skip
+        begun = pulling.stdout.readline()
+        pulling.send_signal(signal.SIGINT)
+        assert pulling.wait(60) == 130
+    assert begun.startswith(f"{name}: 0.0 of 300 kB")
 
 
 @pytest.mark.slow
