@@ -134,7 +134,7 @@ TINY = {
     f"Systran/faster-whisper-{size}": whisper
     for size in ("tiny", "base", "small", "medium", "large-v2")
 } | dict.fromkeys(
-    ("Systran/faster-whisper-large-v3", "mobiuslabsgmbh/faster-whisper-large-v3-turbo"),
+    ("Systran/faster-whisper-large-v3", "dropbox-dash/faster-whisper-large-v3-turbo"),
     partial(whisper, large_v3=True),
 )
 SMALL = dict.fromkeys(

@@ -437,7 +437,7 @@ TINY = {
     "stabilityai/stable-video-diffusion-img2vid-xt": stable_video_xt,
     "Lightricks/LTX-Video": ltx,
     "Lightricks/LTX-2": ltx_2,
-    "THUDM/CogVideoX-5b": cogvideo,
+    "zai-org/CogVideoX-5b": cogvideo,
 }
 
 _SIZED = {"prompt": "a fox", "width": 64, "height": 64}

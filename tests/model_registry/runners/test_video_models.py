@@ -102,7 +102,7 @@ def opened(path):
     "repo, size, frames, kind",
     [
         ("hunyuanvideo-community/HunyuanVideo", (80, 80), 5, "HunyuanVideoPipeline"),
-        ("THUDM/CogVideoX-5b", (80, 64), 9, "CogVideoXPipeline"),
+        ("zai-org/CogVideoX-5b", (80, 64), 9, "CogVideoXPipeline"),
         ("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", (80, 64), 5, "WanPipeline"),
         ("Wan-AI/Wan2.2-TI2V-5B-Diffusers", (64, 64), 5, "WanPipeline"),
     ],
