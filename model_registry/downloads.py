@@ -36,18 +36,19 @@ _FORESEEN = 100 * 3600.0
 
 @dataclass(frozen=True)
 class Progress:
-    """Bytes, and bytes a second. `total` is 0 before anybody knows."""
+    """Bytes, and bytes a second. `total` is 0 before anybody knows; `note`: what it waits for."""
 
     done: int
     total: int
     speed: float
+    note: str = ""
 
     def __str__(self) -> str:
         """`12.0 of 33.7 GB · 85 MB/s · 4 min left`"""
-        if not self.total:
-            return "asking the Hub"
-        parts = [size_of(self.done, self.total)]
-        if self.speed >= 1:
+        parts = [size_of(self.done, self.total) if self.total else "asking the Hub"]
+        if self.note:
+            parts.append(self.note)
+        elif self.speed >= 1:
             parts.append(f"{size(self.speed)}/s")
             seconds = (self.total - self.done) / self.speed
             if 0 < seconds < _FORESEEN:
@@ -154,7 +155,7 @@ class Downloads:
     def running(self) -> dict[str, Progress]:
         """What is downloaded now, by repository."""
         return {
-            each.weights.repo: Progress(each.done, each.total, each.speed())
+            each.weights.repo: Progress(each.done, each.total, each.speed(), each.note)
             for each in self._transfers.values()
         }
 
@@ -193,6 +194,7 @@ class _Transfer:
         self.waiting = 0
         self.done = 0
         self.total = 0
+        self.note = ""
         self._history: deque[tuple[float, int]] = deque()
         self._ended = False
         self._complaint = ""
@@ -248,7 +250,8 @@ class _Transfer:
                 if "folder" in said:
                     return str(said["folder"])
                 self.total = said.get("total", self.total)
-                self.done = said["done"]
+                self.done = said.get("done", self.done)
+                self.note = said.get("note", "")
                 self._history.append((time.monotonic(), self.done))
             said = (await complaints).decode(errors="replace").strip()
             self._complaint = said.rpartition("\n")[2]
@@ -277,7 +280,8 @@ def with_folders(version: Version, folders: dict[str, str]) -> Version:
 def _sum(transfers: Iterable[_Transfer]) -> Progress:
     each = list({_key(transfer.weights): transfer for transfer in transfers}.values())
     total = sum(e.total for e in each) if all(e.total for e in each) else 0
-    return Progress(sum(e.done for e in each), total, sum(e.speed() for e in each))
+    note = next((e.note for e in each if e.note), "")
+    return Progress(sum(e.done for e in each), total, sum(e.speed() for e in each), note)
 
 
 def _key(weights: Weights) -> tuple[object, ...]:

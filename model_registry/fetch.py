@@ -90,8 +90,9 @@ def request(weights: Weights, data: Path, cache: Path, settings: HubSettings) ->
 
 
 class Fetch:
-    """Reports `{"total": bytes, "done": bytes}` once it knows, `{"done": bytes}` as it goes on, and
-    `{"failed": why}` where it is to be ended from outside.
+    """Reports `{"total": bytes, "done": bytes}` once it knows, `{"done": bytes}` as it goes on,
+    `{"note": what}` while it waits for better times, and `{"failed": why}` where it is to be ended
+    from outside.
     """
 
     def __init__(self, weights: Weights, data: Path, settings: HubSettings, report: Report) -> None:
@@ -264,7 +265,10 @@ class Fetch:
                 if tries == TRIES or (trouble.after or 0) > _LONGEST_WISH:
                     raise
                 pause = min(_LONGEST_PAUSE, self._settings.pause * 2.0**tries)
-                time.sleep(trouble.after if trouble.after is not None else pause)
+                pause = pause if trouble.after is None else trouble.after
+                what = str(trouble).partition(". ")[0]
+                self._report({"note": f"{what}; trying again in {pause:.0f} s"})
+                time.sleep(pause)
 
     @contextlib.contextmanager
     def _held(self, file: HubFile) -> Iterator[None]:

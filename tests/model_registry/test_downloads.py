@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -245,6 +246,21 @@ async def test_connections_that_break_are_made_again(start, stand_in):
     stand_in.broken = False
     await waiting
     assert stand_in.served[f"{REPO}/model.safetensors"] == SIZE
+
+
+async def test_what_a_download_waits_for_is_told(start, stand_in):
+    _, version = version_of(Weights("", REPO))
+    stand_in.broken = True
+    told = []
+    waiting = asyncio.create_task(provided(start(pause=0.3), version, told.append))
+    await until(lambda: any(each.note for each in told))
+    stand_in.broken = False
+    assert (await waiting).code.weights
+    line = next(str(each) for each in told if each.note)
+    assert re.search(
+        r"of 4.0 MB · The Hub at http.* cannot be reached .*; trying again in 1 s", line
+    )
+    assert not told[-1].note
 
 
 async def test_a_network_that_stays_away_is_a_sentence(start, stand_in):
