@@ -82,8 +82,8 @@ class AddModel:
 
 def added_html(model: Model) -> str:
     link = f'<a href="/?model={escape(model.id)}">{escape(model.id)}</a>'
-    (weights,) = model.latest.weights
-    revision, much = weights.revision or "", size(weights.size or 0)
+    revision = model.latest.weights[0].revision or ""
+    much = size(sum(each.size or 0 for each in model.latest.weights))
     return (
         f'<p class="small">{link}: {escape(model.description)} At commit '
         f"<code>{escape(revision[:12])}</code>. Its first run downloads {much}.</p>"

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import yaml
 
 from errors import BrokenModel, CannotDownload, InvalidRequest
-from model_registry import spec_files
+from model_registry import hub_adapters, spec_files
 from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints
 from model_registry.hub import Hub
@@ -85,7 +85,7 @@ class HubModels:
                 f"Read what has changed, or ask for hf:{repo}@{trust_remote_code}."
             )
         try:
-            spec = recipe(facts, trusted=bool(trust_remote_code), unsafe_formats=unsafe_formats)
+            spec = self._spec(facts, bool(trust_remote_code), unsafe_formats)
         except BrokenModel as error:
             if known := _in_catalogue(repo):
                 reason = f"{error.reason} The catalogue has it already, as {known}."
@@ -101,6 +101,16 @@ class HubModels:
             file.unlink()
             return True
         return False
+
+    def _spec(self, facts: Facts, trusted: bool, unsafe_formats: bool) -> dict[str, Any]:
+        if (known := hub_adapters.base_of(facts)) is None:
+            return recipe(facts, trusted, unsafe_formats)
+        base = self._facts(*known)
+        try:
+            made = recipe(base, False, unsafe_formats)
+        except BrokenModel as error:
+            raise hub_adapters.refused(facts, base.repo, error) from None
+        return hub_adapters.laid_over(facts, made, unsafe_formats)
 
     def _facts(self, repo: str, revision: str | None) -> Facts:
         with Hub(self._settings) as hub:

@@ -12,6 +12,7 @@ from model_registry import hub_lacks, hub_purpose, hub_tasks
 from model_registry.hub_facts import Facts
 from model_registry.hub_tasks import Task
 from model_registry.listing import HubFile, choose, is_weights
+from model_registry.sizes import written
 from model_registry.spec_files import RUNNERS
 
 UNSAFE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -41,7 +42,7 @@ def recipe(facts: Facts, trusted: bool, unsafe_formats: bool) -> dict[str, Any]:
             "repo": facts.repo,
             "revision": facts.listing.commit,
             "files": [file.path for file in files],
-            "size": _written(sum(file.size for file in files)),
+            "size": written(sum(file.size for file in files)),
         },
         "licence": _licence(facts),
         "heavy": True,
@@ -127,7 +128,7 @@ def _memory(facts: Facts, task: Task, weights: int) -> dict[str, Any]:
         numbers = weights / 2  # diffusers' files rarely say; most are of 16 bits
     room = 600_000_000
     full = numbers * (2 if numbers > 1e9 else 4) * 1.15 + room
-    found: dict[str, Any] = {"memory": _written(full)}
+    found: dict[str, Any] = {"memory": written(full)}
     if numbers > 3e8:
         half = numbers * 2 * 1.15 + 2 * room
         rungs = {"bf16": half}
@@ -135,7 +136,7 @@ def _memory(facts: Facts, task: Task, weights: int) -> dict[str, Any]:
             rungs |= {"int8": numbers * 1.25 + 2 * room, "4bit": numbers * 0.75 + 2 * room}
         elif task.category in ("image", "video", "editing"):
             rungs["offload"] = numbers * 1.1 + 2 * room
-        found["precisions"] = {name: _written(size) for name, size in rungs.items()}
+        found["precisions"] = {name: written(size) for name, size in rungs.items()}
         found["gpu"] = numbers > 1e9
     return found
 
@@ -154,7 +155,3 @@ def _licence(facts: Facts) -> dict[str, Any]:
     if facts.listing.gated:
         licence["gated"] = True
     return licence
-
-
-def _written(size: float) -> str:
-    return f"{size / 1e6:.1f}MB"

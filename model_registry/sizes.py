@@ -11,6 +11,11 @@ def size(count: float) -> str:
     return _in(count, unit, scale)
 
 
+def written(count: float) -> str:
+    """As specs say it: `1234.5MB`."""
+    return f"{count / 1e6:.1f}MB"
+
+
 def size_of(done: float, total: float) -> str:
     """`12.0 of 33.7 GB`: both in the unit of the whole."""
     unit, scale = _unit(total)

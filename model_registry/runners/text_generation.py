@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+from adapter import adapted, tokenizer_folder
 from batching import Batch, Text, Writers
 from passes import passes_of
 from precision import device
@@ -31,16 +32,26 @@ from cog import (
 
 
 class TextGeneration(BasePredictor):
-    def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
+    def setup(
+        self,
+        weights: str,
+        precision: str = "",
+        trust_code: bool = False,
+        parts: dict[str, str] | None = None,
+    ) -> None:
         """`weights` is a folder with a model and its tokenizer. `trust_code` runs the code that the
-        folder brings.
+        folder brings. The part `adapter` is a folder with LoRA weights for it.
         """
         from transformers import AutoTokenizer
 
         _tell_unpacked(weights)
         self.weights = weights
-        self.tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
+        adapter = (parts or {}).get("adapter", "")
+        told = tokenizer_folder(weights, adapter)
+        self.tokenizer = AutoTokenizer.from_pretrained(told, **trusting(trust_code))
         self.model = pretrained("AutoModelForCausalLM", weights, precision, trust_code)
+        if adapter:
+            self.model = adapted(self.model, adapter, self.tokenizer)
         embeddings = self.model.get_input_embeddings().weight
         self.device = embeddings.device
         self.context = context_of(self.model, self.tokenizer)

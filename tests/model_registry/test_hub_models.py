@@ -192,6 +192,41 @@ def test_a_reranker_is_known_by_its_one_label_and_what_it_is_called(models, publ
         models.make("hf:tiny/writes")
 
 
+ADAPTER = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": "tiny/llama"}
+
+
+def test_a_lora_for_a_language_model_is_laid_over_its_base(models, publish):
+    base = publish("tiny/llama", LLAMA)
+    files = {"adapter_config.json": ADAPTER, "adapter_model.safetensors": "w"}
+    files |= {"checkpoint-1/adapter_model.safetensors": "w", "tokenizer_config.json": {}}
+    adapter = publish("tiny/lora", files)
+    model = models.make("hf:tiny/lora")
+    first, second = model.latest.weights
+    assert model.id == "tiny/lora" and model.latest.code.target.endswith(":TextGeneration")
+    assert (first.repo, first.revision) == ("tiny/llama", base.commit)
+    assert (second.role, second.revision) == ("adapter", adapter.commit)
+    assert {*second.files} == {name for name in files if "/" not in name}
+
+
+@pytest.mark.parametrize(
+    ("base", "weights", "reason"),
+    [
+        (LLAMA, "adapter_model.bin", "has no adapter_model.safetensors.*--unsafe-formats"),
+        (without(LLAMA, "tokenizer.json"), "adapter_model.safetensors", "and hf:tiny/llama cannot"),
+        (
+            of_transformers("t5", "T5ForConditionalGeneration"),
+            "adapter_model.safetensors",
+            "it is a LoRA for tiny/llama, whose runner takes none",
+        ),
+    ],
+)
+def test_a_lora_that_cannot_be_laid_over_says_why(models, publish, base, weights, reason):
+    publish("tiny/llama", base)
+    publish("tiny/lora", {"adapter_config.json": ADAPTER, weights: "w"})
+    with pytest.raises(BrokenModel, match=reason):
+        models.make("hf:tiny/lora")
+
+
 def test_a_refusal_names_the_original_and_the_library(models, publish):
     tags = ("base_model:quantized:some/base", "base_model:some/base")
     publish("tiny/gguf", {"model.gguf": "w"}, tags=tags)

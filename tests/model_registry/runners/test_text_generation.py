@@ -165,3 +165,39 @@ def test_weights_that_cannot_stay_packed_are_told(tmp_path, capsys):
 def test_the_number_of_tokens_may_have_its_older_name(story):
     story.run(prompt="Once upon a time", max_new_tokens=3, min_new_tokens=-1, seed=1)
     assert story.told.metrics["output_token_count"] == 3
+
+
+# peft asks transformers by an older name.
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+@pytest.mark.parametrize("tokens", [0, 1], ids=["its base's tokens", "a token of its own"])
+def test_lora_weights_are_laid_over_their_base(plain_llama, tmp_path, tokens):
+    import peft
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    base = plain_llama.runner.weights
+    model = AutoModelForCausalLM.from_pretrained(base)
+    if tokens:
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        tokenizer.add_tokens(["<own>"])
+        tokenizer.save_pretrained(tmp_path)
+        model.resize_token_embeddings(len(tokenizer))
+    kept = {"modules_to_save": ["embed_tokens", "lm_head"]} if tokens else {}
+    settings = peft.LoraConfig(
+        target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", r=4, lora_alpha=400, **kept
+    )
+    torch.manual_seed(0)
+    taught = peft.get_peft_model(model, settings)
+    for name, weights in taught.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weights)
+    taught.save_pretrained(tmp_path, save_embedding_layers=False)
+
+    target = "text_generation.py:TextGeneration"
+    laid_over = Model(target, base, parts={"adapter": str(tmp_path)})
+    asked = {"prompt": "abc", "temperature": 0, "max_tokens": 12, "min_tokens": 12}
+    given = torch.tensor([laid_over.runner.prompts.tokens("abc")])
+    with torch.no_grad():
+        wanted = taught(given).logits[0, -1]
+        assert torch.allclose(laid_over.runner.model(given).logits[0, -1], wanted, atol=1e-4)
+    assert laid_over.run(**asked) != plain_llama.run(**asked)
