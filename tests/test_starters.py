@@ -150,7 +150,11 @@ ON_PICTURES = {
 }
 
 
-@pytest.mark.parametrize("name", ON_PICTURES)
+# 20 megapixels are enlarged in half a minute.
+SLOWEST = {"starter/enlarge": [pytest.mark.heavy]}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=SLOWEST.get(n, [])) for n in ON_PICTURES])
 def test_any_picture_is_taken_or_refused_with_a_sentence(client, models, name):
     for make in PICTURES.values():
         honest(client, models[name], {**ON_PICTURES[name], "image": make()})

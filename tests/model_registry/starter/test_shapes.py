@@ -34,6 +34,7 @@ def test_shapes_draws_what_was_asked_for():
     assert figures["all right"] >= lowest, figures
 
 
+@pytest.mark.heavy
 def test_a_negative_prompt_keeps_a_colour_away():
     captions = ["a circle on a white background"] * 16
     plain = colours(shapes.draw(STARTERS / "shapes", captions, seed=1))
