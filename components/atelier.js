@@ -74,6 +74,14 @@ document.addEventListener("click", (event) => {
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
 });
 
+// A picture or a video is as large as its place allows, and its place as wide as it is then.
+for (const event of ["load", "loadedmetadata"]) {
+    document.addEventListener(event, ({target}) => {
+        const ratio = target.naturalWidth / target.naturalHeight || target.videoWidth / target.videoHeight;
+        if (ratio) target.closest?.(".picture, #preview")?.style.setProperty("--ratio", ratio);
+    }, true);
+}
+
 window.addEventListener("popstate", () => location.reload());
 
 const chosen = localStorage.getItem("atelier-theme");

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from components import wording
+from components.cover import cover_html
 from model_registry.downloads import Downloads
 from model_registry.spec import Model, Version
 
@@ -133,7 +134,7 @@ def card_html(model: Model) -> str:
     address = escape(model.id)
     return (
         f'<a class="card" href="/?model={address}" data-model="{address}">'
-        f'<span class="sign" aria-hidden="true">{sign(model.category)}</span>'
+        f"{cover_html(model)}"
         f'<span class="name"><small>{escape(model.owner)} /</small> {escape(model.name)}</span>'
         f'<span class="line">{escape(model.description)}</span>'
         f'<span class="badges">{badges_html(model)}</span></a>'

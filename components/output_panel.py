@@ -14,12 +14,13 @@ import gradio as gr
 
 from components import output_views, page_files, send_on, wording
 from components.consent_panel import ConsentPanel
+from components.cover import cover_html, has_picture
 from components.following import ticking
 from components.house_rules import markup
 from components.output_views import View, ViewKind
 from components.page_files import ShownFile
 from errors import AtelierError, NotFound
-from model_registry.spec import Version
+from model_registry.spec import Model, Version
 from predictions.prediction import Prediction, Status
 from predictions.references import references
 from predictions.service import PredictionService
@@ -33,6 +34,8 @@ LOG_PACE = 0.5
 COMPARED = ("editing", "restoration")
 """Categories whose pictures are shown beside those that they were made of."""
 NOTHING_YET = '<p class="placeholder">The output appears here.</p>'
+MADE = "Made by this model. Press Run for yours."
+DRAWN = "The output takes the place of this drawing."
 WAITING = '<p class="placeholder waiting"></p>'
 """Keeps the place of an output that is being made."""
 NOTHING_MADE = '<p class="placeholder">The run ended well and gave no output.</p>'
@@ -209,6 +212,12 @@ class OutputPanel:
             self._save: gr.update(visible=True, value=output_views.save_html(made[0])),
             self.send: gr.update(visible=len(takers) > 1, choices=takers, value=""),
         }
+
+    def invites(self, model: Model) -> Updates:
+        """The output side of a form that nobody has run: what the model makes."""
+        said = MADE if has_picture(model) else DRAWN
+        html = f'<div class="placeholder">{cover_html(model)}<p>{said}</p></div>'
+        return {**self.blank(), self._placeholder: gr.update(visible=True, value=html)}
 
     def said(self, text: str) -> Updates:
         """A problem in place of an output."""

@@ -191,9 +191,9 @@ class RunTab:
         """
         try:
             version = await self._service.catalog.fresh(reference, PATIENCE)
+            model = self._service.catalog.find(version.model)
             if values is None:
-                examples = self._service.catalog.find(version.model).examples
-                values = examples[0].input if examples else {}
+                values = model.examples[0].input if model.examples else {}
         except AtelierError as error:
             return {
                 **self._panel.blank(),
@@ -201,7 +201,7 @@ class RunTab:
                 self.current: None,
             }
         return {
-            **self._panel.blank(),
+            **(self._panel.blank() if prediction_id else self._panel.invites(model)),
             self.opened: await self._filled(reference, version, values, destination),
             self.current: prediction_id,
             self._model: gr.update(choices=self._choices(), value=version.model),

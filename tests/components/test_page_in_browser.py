@@ -81,6 +81,7 @@ def test_explore_shows_starters_first_and_says_that_they_are_ready_offline_toys(
     first = page.locator("#cards .card").first
     expect(first).to_have_attribute("data-model", "starter/shapes")
     expect(first.locator(".badge")).to_have_text(["ready", "offline", "toy"])
+    expect(first.locator(".cover img")).to_have_js_property("naturalWidth", 640)
 
 
 def test_explore_shows_one_kind_at_a_time(page):
@@ -263,6 +264,9 @@ def test_a_picture_goes_in_and_comes_out(page, tmp_path):
     status(page, "succeeded")
     picture = page.locator("#picture img")
     expect(picture).to_be_visible()
+    frame = page.locator("#picture").bounding_box()
+    # What can be done with it stands inside, whatever its shape.
+    assert round(frame["width"] / frame["height"], 2) == 1.5
     expect(picture).to_have_js_property("naturalWidth", 60)
     with page.expect_download() as download:
         page.locator("#save a").click()
