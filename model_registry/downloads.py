@@ -109,9 +109,9 @@ class Downloads:
             repos = " and ".join(dict.fromkeys(each.repo for each in missing))
             raise CannotDownload(
                 f"{repos} must be downloaded for {model.id}, and Atelier was started with "
-                f"--offline. Start it without, or run `python app.py pull {model.id}` on a machine "
-                f"with network and bring what HF_HOME holds there to {self.shelf.cache.root.parent}"
-                ", or let HF_HOME name a folder that has it."
+                "--offline, or with HF_HUB_OFFLINE set. Start it without, or run `python app.py "
+                f"pull {model.id}` on a machine with network and bring what HF_HOME holds there to "
+                f"{self.shelf.cache.root.parent}, or let HF_HOME name a folder that has it."
             )
         if self.lacks_token(model):
             repo = missing[0].repo

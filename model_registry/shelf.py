@@ -90,7 +90,8 @@ class Shelf:
         if known is None:
             # What another program has left is very likely what is wanted.
             return Extent(weights.size, min(self.cache.size(weights.repo), weights.size or 0))
-        commit, files = known
+        commit, listed = known
+        files = {file.etag: file for file in listed}.values()  # the same content comes once
         here = sum(self.cache.downloaded(weights.repo, commit, file) for file in files)
         return Extent(sum(file.size for file in files), here)
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -382,6 +383,18 @@ async def test_what_another_program_has_downloaded_needs_no_room(start, tmp_path
     (blobs / "blob").write_bytes(bytes(SIZE))
     _, version = version_of(Weights("", REPO, size=SIZE))
     assert start(cache=tmp_path / "hub").extent(version) == Extent(SIZE, SIZE)
+
+
+async def test_what_a_repository_has_twice_comes_and_counts_once(start, stand_in, repository):
+    shutil.copy(repository / "model.safetensors", repository / "again.safetensors")
+    _, version = version_of(Weights("", REPO))
+    downloads, told = start(), []
+    folder = (await provided(downloads, version, told.append)).code.weights
+    assert os.path.getsize(f"{folder}/again.safetensors") == SIZE
+    assert stand_in.served.total() == SIZE + 2
+    assert (
+        downloads.extent(version) == Extent(told[-1].total, SIZE + 2) == Extent(SIZE + 2, SIZE + 2)
+    )
 
 
 async def test_a_disk_too_small_says_what_is_needed_before_a_byte_is_loaded(start, stand_in):
