@@ -8,7 +8,7 @@ SOURCES := app.py settings.py errors.py api cog components model_registry predic
 # Two files of tests at a time: more would each hold torch and an app of their own.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
-.PHONY: run test test-all test-long check fix types browser clients wheels bench starters evaluate clean
+.PHONY: run test test-all check fix types browser clients wheels bench starters evaluate clean
 
 run: .venv/ready
 	$(BIN)/python app.py $(ARGS)
@@ -17,22 +17,18 @@ test: .venv/tested browser clients wheels
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy app.py api components predictions workers model_registry cog
-	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not heavy and not long" $(ARGS)
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not heavy" $(ARGS)
 
 # Besides `test`: what takes long, such as every model of the catalogue.
 test-all: test
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m heavy $(ARGS)
-
-# What nobody should send, to one model of each runner: an hour and more.
-test-long: .venv/tested
-	$(BIN)/python -m pytest -q -m long $(ARGS)
 
 # What must pass before a commit: all of `test` but what starts the whole app or a browser.
 check: .venv/tested
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy app.py api components predictions workers model_registry cog
-	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow and not heavy and not long" $(ARGS)
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow and not heavy" $(ARGS)
 
 fix: .venv/tested
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -15,12 +15,21 @@ from PIL import Image
 
 from tests.tiny_catalogue import DOWNLOADING, SMALL, tiny_catalogue
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
 
-PATIENCE = 60
-"""Seconds, after which what is much work, and is being done, is canceled."""
+PATIENCE = 5
+"""Seconds, after which what is much work, and is being done, is canceled: what takes too much
+memory takes it at the beginning.
+"""
 MORE_MEMORY = 1_500_000_000
 """Bytes that a run may take at its peak besides what one of small inputs takes."""
+FIRST = ("prompt", "text", "tags", "lyrics")
+"""Texts that a run is about; others may be left out, and are only given too long ones."""
+BESIDE = {
+    "audio_prompt": {"audio_prompt_text": "[S1] Hello."},
+    "input_audio": {"continuation": True},
+}
+"""What an input is refused without."""
 SOUNDS = ("audio", "audio_prompt", "input_audio", "reference_audio", "speaker")
 
 
@@ -42,18 +51,23 @@ def one_of_each_runner():
 def test_what_nobody_should_send_is_answered_or_refused_in_a_sentence(app, spec):
     app.provide(spec)
     name, small = spec["name"], SMALL[spec["name"]]
-    usual = honest(app, name, small)
+    usual = app.run(name, small)
     assert usual["status"] == "succeeded", usual["error"]
     most = usual["metrics"]["peak_memory"] + MORE_MEMORY
     for field, schema in app.models[name].latest.input_schema["properties"].items():
         for title, make in bad(field, schema).items():
-            prediction = honest(app, name, {**small, field: make()}, f"{field}: {title}")
+            inputs = {**small, **BESIDE.get(field, {}), field: make()}
+            prediction = honest(app, name, inputs, f"{field}: {title}")
             assert prediction["metrics"].get("peak_memory", 0) < most, (field, title)
             if title.startswith("no ") and "not used" not in prediction["logs"]:
                 assert prediction["status"] == "failed", (field, title)
+    again = app.run(name, small)
+    assert again["status"] == "succeeded", again["error"]
+    # The most since the process began: what was canceled has not said what it took.
+    assert again["metrics"]["peak_memory"] < most
 
 
-def honest(app, name, inputs, title=""):
+def honest(app, name, inputs, title):
     """What becomes of the inputs, if it is a result or a refusal that a person understands."""
     prediction = app.run(name, inputs, PATIENCE)
     assert "Traceback" not in prediction["logs"], (title, prediction["logs"])
@@ -73,7 +87,7 @@ def bad(field, schema):
     elif field in ("width", "height"):
         given = {"not divisible": lambda: max(item["minimum"], 100) + 3}
     elif item.get("type") == "string" and "allOf" not in item and "maxLength" not in item:
-        given = WORDS
+        given = WORDS if field in FIRST else {"200,000 characters": WORDS["200,000 characters"]}
     else:
         given = {}
     if schema.get("type") == "array":

@@ -57,16 +57,18 @@ class TinyCatalogue:
                 self._stand_in.repositories[repo] = Repository(made)
 
     def run(self, name, inputs, patience=280):
-        """The prediction, ended; canceled where it still runs after some seconds of `patience`."""
+        """The prediction, ended; canceled where it has run for so many seconds of `patience`."""
         created = self.client.post(f"/v1/models/{name}/predictions", json={"input": inputs})
         assert created.status_code == 201, created.text
-        prediction, began = created.json(), time.monotonic()
+        prediction, began, ran = created.json(), time.monotonic(), 0.0
         address = f"/v1/predictions/{prediction['id']}"
         while prediction["status"] in ("starting", "processing"):
             time.sleep(0.05)
             prediction = self.client.get(address).json()
-            if prediction["status"] == "processing" and time.monotonic() > began + patience:
-                return self.client.post(f"{address}/cancel").json()
+            if prediction["status"] == "processing":
+                ran = ran or time.monotonic()
+                if time.monotonic() > ran + patience:
+                    return self.client.post(f"{address}/cancel").json()
             assert time.monotonic() < began + 280, prediction
         return prediction
 
