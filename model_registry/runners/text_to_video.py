@@ -27,17 +27,17 @@ class Video(BasePredictor):
         """
         self.video = VideoPipeline(weights, precision, settings)
 
-    def _start(self, image: Path | None) -> Any:
-        """The picture to start from, opened. Refuses one that would be ignored, and none where one
-        is needed.
+    def _start(self, image: Path | None, name: str = "image") -> Any:
+        """The picture to start from, opened; `name` is the input's. Refuses one that would be
+        ignored, and none where one is needed.
         """
         if image is None:
             if self.video.needs_picture:
-                raise InvalidInput("This model makes a picture move; give it an image.")
+                raise InvalidInput(f"This model makes a picture move; give it one as {name}.")
             return None
         if self.video.from_picture is None:
-            raise InvalidInput("This model cannot start from a picture; leave image empty.")
-        return pictures.on_white(pictures.opened(image))
+            raise InvalidInput(f"This model cannot start from a picture; leave {name} empty.")
+        return pictures.on_white(pictures.opened(image, name))
 
 
 class TextToVideo(Video):
@@ -251,7 +251,7 @@ class VideoOfService(Video):
             )
         if prompt_optimizer:
             print("The prompt is taken as it is: no prompt optimizer runs here.")
-        start = self._start(first_frame_image)
+        start = self._start(first_frame_image, "first_frame_image")
         if resolution == "480p" and width is None and height is None:
             ratio = start.width / start.height if start else 16 / 9
             width, height = sides(ratio, AREAS[resolution])

@@ -160,7 +160,7 @@ def test_a_picture_decides_how_the_video_begins_and_its_form(request, capsys, ki
 def test_a_model_that_makes_pictures_move_needs_one(model):
     runner = model("Wan-AI/Wan2.2-I2V-A14B-Diffusers", "text_to_video.py:ImageToVideo")
     assert type(runner.runner.video.pipeline).__name__ == "WanImageToVideoPipeline"
-    with pytest.raises(ValueError, match="This model makes a picture move; give it an image"):
+    with pytest.raises(ValueError, match="This model makes a picture move; give it one as image"):
         runner.run(**SMALL)
     frames = opened(runner.run(**SMALL, num_frames=5, image=FISH))
     assert frames.shape == (5, 64, 64, 3)
