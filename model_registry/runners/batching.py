@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,11 @@ class Text:
     last: int | None = None
     """The token that was chosen last, not yet taken in."""
     written: int = 0
+    first_at: float = 0.0
+    latest_at: float = 0.0
+    """When its first and its latest token were chosen; who reads them may be told later, and of
+    several at once.
+    """
     left: bool = False
     told: asyncio.Queue[int | Exception | None] = field(default_factory=asyncio.Queue)
     loop: asyncio.AbstractEventLoop | None = None
@@ -290,7 +296,10 @@ class Writers:
                 told = self.batch.step()
             except Exception as error:  # nobody may wait for ever for a step that does not come
                 told = [(text, error) for text in self.batch.abandon()]
+            now = time.perf_counter()
             for text, what in told:
+                if isinstance(what, int):
+                    text.first_at, text.latest_at = text.first_at or now, now
                 with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits
                     text.loop.call_soon_threadsafe(text.told.put_nowait, what)  # type: ignore[union-attr]
 

@@ -197,21 +197,20 @@ class TextGeneration(BasePredictor):
         """
         scope = current_scope()
         scope.record_metric("input_token_count", len(text.asked))
-        began = first = time.perf_counter()
+        began = time.perf_counter()
         count = 0
         try:
             async with aclosing(self.writers.write(text)) as tokens:
                 async for token in tokens:
                     count += 1
                     if count == 1:
-                        first = time.perf_counter()
-                        scope.record_metric("time_to_first_token", round(first - began, 4))
+                        scope.record_metric("time_to_first_token", round(text.first_at - began, 4))
                     yield token
         finally:
             scope.record_metric("output_token_count", count)
-            if count > 1:
-                seconds = max(time.perf_counter() - first, 1e-6)
-                scope.record_metric("tokens_per_second", round((count - 1) / seconds, 2))
+            if (seconds := text.latest_at - text.first_at) > 0:
+                rate = (text.written - 1) / seconds
+                scope.record_metric("tokens_per_second", round(rate, 2))
 
 
 def _tell_cut_off(thinking: bool, context: int | None) -> None:

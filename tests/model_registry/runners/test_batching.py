@@ -5,6 +5,7 @@ in every class of models that the catalogue names.
 from __future__ import annotations
 
 import sys
+import time
 from functools import partial
 
 import pytest
@@ -263,3 +264,15 @@ def test_a_model_that_remembers_in_another_way_takes_a_pass_for_each(make, capsy
         batch.join(each)
     heard = told(batch, 30)
     assert [heard[each] for each in pair] == [alone(model, text(9, 2)), alone(model, text(5, 1))]
+
+
+async def test_the_times_of_tokens_are_those_of_the_writing_not_of_the_reading(llama):
+    batching, passes = sys.modules["batching"], sys.modules["passes"]
+    writers = batching.Writers(batching.Batch(passes.SinglePasses(llama)))
+    one = text(5, most=6)
+    tokens = writers.write(one)
+    await anext(tokens)
+    writers._thread.shutdown()  # all is written; nothing more was read
+    written = time.perf_counter()
+    assert [token async for token in tokens] and one.written == 6
+    assert 0 < one.first_at < one.latest_at <= written
