@@ -1,6 +1,6 @@
 """What stands above a model's name: a picture that it made itself, else one drawn for its kind.
 
-The pictures are in covers/, made by the starters: `python -m components.covers.make ADDRESS`.
+The pictures are in covers/; model_registry/starter/train/covers.py asks the starters for them.
 """
 
 from __future__ import annotations

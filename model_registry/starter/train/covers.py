@@ -1,7 +1,7 @@
-"""Makes the pictures of this folder, each of what a starter itself has made.
+"""Makes the covers of the starters in Explore, each of what the starter itself has made.
 
 python app.py &
-python -m components.covers.make http://127.0.0.1:7860
+python -m model_registry.starter.train.covers http://127.0.0.1:7860
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy
 import trimesh
 from PIL import Image, ImageDraw
 
-HERE = Path(__file__).parent
-STARTERS = HERE.parents[1] / "model_registry" / "starter"
+STARTERS = Path(__file__).parents[1]
+COVERS = STARTERS.parents[1] / "components" / "covers" / "starter"
 WIDE, HIGH = 640, 320
 GROUND = "#d9d4c7"
 
@@ -141,11 +141,9 @@ def enlarge(client: httpx.Client) -> Image.Image:
 
 
 def main() -> None:
-    folder = HERE / "starter"
-    folder.mkdir(exist_ok=True)
     with httpx.Client(base_url=sys.argv[1], timeout=120, headers={"Prefer": "wait=60"}) as client:
         for make in (shapes, motion, solid, cutout, enlarge):
-            path = folder / f"{make.__name__}.webp"
+            path = COVERS / f"{make.__name__}.webp"
             make(client).save(path, quality=82, method=6)
             print(f"{path.name}: {path.stat().st_size / 1000:.1f} kB")
 
