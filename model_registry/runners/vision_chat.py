@@ -56,7 +56,9 @@ class VisionChat(BasePredictor):
             description="Choose among the likeliest tokens that together have this probability.",
         ),
         top_k: int = Input(
-            default=50, ge=0, description="Choose among this many likeliest tokens; 0: all of them."
+            default=50,
+            ge=-1,
+            description="Choose among this many likeliest tokens; 0 or -1: all of them.",
         ),
         presence_penalty: float = Input(
             default=0, ge=-2, le=2, description="Above 0: avoid what was already written."
@@ -91,7 +93,7 @@ class VisionChat(BasePredictor):
             seed % 2**63,
             max_new_tokens=min(max_tokens, room),
             logits_processor=_penalties(asked, presence_penalty, frequency_penalty),
-            **_sampling(temperature, top_p, top_k),
+            **_sampling(temperature, top_p, max(0, top_k)),
         )
         with closing(_told(writing, stop_sequences)) as pieces:
             yield from pieces

@@ -76,6 +76,10 @@ CALLS = {
         "min_tokens": 0, "temperature": 0.6, "system_prompt": "You are a helpful assistant.",
         "presence_penalty": 0, "frequency_penalty": 0,
     },
+    "meta/llama-3.2-90b-vision-instruct": {
+        "image": FILE, "prompt": "What is this?", "max_tokens": 512, "temperature": 0.7,
+        "top_p": 0.7, "top_k": -1, "presence_penalty": 0, "frequency_penalty": 0,
+    },
     "openai/whisper": {
         "audio": FILE, "language": "auto", "translate": False, "temperature": 0,
         "transcription": "plain text", "suppress_tokens": "-1", "logprob_threshold": -1,
