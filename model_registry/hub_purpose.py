@@ -168,6 +168,8 @@ def _takes(task: Task, facts: Facts) -> bool:
         return False
     if task.name == "embeddings" and not _is_text_encoder(facts, task):
         return False
+    if task.name == "chat about pictures" and facts.kind in hub_tasks.CAPTIONERS:
+        return False
     mappings = known_classes.transformers_mappings()
     named = set(facts.architectures)
     found = [mappings.get(mapping, {}).get(facts.kind, frozenset()) for mapping in task.mappings]

@@ -18,6 +18,9 @@ from model_registry.spec_files import RUNNERS
 UNSAFE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 """Formats in which reading a file can run code."""
 
+_FLORENCE = (
+    "What to do, alone and in its own words, such as <CAPTION>, <DETAILED_CAPTION>, <OCR> or <OD>."
+)
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
 _NON_COMMERCIAL = re.compile(r"(^|[-_])nc([-_.]|$)|non-?commercial|research", re.IGNORECASE)
 _LICENCES = {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause"}
@@ -79,6 +82,8 @@ def _inputs(facts: Facts, task: Task) -> dict[str, Any]:
     """Inputs that mean nothing to this model are taken away; defaults come from its settings."""
     if task.name == "speech recognition" and facts.kind != "whisper":
         return {"language": None, "translate": None}
+    if facts.kind == "florence2":
+        return {"prompt": {"default": "<CAPTION>", "description": _FLORENCE}}
     if task.runner in ("text_generation:TextGeneration", "vision_chat:VisionChat"):
         return _sampling(facts)
     if task.runner != "text_to_text:TextToText":

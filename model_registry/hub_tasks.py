@@ -30,7 +30,10 @@ class Task:
     """Has a ladder down to 4 bits."""
 
 
-CAPTIONERS = frozenset({"blip", "blip-2", "git", "vision-encoder-decoder", "pix2struct"})
+CAPTIONERS = frozenset({
+    "blip", "blip-2", "florence2", "git", "pix2struct", "vision-encoder-decoder",
+})  # fmt: skip
+"""Kinds that say what they see without being asked, and hold no chat."""
 TRANSLATORS = frozenset({"marian", "m2m_100", "nllb-moe"})
 TONGUES = frozenset({"m2m_100", "nllb-moe", "mbart"})
 """Kinds that translate between any two of many languages."""

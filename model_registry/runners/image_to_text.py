@@ -18,6 +18,7 @@ from writing import Writing
 
 from cog import BasePredictor, ConcatenateIterator, Input, InvalidInput, Path, current_scope
 
+PROMPTS = ("input_ids", "decoder_input_ids")
 CUT_THEIR_PROMPTS = {"blip"}
 """Kinds of model whose `generate` itself takes off the token that ends a prompt."""
 
@@ -67,7 +68,7 @@ class ImageToText(BasePredictor):
     ) -> ConcatenateIterator[str]:
         """Yields the caption as it comes."""
         inputs = self._read(fit(on_white(opened(image))), prompt)
-        asked = inputs["input_ids"].shape[1] if "input_ids" in inputs else 1
+        asked = max([1, *(inputs[name].shape[1] for name in PROMPTS if name in inputs)])
         if asked >= self.room:
             raise InvalidInput(
                 f"The prompt has {asked} tokens; this model holds {self.room} in all, the caption "
@@ -88,15 +89,27 @@ class ImageToText(BasePredictor):
 
     def _read(self, picture: Any, prompt: str) -> dict[str, Any]:
         """The picture and the prompt as the model takes them."""
-        if prompt.strip() and "input_ids" not in self.accepted:
+        goes_on = self.model.config.model_type == "vision-encoder-decoder"
+        if prompt.strip() and "input_ids" not in self.accepted and not goes_on:
             raise InvalidInput("This model takes no prompt; leave it empty.")
-        words = {"text": prompt.strip()} if prompt.strip() else {}
+        words = {"text": prompt.strip()} if prompt.strip() and not goes_on else {}
         inputs = dict(self.processor(images=picture, **words, return_tensors="pt"))
-        if words:
+        if words and not self.model.config.is_encoder_decoder:
             inputs = self._unended(inputs)
+        if prompt.strip() and goes_on:
+            inputs["decoder_input_ids"] = self._begun(prompt.strip())
         known = {name: each for name, each in inputs.items() if name in self.accepted}
         given: dict[str, Any] = on_device(known, self.model)
         return given
+
+    def _begun(self, prompt: str) -> Any:
+        """The prompt as the beginning of what is written."""
+        import torch
+
+        written = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        settings = self.model.generation_config
+        start = settings.decoder_start_token_id
+        return torch.tensor([[settings.bos_token_id if start is None else start, *written]])
 
     def _unended(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """A prompt without the token that says the text is over: the caption goes on from it."""

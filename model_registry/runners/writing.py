@@ -113,6 +113,8 @@ class Writing:
 
     def _written(self, output: Any) -> Any:
         """The tokens without the prompt, which a model without an encoder repeats."""
+        if "decoder_input_ids" in self._inputs:
+            return output.sequences[0, self._inputs["decoder_input_ids"].shape[1] :]
         if self._model.config.is_encoder_decoder or "input_ids" not in self._inputs:
             return output.sequences[0]
         return output.sequences[0, self._inputs["input_ids"].shape[1] :]

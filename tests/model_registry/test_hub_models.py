@@ -180,6 +180,16 @@ def test_what_its_owner_calls_it_decides_over_its_class(models, publish):
     assert models.make("hf:tiny/clip").latest.code.target.endswith("ImageClassification")
 
 
+def test_captioners_hold_no_chat(models, publish):
+    for kind, name in (("florence2", "Florence2"), ("blip-2", "Blip2")):
+        files = of_transformers(kind, f"{name}ForConditionalGeneration")
+        publish("tiny/captions", files, "image-text-to-text")
+        version = models.make("hf:tiny/captions").latest
+        assert version.code.target.endswith(":ImageToText")
+        default = version.input_schema["properties"]["prompt"]["default"]
+        assert default == ("<CAPTION>" if kind == "florence2" else "")
+
+
 def test_a_reranker_is_known_by_its_one_label_and_what_it_is_called(models, publish):
     files = without(RERANKER, "modules.json")
     publish("tiny/model", files, "text-classification")

@@ -207,6 +207,15 @@ def test_a_prompt_that_leaves_no_room_is_refused(family, request, red_circle):
         request.getfixturevalue(family).run(image=red_circle, prompt="a red circle " * 800)
 
 
-def test_a_prompt_that_a_model_cannot_take_is_refused(caption, red_circle):
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_caption_goes_on_from_its_beginning(caption, red_circle, beams):
+    whole = "".join(caption.run(image=red_circle, num_beams=beams))
+    first, _, rest = whole.partition(" ")
+    asked = {"image": red_circle, "prompt": first, "num_beams": beams}
+    assert rest and "".join(caption.run(**asked)).strip() == rest
+
+
+def test_a_prompt_that_a_model_cannot_take_is_refused(caption, red_circle, monkeypatch):
+    monkeypatch.setattr(caption.runner.model.config, "model_type", "pix2struct")
     with pytest.raises(ValueError, match="takes no prompt"):
         caption.run(image=red_circle, prompt="a red")
