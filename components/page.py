@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from components import drawing_at_once
 from components.add_model import AddModel
 from components.explore_tab import ExploreTab
 from components.history_tab import HistoryTab
@@ -75,6 +76,7 @@ def build(
         models_tab.select(weights.refresh, weights.shown, weights.listing, **QUIET)
         history_tab.select(lambda: gr.update(active=True), None, history.timer, **QUIET)
         history_tab.select(history.refresh, history.refresh_inputs, history.listing, **QUIET)
+    drawing_at_once.allow(page)
     return page
 
 

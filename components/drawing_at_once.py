@@ -1,0 +1,34 @@
+"""Lets Gradio draw several parts of one person's page at once."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, KeysView, ValuesView
+from typing import Any
+
+import gradio as gr
+
+
+class _Steady(dict[Any, Any]):
+    """Entries that may come and go while another thread walks over them."""
+
+    def keys(self) -> KeysView[Any]:  # type: ignore[override]
+        return dict(self).keys()
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]
+        return dict(self).values()
+
+    def items(self) -> ItemsView[Any, Any]:  # type: ignore[override]
+        return dict(self).items()
+
+    def __copy__(self) -> _Steady:
+        return _Steady(self)
+
+
+def allow(page: gr.Blocks) -> None:
+    """To be called once the page is built.
+
+    Each person's page keeps its handlers in a copy of one mapping. What is drawn anew adds its own
+    from a thread, and Gradio walks over all of them meanwhile for what another part has drawn: with
+    a plain mapping that is an error now and then, and the part stays empty.
+    """
+    page.default_config.fns = _Steady(page.default_config.fns)
