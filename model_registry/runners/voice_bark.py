@@ -92,6 +92,11 @@ class Bark(BasePredictor):
             }
         with torch.inference_mode():
             parts = self._spoken(given, text_temp, waveform_temp)
+            if not parts["fine_prompt"].shape[-1]:
+                raise InvalidInput(
+                    "Bark fell silent before it had said anything, as it now and then does. Give "
+                    "another seed or other words."
+                )
             wave = self.model.codec_decode(parts["fine_prompt"])[0]
         rate = self.model.generation_config.sample_rate
         spoken = making.file(wave.float().cpu().numpy(), rate, "wav", "speech")

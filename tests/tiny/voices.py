@@ -297,7 +297,7 @@ TINY = {
 }
 SMALL = {
     "facebook/mms-tts-eng": {"text": "Hello there."},
-    "suno-ai/bark": {"prompt": "Hello there.", "history_prompt": "en_speaker_0"},
+    "suno-ai/bark": {"prompt": "Hello there.", "history_prompt": "en_speaker_0", "seed": 1},
     "sesame/csm-1b": {"text": "Hello there.", "max_audio_length_ms": 800},
     "nari-labs/dia-1.6b": {"text": "[S1] Hello. [S2] Hi.", "max_new_tokens": 500},
     "jaaari/kokoro-82m": {"text": "Buenos días.", "voice": "ef_dora"},

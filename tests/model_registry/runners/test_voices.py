@@ -95,6 +95,11 @@ def test_bark_speaks_in_the_voice_it_gave(bark):
     assert again.prompt_npz is None
 
 
+def test_bark_says_it_when_it_falls_silent_at_once(bark):
+    with pytest.raises(ValueError, match="another seed"):
+        bark.run(prompt="a", text_temp=1.0, seed=39)
+
+
 def test_bark_names_the_voices_that_there_are(bark):
     with pytest.raises(ValueError, match="no voice 'de_speaker_3'. It has: en_speaker_0"):
         bark.run(prompt="hello", history_prompt="de_speaker_3")
