@@ -4,11 +4,15 @@ tasks import it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from precision import language_model
 from quantizing import finish
 from running_out import conversions_told
+
+_MOST_MISSING = 0.1
+"""Of a model's numbers: more, and what it gives could mean nothing."""
 
 
 def quiet() -> None:
@@ -23,7 +27,8 @@ def pretrained(kind: str, weights: str, precision: str = "", trust_code: bool = 
     """The model in the folder `weights`, on its device, for use and not for training.
 
     `kind` is one of transformers' automatic classes, or a class itself. `trust_code` runs the code
-    that the folder brings: only where a person has agreed to that.
+    that the folder brings: only where a person has agreed to that. Raises `ValueError` for weights
+    of another class, which the library would fill up with random numbers.
     """
     import transformers
 
@@ -33,9 +38,28 @@ def pretrained(kind: str, weights: str, precision: str = "", trust_code: bool = 
     settings.pop("attn_implementation", None)
     family = getattr(transformers, kind)
     with conversions_told():
-        model = family.from_pretrained(weights, **settings, **trusting(trust_code)).eval()
+        model, found = family.from_pretrained(
+            weights, output_loading_info=True, **settings, **trusting(trust_code)
+        )
+    _check_whole(model, found["missing_keys"])
+    model.eval()
     finish(model, precision)
     return model
+
+
+def _check_whole(model: Any, missing: Iterable[str]) -> None:
+    # A pooler is rarely used, and rarely there.
+    lacks = sorted(name for name in missing if "pooler" not in name)
+    sizes = {name: each.numel() for name, each in model.named_parameters()}
+    share = sum(sizes.get(name, 0) for name in lacks) / max(1, sum(sizes.values()))
+    if share > _MOST_MISSING:
+        raise ValueError(
+            f"The weights are not those of a {type(model).__name__}: {share:.0%} of its numbers "
+            f"are missing, such as {', '.join(lacks[:3])}."
+        )
+    if lacks:
+        more = f" and {len(lacks) - 3} more" if len(lacks) > 3 else ""
+        print(f"The weights lack {', '.join(lacks[:3])}{more}: random numbers stand there.")
 
 
 def trusting(trust_code: bool) -> dict[str, Any]:

@@ -152,3 +152,17 @@ def test_a_question_without_room_for_a_text_is_refused(made):
 def test_nothing_is_refused(made, target, maker, inputs):
     with pytest.raises(ValueError, match="empty"):
         made(target, maker).run(**inputs)
+
+
+def test_weights_of_another_class_are_refused_or_told(tmp_path, capsys):
+    sorting.masked(tmp_path)
+    Model(KINDS, tmp_path)  # without what sorts
+    assert "lack classifier.bias, classifier.weight: random" in capsys.readouterr().out
+    weights = tmp_path / "model.safetensors"
+    from safetensors.torch import load_file, save_file
+
+    there = load_file(weights)
+    kept = {name: each for name, each in there.items() if "word_embeddings" not in name}
+    save_file(kept, weights, {"format": "pt"})
+    with pytest.raises(ValueError, match="not those of a BertForSequenceClassification: 2.% of"):
+        Model(KINDS, tmp_path)
