@@ -27,8 +27,9 @@ class _Steady(dict[Any, Any]):
 def allow(page: gr.Blocks) -> None:
     """To be called once the page is built.
 
-    Each person's page keeps its handlers in a copy of one mapping. What is drawn anew adds its own
-    from a thread, and Gradio walks over all of them meanwhile for what another part has drawn: with
-    a plain mapping that is an error now and then, and the part stays empty.
+    Each person's page keeps its parts and their handlers in copies of two mappings. What is drawn
+    anew adds its own from a thread, and Gradio walks over all of them meanwhile for what another
+    part has drawn: with plain mappings that is an error now and then, and the part stays empty.
     """
-    page.default_config.fns = _Steady(page.default_config.fns)
+    config = page.default_config
+    config.blocks, config.fns = _Steady(config.blocks), _Steady(config.fns)

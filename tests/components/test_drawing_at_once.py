@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import gradio as gr
+import pytest
 from gradio.state_holder import SessionState
 
 from components import drawing_at_once
 
 
-async def test_handlers_may_be_added_while_others_are_told_to_the_page(monkeypatch):
+@pytest.fixture
+async def page():
     with gr.Blocks() as page:
         text = gr.Textbox()
         text.change(lambda: None)
         text.submit(lambda: None)
     drawing_at_once.allow(page)
-    fns = SessionState(page).blocks_config.fns
-    handler = next(iter(fns.values()))
+    return page
+
+
+async def test_handlers_may_be_added_while_others_are_told_to_the_page(page, monkeypatch):
+    config = SessionState(page).blocks_config
+    handler = next(iter(config.fns.values()))
     told = handler.get_config
 
     def told_while_another_part_is_drawn():
-        fns[len(fns) + 1000] = handler
+        config.fns[len(config.fns) + 1000] = handler
         return told()
 
     monkeypatch.setattr(handler, "get_config", told_while_another_part_is_drawn)
-    config = SessionState(page).blocks_config
-    config.fns = fns
     assert len(config.get_config()["dependencies"]) == 2
-    assert len(fns) == 3
+    assert len(config.fns) == 3
+
+
+async def test_components_may_be_added_while_others_are_walked_over(page):
+    config = SessionState(page).blocks_config
+    before = len(config.blocks)
+    for component in config.blocks.values():
+        config.blocks[len(config.blocks) + 1000] = component
+    assert len(config.blocks) == 2 * before
+
+
+async def test_what_one_session_adds_is_not_in_another(page):
+    first, second = (SessionState(page).blocks_config for _ in range(2))
+    first.fns[1000] = next(iter(first.fns.values()))
+    assert len(second.fns) == len(page.default_config.fns) == 2
