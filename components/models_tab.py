@@ -1,4 +1,4 @@
-"""The Models tab: the weights on disk, whose they are, and what may go."""
+"""The Models tab: the weights on disk, whose they are, and what may go; and the deployments."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import gradio as gr
 
 from components import wording
 from components.consent_panel import licence_html
+from components.deployment_rows import deployments_html
 from components.house_rules import QUIET, markup
 from errors import AtelierError
 from model_registry.consents import Consents, asks_consent
 from model_registry.inventory import Held, Inventory
 from model_registry.spec import Model
+from predictions.callers import Visitors
 from predictions.service import PredictionService
 
 REFRESH = 2.0
@@ -35,8 +37,9 @@ EMPTY = (
 
 
 class ModelsTab:
-    def __init__(self, service: PredictionService) -> None:
+    def __init__(self, service: PredictionService, visitors: Visitors) -> None:
         self._service = service
+        self._visitors = visitors
         self._chosen = gr.State()
         self._shown = gr.State("")
         self.timer = gr.Timer(REFRESH, active=False)
@@ -48,7 +51,8 @@ class ModelsTab:
                     self._remove = gr.Button("Remove", variant="stop", elem_id="remove", size="sm")
                     self._keep = gr.Button("Keep", elem_id="keep", size="sm")
             self._rows = markup(js=_ASK_REMOVE, elem_id="weights-rows")
-        self.listing = [self._rows, self._totals, self._shown]
+            self._deployments = markup(elem_id="deployments")
+        self.listing = [self._rows, self._deployments, self._totals, self._shown]
         asking = [self._chosen, self._removal, self._question]
         self.timer.tick(self.refresh, self._shown, self.listing, **QUIET)
         self._rows.click(self._ask, None, asking, **QUIET)
@@ -61,16 +65,23 @@ class ModelsTab:
     def shown(self) -> gr.State:
         return self._shown
 
-    async def refresh(self, shown: str) -> Any:
+    async def refresh(self, shown: str, request: gr.Request) -> Any:
         """Updates of `listing`; none where it is as it was."""
         found = await self._service.inventory()
         rows = rows_html(
             found, await self._service.last_runs(), self._service.downloads.consents, time.time()
         )
-        if rows == shown:
+        caller = self._visitors.caller(request.cookies)
+        deployments = deployments_html(self._service.deployments.list(caller))
+        if rows + deployments == shown:
             return gr.skip()
         root = str(self._service.downloads.shelf.cache.root)
-        return {self._rows: rows, self._shown: rows, self._totals: totals_html(found, root)}
+        return {
+            self._rows: rows,
+            self._deployments: deployments,
+            self._shown: rows + deployments,
+            self._totals: totals_html(found, root),
+        }
 
     async def _ask(self, event: gr.EventData) -> dict[Any, Any]:
         found = await self._service.inventory()
@@ -107,7 +118,7 @@ def totals_html(found: Inventory, root: str) -> str:
             "is."
         )
     return (
-        f'<p class="totals">{line}</p>'
+        f'<h2>Weights on disk</h2><p class="totals">{line}</p>'
         f'<p class="small">In <code>{escape(root)}</code>.{escape(others)}</p>'
     )
 

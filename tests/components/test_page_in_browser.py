@@ -404,6 +404,20 @@ def test_a_row_far_down_opens_in_view(page, width):
     expect(rows.nth(25)).to_be_in_viewport()
 
 
+def test_a_deployment_is_listed_with_the_way_to_its_version(page):
+    body = {"name": "calls", "model": "local/echo", "hardware": "cpu"}
+    body |= {"min_instances": 0, "max_instances": 2}
+    made = page.request.post("/v1/deployments", data=body)
+    version = made.json()["current_release"]["version"]
+    page.goto("/?tab=models")
+    shown = page.locator("#deployments .deployment")
+    expect(shown).to_contain_text("atelier/calls")
+    expect(shown).to_contain_text("0 to 2 instances")
+    expect(shown.locator("a")).to_have_attribute("href", f"/?model=local/echo:{version}")
+    assert page.request.delete("/v1/deployments/atelier/calls").ok
+    expect(page.locator("#deployments")).to_contain_text("None.")
+
+
 def test_live_rows_move_by_themselves(page, context):
     other = context.new_page()
     form = open_model(other, "counts")

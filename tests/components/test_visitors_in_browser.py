@@ -44,6 +44,13 @@ def test_what_one_visitor_runs_is_not_for_the_others(page, browser, address):
     stranger.close()
 
     asked = f"{address}/v1/predictions/{prediction}"
+    # Nor are the deployments of those who have a token.
+    body = {"name": "calls", "model": "local/echo", "hardware": "cpu"}
+    body |= {"min_instances": 0, "max_instances": 1}
+    headers = {"Authorization": "Bearer r8_ada"}
+    assert httpx.post(f"{address}/v1/deployments", json=body, headers=headers).is_success
+    page.get_by_role("tab", name="Models").click()
+    expect(page.locator("#deployments")).to_contain_text("None.")
     statuses = {
         name: httpx.get(asked, headers={"Authorization": f"Bearer r8_{name}"}).status_code
         for name in ("ada", "admin")
