@@ -396,8 +396,8 @@ class WorkerPool:
             self.events(changes)
 
     async def _watch_memory(self) -> None:
-        """Ends the largest instance on the CPU when all together hold more than models may, before
-        the system picks a victim.
+        """Ends instances on the CPU when all together hold more than models may, before the system
+        picks a victim: idle ones, and the largest where that is not enough.
         """
         cpu = next((device for device in self.devices if not device.gpu), None)
         held = {
@@ -414,7 +414,12 @@ class WorkerPool:
             if id in self._instances:
                 self._learn(self._instances[id], size)
                 self._instances[id].resident = max(self._instances[id].resident, size)
-        if sum(sizes.values()) > cpu.memory:
+        over = sum(sizes.values()) - cpu.memory
+        for idle in sorted(self._occupants(), key=lambda occupant: occupant.used):
+            if over > 0 and idle.evictable and idle.id in sizes:
+                over -= sizes.pop(idle.id)
+                self._instances[idle.id].leave()
+        if over > 0 and sizes:
             largest = max(sizes, key=lambda id: sizes[id])
             if largest in self._instances:
                 version = self._instances[largest].version

@@ -385,6 +385,27 @@ async def test_what_holds_more_than_all_models_may_is_stopped_and_told(make_pool
     assert "all models together may hold 0.4 GB here. Ask for a smaller" in end.reason
 
 
+async def test_what_is_idle_leaves_before_what_runs_is_stopped(make_pool, tmp_path):
+    pool = await make_pool(cpu_memory=400_000_000)
+    source = """
+        import pathlib, time
+        class Predictor(BasePredictor):
+            def predict(self, size: int, until: str) -> str:
+                self.held = b"x" * size
+                while until and not pathlib.Path(until).exists():
+                    time.sleep(0.01)
+                return "done"
+    """
+    idle, busy = (pool.model(source, memory=100_000_000 + more) for more in range(2))
+    await pool.end(pool.run(idle, size=150_000_000, until=""))
+    (instance,) = pool.pool._instances.values()
+    runs = pool.run(busy, size=300_000_000, until=str(tmp_path / "over"))
+    await pool.until(runs, messages.Started)
+    await instance.left()
+    (tmp_path / "over").touch()
+    assert isinstance(await pool.end(runs), messages.Succeeded)
+
+
 async def test_a_canceled_prediction_that_runs_out_is_not_taken_up_again(make_pool):
     pool = await make_pool(CARD)
     version = pool.model(
