@@ -17,7 +17,6 @@ import gradio as gr
 from components import facts, input_fields, output_views, wording
 from components.house_rules import QUIET, markup
 from components.input_fields import FILE_KINDS, MISSING, Field
-from components.output_panel import problem_html
 from errors import AtelierError
 from model_registry.spec import Example, Model, Version
 from predictions.service import PredictionService
@@ -67,7 +66,7 @@ class About:
             version = self._service.catalog.resolve(opened["reference"])
             model = self._service.catalog.find(version.model)
         except AtelierError as error:
-            return {self._head: problem_html(wording.message(error))}
+            return {self._head: wording.problem_html(wording.message(error))}
         return {
             self._head: facts.model_html(
                 model,

@@ -11,6 +11,7 @@ import gradio as gr
 from components import history_rows, output_panel, output_views, page_files, run_tab, wording
 from components.house_rules import QUIET, markup
 from components.output_views import View
+from components.watched import version_of
 from errors import AtelierError
 from predictions.callers import Caller, Visitors
 from predictions.prediction import Prediction, Status
@@ -254,14 +255,14 @@ class HistoryTab:
         now = time.time()
         found = references(prediction.output) | references(prediction.input)
         files = {each: await page_files.shown(self._service.files, each) for each in found}
-        version = output_panel.version_of(self._service, prediction)
+        version = version_of(self._service, prediction)
         return Detail(
             id=prediction.id,
             reference=f"{prediction.model}:{prediction.version}",
             terminal=prediction.status.terminal,
             head=history_rows.head_html(prediction, now),
             views=output_views.views(version, prediction.output, files),
-            problem=output_panel.problem_html(prediction.error or ""),
+            problem=wording.problem_html(prediction.error or ""),
             times=wording.times_html(prediction, now),
             inputs=history_rows.inputs_html(prediction.input, files),
             logs=prediction.logs[-output_panel.LOG_SHOWN :],

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from html import escape
 from typing import Any
 
 import gradio as gr
 
-from components import output_views, page_files, send_on, wording
+from components import output_views, send_on, wording
 from components.consent_panel import ConsentPanel
 from components.cover import cover_html, has_picture
 from components.following import ticking
 from components.house_rules import markup
 from components.output_views import View, ViewKind
 from components.page_files import ShownFile
-from errors import AtelierError, NotFound
-from model_registry.spec import Model, Version
+from components.watched import Watched
+from errors import NotFound
+from model_registry.spec import Model
 from predictions.prediction import Prediction, Status
 from predictions.references import references
 from predictions.service import PredictionService
@@ -29,7 +29,6 @@ Updates = dict[Any, Any]
 
 LOG_SHOWN = 100_000
 """Characters of log that the page shows: the end, where the reason is."""
-LOG_PACE = 0.5
 
 COMPARED = ("editing", "restoration")
 """Categories whose pictures are shown beside those that they were made of."""
@@ -125,7 +124,7 @@ class OutputPanel:
         if not prediction_id:
             yield gr.skip()
             return
-        watched = _Watched(self._service)
+        watched = Watched(self._service)
         shown: Updates = {}
         try:
             async with aclosing(ticking(self._service.follow(prediction_id))) as snapshots:
@@ -149,7 +148,7 @@ class OutputPanel:
         except NotFound:
             return False
 
-    async def _face(self, prediction: Prediction, watched: _Watched) -> Updates:
+    async def _face(self, prediction: Prediction, watched: Watched) -> Updates:
         """All that the output side shows of one snapshot."""
         running = not prediction.status.terminal
         version = watched.version_of(prediction)
@@ -177,7 +176,7 @@ class OutputPanel:
             ),
             self._views: () if text is not None or picture is not None else views,
             self._status: gr.update(visible=True, value=status),
-            self._problem: _problem_update(_failure(prediction)),
+            self._problem: _problem_update(wording.failure(prediction)),
             self._run: gr.update(visible=not running),
             self._cancel: gr.update(visible=running),
             self._placeholder: self._place_of(prediction, bool(views)),
@@ -185,7 +184,7 @@ class OutputPanel:
             self._share: gr.update(visible=True),
         }
         if watched.may_show_log(running):
-            label = "logs and traceback" if has_traceback(prediction) else "logs"
+            label = "logs and traceback" if wording.has_traceback(prediction) else "logs"
             face[self._logs] = gr.update(visible=bool(prediction.logs), label=label)
             face[self._log_box] = prediction.logs[-LOG_SHOWN:]
         return face
@@ -253,78 +252,8 @@ class OutputPanel:
         return {self._placeholder: gr.update(visible=False), **self.consent.ask(name)}
 
 
-class _Watched:
-    """What following one prediction has to remember."""
-
-    def __init__(self, service: PredictionService) -> None:
-        self._service = service
-        self._files: dict[str, ShownFile] = {}
-        self._version: Version | None = None
-        self._log_shown = 0.0
-        self._streamed = False
-
-    def version_of(self, prediction: Prediction) -> Version | None:
-        if self._version is None:
-            self._version = version_of(self._service, prediction)
-        return self._version
-
-    async def files_of(self, output: Any) -> Mapping[str, ShownFile]:
-        for reference in references(output) - self._files.keys():
-            file = await page_files.shown(self._service.files, reference)
-            if file.path:
-                self._files[reference] = file
-        return self._files
-
-    def text_classes(self, streaming: bool) -> list[str]:
-        """A text that came piece by piece stays at its end when it is done; one that was there
-        before begins at the top.
-        """
-        self._streamed = self._streamed or streaming
-        return [
-            "reading",
-            *(["following"] if self._streamed else []),
-            *(["caret"] if streaming else []),
-        ]
-
-    def may_show_log(self, running: bool) -> bool:
-        """Logs can be long: less often than the rest, but always at the end."""
-        if running and time.monotonic() - self._log_shown < LOG_PACE:
-            return False
-        self._log_shown = time.monotonic()
-        return True
-
-
-def version_of(service: PredictionService, prediction: Prediction) -> Version | None:
-    """The version that a prediction ran, None when the catalog no longer has it."""
-    try:
-        return service.version_of(prediction)
-    except AtelierError:
-        return None
-
-
-def problem_html(text: str) -> str:
-    return f'<p class="problem" role="alert">{escape(text)}</p>' if text else ""
-
-
 def _problem_update(text: str) -> Any:
-    return gr.update(visible=bool(text), value=problem_html(text))
-
-
-def _failure(prediction: Prediction) -> str:
-    if prediction.error and prediction.status is Status.FAILED:
-        hint = (
-            "The traceback is in the logs below."
-            if has_traceback(prediction)
-            else "What it printed is in the logs below."
-            if prediction.logs
-            else "Change the inputs and run again."
-        )
-        return f"{prediction.error.rstrip('.')}. {hint}"
-    return prediction.error or ""
-
-
-def has_traceback(prediction: Prediction) -> bool:
-    return bool(prediction.error) and "Traceback (most recent call last)" in prediction.logs
+    return gr.update(visible=bool(text), value=wording.problem_html(text))
 
 
 def _preview_html(preview: bytes | None) -> str:

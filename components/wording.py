@@ -132,3 +132,25 @@ def times_html(prediction: Prediction, now: float) -> str:
         f'</svg><p class="legend"><span class="before">queued and loading {seconds(before)}</span>'
         f'<span class="running">running {seconds(running)}</span></p>'
     )
+
+
+def problem_html(text: str) -> str:
+    return f'<p class="problem" role="alert">{escape(text)}</p>' if text else ""
+
+
+def failure(prediction: Prediction) -> str:
+    """Why a prediction has no result, and where more is said; "" where nothing went wrong."""
+    if prediction.error and prediction.status is Status.FAILED:
+        hint = (
+            "The traceback is in the logs below."
+            if has_traceback(prediction)
+            else "What it printed is in the logs below."
+            if prediction.logs
+            else "Change the inputs and run again."
+        )
+        return f"{prediction.error.rstrip('.')}. {hint}"
+    return prediction.error or ""
+
+
+def has_traceback(prediction: Prediction) -> bool:
+    return bool(prediction.error) and "Traceback (most recent call last)" in prediction.logs
