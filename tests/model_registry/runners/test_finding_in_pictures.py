@@ -83,6 +83,20 @@ def test_things_are_framed(made):
             assert 0 <= box["top"] <= box["bottom"] <= given.height
 
 
+def test_a_frame_ends_at_the_edge_of_the_picture(made, monkeypatch):
+    model = made(THINGS, sorting.yolos)
+    finish = model.runner.processor.post_process_object_detection
+
+    def beyond(*given, **settings):
+        (found,) = finish(*given, **settings)
+        return [{**found, "boxes": found["boxes"] * 100 - 20_000}]
+
+    monkeypatch.setattr(model.runner.processor, "post_process_object_detection", beyond)
+    with Image.open(CAT) as given:
+        edges = {"left": 0, "top": 0, "right": given.width, "bottom": given.height}
+    assert [each["box"] for each in model.run(image=CAT)["objects"]] == [edges, edges]
+
+
 def test_nothing_found_is_said(made, capsys):
     output = made(THINGS, sorting.yolos).run(image=CAT, threshold=1)
     assert output["objects"] == [] and "Found nothing" in capsys.readouterr().out

@@ -128,6 +128,7 @@ def test_an_answer_is_a_piece_of_the_text(made):
     context = "the red cat sees the moon . " * 30
     found = made(ANSWERS, sorting.answers).run(question="what ?", context=context, top_k=4)
     assert found and all(context[a["start"] : a["end"]] == a["answer"] for a in found)
+    assert all(a["answer"].strip() == a["answer"] != "" for a in found)  # of whole words
     assert len({(each["start"], each["end"]) for each in found}) == len(found)
 
 
