@@ -59,9 +59,9 @@ def task_of(facts: Facts, trusted: bool) -> tuple[Task, bool]:
         return hub_tasks.WHISPER, False
     if not facts.config:
         raise facts.refusal(hub_lacks.without_config(facts))
-    mappings = known_classes.transformers_mappings()
-    known = any(facts.kind in kinds for kinds in mappings.values())
-    if not known and (facts.config.get("_class_name") or not (facts.kind or facts.architectures)):
+    if not _is_known(facts) and (
+        facts.config.get("_class_name") or not (facts.kind or facts.architectures)
+    ):
         raise facts.refusal(hub_lacks.without_kind(facts))
     hub_lacks.check_packages(facts)
     if "modules.json" in facts.json and not _ranks(facts):
@@ -98,8 +98,7 @@ def _sentence_encoder(facts: Facts, trusted: bool) -> tuple[Task, bool]:
         raise facts.refusal(
             f"its modules.json asks for {', '.join(other)}; known are Pooling, Dense, Normalize."
         )
-    known = any(facts.kind in each for each in known_classes.transformers_mappings().values())
-    if not known and not facts.part("auto_map"):
+    if not _is_known(facts) and not facts.part("auto_map"):
         _of_own_code(facts, trusted)
     return _named("embeddings"), _own_code(facts, trusted)
 
@@ -195,6 +194,11 @@ def _is_text_encoder(facts: Facts, task: Task) -> bool:
     return facts.listing.task in task.tags or (facts.listing.task is None and not sees)
 
 
+def _is_known(facts: Facts) -> bool:
+    """Whether transformers has models of its kind (`model_type`)."""
+    return any(facts.kind in kinds for kinds in known_classes.transformers_mappings().values())
+
+
 def _named(name: str) -> Task:
     return next(task for task in hub_tasks.OF_TRANSFORMERS if task.name == name)
 
@@ -204,9 +208,7 @@ def _of_own_code(facts: Facts, trusted: bool) -> Task:
     wanted = ", ".join(facts.architectures) or facts.kind or "a class that it does not name"
     installed = f"transformers {known_classes.version('transformers')}"
     auto = facts.part("auto_map")
-    mappings = known_classes.transformers_mappings()
-    known = any(facts.kind in kinds for kinds in mappings.values())
-    if not auto and known and any(map(known_classes.has_class, facts.architectures)):
+    if not auto and _is_known(facts) and any(map(known_classes.has_class, facts.architectures)):
         raise facts.refusal(_nobody(wanted, facts.listing.task))
     if not auto and facts.library:
         raise facts.refusal(
@@ -240,8 +242,7 @@ def _of_own_code(facts: Facts, trusted: bool) -> Task:
 def _own_code(facts: Facts, trusted: bool, wanted: str = "") -> bool:
     """Whether the repository's own code is to run. Raises `BrokenModel` where nobody agreed."""
     auto = facts.part("auto_map")
-    mappings = known_classes.transformers_mappings()
-    if not auto or any(facts.kind in kinds for kinds in mappings.values()):
+    if not auto or _is_known(facts):
         return False
     places = {str(place) for each in auto.values() for place in _as_list(each) if place}
     if other := sorted(place.partition("--")[0] for place in places if "--" in place):
