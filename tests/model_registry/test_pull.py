@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -101,9 +102,15 @@ def test_a_data_folder_that_cannot_be_written_is_said(capsys):
 
 async def test_a_failure_is_said_on_a_line_of_its_own(asked, capsys, monkeypatch, stand_in):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    stand_in.seconds_per_chunk = 0.05
+    asking = asyncio.create_task(asked("ada/free"))
+    said = ""
+    while "ada/free: " not in said:
+        await asyncio.sleep(0.01)
+        said += capsys.readouterr().out
     stand_in.broken = True
-    assert await asked("ada/free") == 1
-    assert capsys.readouterr().out.endswith("\n")
+    assert await asking == 1
+    assert (said + capsys.readouterr().out).endswith("\n")
 
 
 @pytest.mark.slow

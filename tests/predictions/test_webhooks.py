@@ -223,16 +223,16 @@ async def test_an_answer_without_end_is_not_read(app):
     left = asyncio.Event()
 
     async def answer(reader, writer):
-        head = await reader.readuntil(b"\r\n\r\n")
-        size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
-        await reader.readexactly(size)
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        try:
-            while True:
-                writer.write(b"x" * 65536)
-                await writer.drain()
-        except ConnectionError:
-            left.set()
+        with contextlib.closing(writer):
+            head = await reader.readuntil(b"\r\n\r\n")
+            size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+            await reader.readexactly(size)
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    writer.write(b"x" * 65536)
+                    await writer.drain()
+        left.set()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as receiver:
         port = receiver.sockets[0].getsockname()[1]
@@ -246,15 +246,17 @@ async def test_an_answer_without_end_is_not_read(app):
 
 async def test_an_answer_that_trickles_in_is_given_up(app, monkeypatch, capsys):
     monkeypatch.setattr(webhooks, "TIMEOUT", 0.2)
+    left = asyncio.Event()
 
     async def answer(reader, writer):
         first = True
-        with contextlib.suppress(ConnectionError):
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
             while True:
                 writer.write(b"HTTP/1.1 200 OK\r\n" if first else b"X: y\r\n")
                 first = False
                 await writer.drain()
                 await asyncio.sleep(0.01)
+        left.set()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as receiver:
         url = f"http://127.0.0.1:{receiver.sockets[0].getsockname()[1]}/"
@@ -262,4 +264,5 @@ async def test_an_answer_that_trickles_in_is_given_up(app, monkeypatch, capsys):
             "local/echo", {"text": "a"}, webhook=url, webhook_events_filter=("completed",)
         )
         await settled(app)
+        await asyncio.wait_for(left.wait(), 60)
     assert "did not answer" in capsys.readouterr().err
