@@ -5,8 +5,8 @@ BIN := .venv/bin
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SOURCES := app.py settings.py errors.py api cog components model_registry predictions workers bench examples tests
 
-# Two files of tests at a time: more would each hold torch and an app of their own.
-SIDE_BY_SIDE := -n 2 --dist loadfile
+# Three files of tests at a time, since many wait for a browser or an app; each holds torch.
+SIDE_BY_SIDE := -n 3 --dist loadfile
 
 .PHONY: run test test-all check fix types browser clients wheels bench starters evaluate clean
 

@@ -164,6 +164,7 @@ def fetch(references, home, environment):
     return [line for line in done.stdout.splitlines() if not line.startswith("LoRA: ")]
 
 
+@pytest.mark.heavy
 def test_names_of_the_hub_are_fetched_or_refused_with_what_to_do(weights, tmp_path):
     one = weights("flux-dev")
     several = weights("sdxl").rename(tmp_path / "sdxl" / "a.safetensors").parent
