@@ -45,3 +45,16 @@ async def test_what_one_session_adds_is_not_in_another(page):
     first, second = (SessionState(page).blocks_config for _ in range(2))
     first.fns[1000] = next(iter(first.fns.values()))
     assert len(second.fns) == len(page.default_config.fns) == 2
+
+
+async def test_a_click_on_what_is_drawn_anew_meanwhile_is_still_answered(page):
+    fns = SessionState(page).blocks_config.fns
+    clicked, handler = next(iter(fns.items()))
+    del fns[clicked]
+    assert fns[clicked] is handler
+    assert clicked not in fns and handler not in fns.values()
+    for number in range(1000, 1000 + drawing_at_once.REPLACED):
+        fns[number] = handler
+        del fns[number]
+    with pytest.raises(KeyError):
+        fns[clicked]
