@@ -207,7 +207,8 @@ def test_predictions_survive_a_kill_of_the_whole_app(tmp_path):
             # One that was running at the moment of the kill has failed and says so.
             assert found["output"] == str(number) or "killed" in found["error"]
         assert "killed" in client.get(f"/v1/predictions/{busy}").json()["error"]
-        assert client.get(f"/v1/predictions/{queued[0]}").json()["status"] == "processing"
+        while client.get(f"/v1/predictions/{queued[0]}").json()["status"] != "processing":
+            time.sleep(0.05)
         for prediction in queued:
             canceled = client.post(f"/v1/predictions/{prediction}/cancel").json()
             assert canceled["status"] == "canceled"

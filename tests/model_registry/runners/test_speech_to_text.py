@@ -176,6 +176,7 @@ def test_the_same_seed_writes_the_same(listen, say):
     assert listen.run(audio=audio, temperature=1, seed=5, **SPEC) == once
 
 
+@pytest.mark.heavy
 def test_ten_minutes_stream_with_bounded_memory(listen, speaker, say, tmp_path, monkeypatch):
     once = say("open the green door", pause=14).read_bytes()[44:]
     count = 600 * speaker.rate * 2 // len(once)
