@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from labels import Label, names_of, ranked
-from pretrained import on_device, pretrained, trusting
+from pretrained import beside, on_device, pretrained
 from recording import Recording
 
 from cog import BasePredictor, Input, Path, current_scope
@@ -19,10 +19,8 @@ PIECE = 10
 class AudioClassification(BasePredictor):
     def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
         """`weights` is a folder with a model and its feature extractor."""
-        from transformers import AutoFeatureExtractor
-
         self.model = pretrained("AutoModelForAudioClassification", weights, precision, trust_code)
-        self.hears = AutoFeatureExtractor.from_pretrained(weights, **trusting(trust_code))
+        self.hears = beside("AutoFeatureExtractor", weights, trust_code)
         self.names = names_of(self.model)
 
     def predict(

@@ -10,7 +10,7 @@ from typing import Any
 
 from picture_reading import fit
 from pictures import on_white, opened
-from pretrained import on_device, pretrained, trusting
+from pretrained import beside, on_device, pretrained
 
 from cog import BasePredictor, Input, Path, current_scope
 
@@ -25,10 +25,8 @@ IN_METRES = {"glpn", "zoedepth", "depth_pro"}
 class DepthEstimation(BasePredictor):
     def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
         """`weights` is a folder with a model and its image processor."""
-        from transformers import AutoImageProcessor
-
         self.model = pretrained("AutoModelForDepthEstimation", weights, precision, trust_code)
-        self.processor = AutoImageProcessor.from_pretrained(weights, **trusting(trust_code))
+        self.processor = beside("AutoImageProcessor", weights, trust_code)
         config = self.model.config
         given = getattr(config, "depth_estimation_type", "")
         self.in_metres = config.model_type in IN_METRES or given == "metric"

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any, TypedDict
 
-from pretrained import pretrained, trusting
+from pretrained import beside, pretrained
 
 from cog import BasePredictor, Input, InvalidInput, current_scope
 
@@ -25,13 +25,11 @@ class Embeddings(BasePredictor):
         """`weights` is a folder with a model and its tokenizer. Without a file `modules.json` an
         embedding is the mean over a text's tokens.
         """
-        from transformers import AutoTokenizer
-
         folder = Path(weights)
         self.model = pretrained("AutoModel", weights, precision, trust_code)
         if self.model.config.is_encoder_decoder:
             self.model = self.model.get_encoder()
-        self.tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
+        self.tokenizer = beside("AutoTokenizer", weights, trust_code)
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self.layers = [_layer(folder, each) for each in _modules(folder)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from pretrained import pretrained, trusting
+from pretrained import beside, pretrained
 from text_reading import read, room, said
 
 from cog import BasePredictor, Input, InvalidInput
@@ -25,10 +25,8 @@ class Guess(TypedDict):
 class FillMask(BasePredictor):
     def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
         """`weights` is a folder with a model and its tokenizer."""
-        from transformers import AutoTokenizer
-
         self.model = pretrained("AutoModelForMaskedLM", weights, precision, trust_code)
-        self.tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
+        self.tokenizer = beside("AutoTokenizer", weights, trust_code)
 
     def predict(
         self,

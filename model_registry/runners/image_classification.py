@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from labels import Label, names_of, ranked
+from labels import Label, names_of, ranked, scores_of
 from picture_reading import fit
 from pictures import on_white, opened
-from pretrained import on_device, pretrained, trusting
+from pretrained import beside, on_device, pretrained
 
 from cog import BasePredictor, Input, Path
 
@@ -15,10 +15,8 @@ from cog import BasePredictor, Input, Path
 class ImageClassification(BasePredictor):
     def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
         """`weights` is a folder with a model and its image processor."""
-        from transformers import AutoImageProcessor
-
         self.model = pretrained("AutoModelForImageClassification", weights, precision, trust_code)
-        self.processor = AutoImageProcessor.from_pretrained(weights, **trusting(trust_code))
+        self.processor = beside("AutoImageProcessor", weights, trust_code)
         self.names = names_of(self.model)
 
     def predict(
@@ -34,7 +32,5 @@ class ImageClassification(BasePredictor):
         inputs = self.processor(images=fit(on_white(opened(image))), return_tensors="pt")
         with torch.no_grad():
             seen = self.model(**on_device(inputs, self.model)).logits[0].float()
-        several = self.model.config.problem_type == "multi_label_classification"
-        scores = seen.sigmoid() if several or len(seen) == 1 else seen.softmax(-1)
-        found: list[Label] = ranked(self.names, scores.tolist(), top_k)
+        found: list[Label] = ranked(self.names, scores_of(self.model, seen).tolist(), top_k)
         return found

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from picture_reading import fit
 from pictures import on_white, opened
-from pretrained import on_device, pretrained, trusting
+from pretrained import beside, on_device, pretrained
 
 from cog import BasePredictor, Input, Path
 
@@ -20,10 +20,8 @@ class Embedding(TypedDict):
 class ImageEmbeddings(BasePredictor):
     def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
         """`weights` is a folder with a model and its image processor."""
-        from transformers import AutoImageProcessor
-
         self.model = pretrained("AutoModel", weights, precision, trust_code)
-        self.processor = AutoImageProcessor.from_pretrained(weights, **trusting(trust_code))
+        self.processor = beside("AutoImageProcessor", weights, trust_code)
 
     def predict(
         self,

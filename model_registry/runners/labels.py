@@ -24,6 +24,14 @@ def names_of(model: Any) -> list[str]:
     return [str(name) for _, name in sorted(model.config.id2label.items())]
 
 
+def scores_of(model: Any, logits: Any) -> Any:
+    """How sure the model is of each label: each for itself where several may be right, or where
+    there is no other; else against the others.
+    """
+    several = model.config.problem_type == "multi_label_classification"
+    return logits.sigmoid() if several or len(logits) == 1 else logits.softmax(-1)
+
+
 def candidates(labels: Sequence[str], least: int = 1) -> list[str]:
     """What a person gives to choose from. Raises `InvalidInput`."""
     found = list(dict.fromkeys(each.strip() for each in labels if each.strip()))

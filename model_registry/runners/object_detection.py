@@ -7,7 +7,7 @@ from __future__ import annotations
 from boxes import Output, output
 from picture_reading import fit
 from pictures import on_white, opened
-from pretrained import on_device, pretrained, trusting
+from pretrained import beside, on_device, pretrained
 
 from cog import BasePredictor, Input, Path
 
@@ -15,10 +15,8 @@ from cog import BasePredictor, Input, Path
 class ObjectDetection(BasePredictor):
     def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
         """`weights` is a folder with a model and its image processor."""
-        from transformers import AutoImageProcessor
-
         self.model = pretrained("AutoModelForObjectDetection", weights, precision, trust_code)
-        self.processor = AutoImageProcessor.from_pretrained(weights, **trusting(trust_code))
+        self.processor = beside("AutoImageProcessor", weights, trust_code)
 
     def predict(
         self,

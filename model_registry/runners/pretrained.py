@@ -47,6 +47,16 @@ def pretrained(kind: str, weights: str, precision: str = "", trust_code: bool = 
     return model
 
 
+def beside(kind: str, weights: str, trust_code: bool = False) -> Any:
+    """The tokenizer or processor that lies beside a model in the folder `weights`.
+
+    `kind` is one of transformers' automatic classes; `trust_code` as for the model.
+    """
+    import transformers
+
+    return getattr(transformers, kind).from_pretrained(weights, **trusting(trust_code))
+
+
 def _check_whole(model: Any, missing: Iterable[str]) -> None:
     # A pooler is rarely used, and rarely there.
     lacks = sorted(name for name in missing if "pooler" not in name)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from pretrained import on_device, pretrained, trusting
+from pretrained import beside, on_device, pretrained
 from text_reading import room, said
 
 from cog import BasePredictor, Input, InvalidInput, current_scope
@@ -27,10 +27,8 @@ class Answer(TypedDict):
 class QuestionAnswering(BasePredictor):
     def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
         """`weights` is a folder with a model and its tokenizer, which must be a fast one."""
-        from transformers import AutoTokenizer
-
         self.model = pretrained("AutoModelForQuestionAnswering", weights, precision, trust_code)
-        self.tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
+        self.tokenizer = beside("AutoTokenizer", weights, trust_code)
         self.tokenizer.padding_side = "right"
 
     def predict(

@@ -4,8 +4,8 @@ into kinds (BERT, RoBERTa, DistilBERT, DeBERTa and kin).
 
 from __future__ import annotations
 
-from labels import Label, names_of, ranked
-from pretrained import pretrained, trusting
+from labels import Label, names_of, ranked, scores_of
+from pretrained import beside, pretrained
 from text_reading import read, said
 
 from cog import BasePredictor, Input
@@ -14,11 +14,9 @@ from cog import BasePredictor, Input
 class TextClassification(BasePredictor):
     def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
         """`weights` is a folder with a model and its tokenizer."""
-        from transformers import AutoTokenizer
-
         kind = "AutoModelForSequenceClassification"
         self.model = pretrained(kind, weights, precision, trust_code)
-        self.tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
+        self.tokenizer = beside("AutoTokenizer", weights, trust_code)
         self.names = names_of(self.model)
 
     def predict(
@@ -33,12 +31,7 @@ class TextClassification(BasePredictor):
 
         with torch.no_grad():
             seen = self.model(**read(self.model, self.tokenizer, [said(text)])).logits[0].float()
-        way = self.model.config.problem_type
-        if way == "regression":
-            scores = seen
-        elif way == "multi_label_classification" or len(self.names) == 1:
-            scores = seen.sigmoid()
-        else:
-            scores = seen.softmax(-1)
+        measures = self.model.config.problem_type == "regression"
+        scores = seen if measures else scores_of(self.model, seen)
         found: list[Label] = ranked(self.names, scores.tolist(), top_k)
         return found

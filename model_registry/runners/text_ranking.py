@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from pretrained import pretrained, trusting
+from pretrained import beside, pretrained
 from text_reading import read, said
 
 from cog import BasePredictor, Input, InvalidInput, current_scope
@@ -28,11 +28,9 @@ class Found(TypedDict):
 class TextRanking(BasePredictor):
     def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
         """`weights` is a folder with a model of one label and its tokenizer."""
-        from transformers import AutoTokenizer
-
         kind = "AutoModelForSequenceClassification"
         self.model = pretrained(kind, weights, precision, trust_code)
-        self.tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
+        self.tokenizer = beside("AutoTokenizer", weights, trust_code)
 
     def predict(
         self,

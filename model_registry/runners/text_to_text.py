@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import Any
 
-from pretrained import on_device, pretrained, trusting
+from pretrained import beside, on_device, pretrained
 from sentences import sentences
 from writing import Writing
 
@@ -33,10 +33,8 @@ class TextToText(BasePredictor):
         """`weights` is a folder with a model and its tokenizer. `by_sentence`: a text goes through
         it sentence by sentence, as translators were taught, and may have any length.
         """
-        from transformers import AutoTokenizer
-
         self.model = pretrained("AutoModelForSeq2SeqLM", weights, precision, trust_code)
-        self.tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
+        self.tokenizer = beside("AutoTokenizer", weights, trust_code)
         self.by_sentence = by_sentence
         self.languages = _languages(self.tokenizer)
         config = self.model.config

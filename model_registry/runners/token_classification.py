@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from pretrained import pretrained, trusting
+from pretrained import beside, pretrained
 from text_reading import room, said
 
 from cog import BasePredictor, Input, current_scope
@@ -27,11 +27,10 @@ class TokenClassification(BasePredictor):
         """`weights` is a folder with a model and its tokenizer, which must be a fast one: others
         do not know where a token lies in the text.
         """
-        from transformers import AutoTokenizer
         from transformers.pipelines import TokenClassificationPipeline
 
         self.model = pretrained("AutoModelForTokenClassification", weights, precision, trust_code)
-        tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
+        tokenizer = beside("AutoTokenizer", weights, trust_code)
         # Where pieces of words are told from words, the first decides for the whole; elsewhere, as
         # in scripts without spaces, a "word" might be a whole sentence.
         words = getattr(tokenizer.backend_tokenizer.model, "continuing_subword_prefix", None)

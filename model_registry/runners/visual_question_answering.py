@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from picture_reading import fit
 from pictures import on_white, opened
-from pretrained import on_device, pretrained, trusting
+from pretrained import beside, on_device, pretrained
 
 from cog import BasePredictor, Input, InvalidInput, Path, current_scope
 
@@ -23,11 +23,9 @@ class Answer(TypedDict):
 class VisualQuestionAnswering(BasePredictor):
     def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
         """`weights` is a folder with a model and its processor."""
-        from transformers import AutoProcessor
-
         kind = "AutoModelForVisualQuestionAnswering"
         self.model = pretrained(kind, weights, precision, trust_code)
-        self.processor = AutoProcessor.from_pretrained(weights, **trusting(trust_code))
+        self.processor = beside("AutoProcessor", weights, trust_code)
         self.writes = self.model.can_generate()
         text = getattr(self.model.config, "text_config", self.model.config)
         self.reads = int(getattr(text, "max_position_embeddings", None) or 512)

@@ -5,7 +5,7 @@ taught whether one sentence follows from another (BART, DeBERTa and others on MN
 from __future__ import annotations
 
 from labels import Label, candidates, filled, ranked
-from pretrained import pretrained, trusting
+from pretrained import beside, pretrained
 from text_reading import read, said
 
 from cog import BasePredictor, Input
@@ -16,11 +16,9 @@ class ZeroShotClassification(BasePredictor):
         """`weights` is a folder with a model and its tokenizer; one of its labels must begin with
         "entail".
         """
-        from transformers import AutoTokenizer
-
         kind = "AutoModelForSequenceClassification"
         self.model = pretrained(kind, weights, precision, trust_code)
-        self.tokenizer = AutoTokenizer.from_pretrained(weights, **trusting(trust_code))
+        self.tokenizer = beside("AutoTokenizer", weights, trust_code)
         known = {str(name).lower(): place for place, name in self.model.config.id2label.items()}
         self.follows = next((known[each] for each in known if each.startswith("entail")), None)
         if self.follows is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from labels import Label, candidates, filled, ranked
 from picture_reading import fit
 from pictures import on_white, opened
-from pretrained import on_device, pretrained, trusting
+from pretrained import beside, on_device, pretrained
 
 from cog import BasePredictor, Input, InvalidInput, Path
 
@@ -20,11 +20,9 @@ filled up to their whole length.
 class ZeroShotImageClassification(BasePredictor):
     def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
         """`weights` is a folder with a model and its processor."""
-        from transformers import AutoProcessor
-
         kind = "AutoModelForZeroShotImageClassification"
         self.model = pretrained(kind, weights, precision, trust_code)
-        self.processor = AutoProcessor.from_pretrained(weights, **trusting(trust_code))
+        self.processor = beside("AutoProcessor", weights, trust_code)
         self.apart = self.model.config.model_type in EACH_FOR_ITSELF
         words = self.model.config.get_text_config()
         self.reads = int(getattr(words, "max_position_embeddings", None) or 64)

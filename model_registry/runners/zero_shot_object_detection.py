@@ -10,7 +10,7 @@ from boxes import Output, output
 from labels import candidates
 from picture_reading import fit
 from pictures import on_white, opened
-from pretrained import on_device, pretrained, trusting
+from pretrained import beside, on_device, pretrained
 
 from cog import BasePredictor, Input, InvalidInput, Path
 
@@ -18,11 +18,9 @@ from cog import BasePredictor, Input, InvalidInput, Path
 class ZeroShotObjectDetection(BasePredictor):
     def setup(self, weights: str, precision: str = "", trust_code: bool = False) -> None:
         """`weights` is a folder with a model and its processor."""
-        from transformers import AutoProcessor
-
         kind = "AutoModelForZeroShotObjectDetection"
         self.model = pretrained(kind, weights, precision, trust_code)
-        self.processor = AutoProcessor.from_pretrained(weights, **trusting(trust_code))
+        self.processor = beside("AutoProcessor", weights, trust_code)
         self.grounds = "grounding" in self.model.config.model_type
         words = self.model.config.get_text_config()
         self.reads = int(getattr(words, "max_position_embeddings", None) or 256)
