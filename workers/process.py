@@ -24,6 +24,10 @@ from workers.messages import Frames, FromChild, Load, Message, frame
 
 KILLED = "was killed by the system"
 """What is said of a process that SIGKILL has ended, and not from here."""
+LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""Has glibc ask Linux for pages of 2 MiB for what is large. Arrays that each run makes anew then
+cost far less to touch: up to a quarter of a run on a CPU. Elsewhere nothing reads it.
+"""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -79,7 +83,7 @@ class ChildProcess(asyncio.Protocol):
                 stderr=written,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
-                env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+                env={**LARGE_PAGES, **os.environ, **environment, "PYTHONPATH": str(ROOT)},
                 cwd=str(ROOT),
             )
         except BaseException:

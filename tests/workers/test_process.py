@@ -26,6 +26,19 @@ async def test_a_process_that_ends_before_its_socket_is_open_is_noticed(monkeypa
     await asyncio.wait_for(child.gone.wait(), 30)
 
 
+@pytest.mark.parametrize("wanted", [None, "glibc.malloc.check=3"])
+async def test_memory_comes_in_large_pages_unless_the_user_tunes_it(monkeypatch, tmp_path, wanted):
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if wanted is not None:
+        monkeypatch.setenv("GLIBC_TUNABLES", wanted)
+    program, seen = tmp_path / "program", tmp_path / "seen"
+    program.write_text(f"#!/bin/sh\nprintf %s $GLIBC_TUNABLES > {seen}\n")
+    program.chmod(0o755)
+    child = await ChildProcess.start(str(program), {})
+    await asyncio.wait_for(child.gone.wait(), 30)
+    assert seen.read_text() == (wanted or "glibc.malloc.hugetlb=1")
+
+
 def test_a_spare_whose_parent_was_killed_before_it_began_imports_nothing(tmp_path):
     (tmp_path / "numpy.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')")
     ours, theirs = socket.socketpair()
