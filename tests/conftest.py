@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ settings.load_profile("patient")
 
 # A spare takes seconds of the processor for each app that is started: who tests it asks for it.
 os.environ["ATELIER_SPARES"] = "0"
+
+# A shell that runs the tests in the background has its programs ignore interrupts, and those that
+# are started here would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MODELS = Path(__file__).parent / "models"
 
