@@ -37,6 +37,10 @@ class Provision:
         if not version.weights:
             return version
         story = _Story(prediction_id, version.model, self._tell)
+        begun = self.downloads.running()
+        for repo in dict.fromkeys(each.repo for each in version.weights):
+            if repo in begun:
+                story.joins(repo, begun[repo])
         getting = asyncio.ensure_future(self.downloads.provide(version, story.goes_on))
         self._waiting[prediction_id] = getting
         try:
@@ -63,7 +67,9 @@ class Provision:
 
 
 class _Story:
-    """What one prediction tells of a download: a line and a bar each second, a log in tenths."""
+    """What one prediction tells of a download: a line and a bar each second; in its log each tenth,
+    and whatever holds it up.
+    """
 
     def __init__(
         self, prediction_id: str, model: str, tell: Callable[[Sequence[Event]], None]
@@ -73,19 +79,27 @@ class _Story:
         self._tell = tell
         self._began = time.monotonic()
         self._logged = -1
+        self._noted = ""
         self._total = 0
+
+    def joins(self, repo: str, progress: Progress) -> None:
+        line = f"Waiting for a download of {repo} that has begun already: {progress}"
+        self._tell([messages.Log(self._id, f"{line}\n")])
 
     def goes_on(self, progress: Progress) -> None:
         line = f"downloading weights · {progress}"
         events: list[Event] = [messages.Waiting(self._id, line)]
+        is_news = progress.note not in ("", self._noted)
         if progress.total:
             self._total = progress.total
             done, total = float(progress.done), float(progress.total)
             events.append(messages.Progress(self._id, done, total, "byte"))
             percent = 100 * progress.done // progress.total // _LOGGED_EVERY * _LOGGED_EVERY
-            if percent > self._logged:
-                self._logged = percent
-                events.append(messages.Log(self._id, f"Downloading weights: {progress}\n"))
+            is_news = is_news or percent > self._logged
+            self._logged = max(percent, self._logged)
+        if is_news:
+            self._noted = progress.note or self._noted
+            events.append(messages.Log(self._id, f"Downloading weights: {progress}\n"))
         self._tell(events)
 
     def ends(self) -> None:

@@ -5,6 +5,7 @@ the Hub.
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 
 import pytest
@@ -103,6 +104,39 @@ async def test_two_predictions_share_a_download_and_canceling_one_leaves_the_oth
     stand_in.flowing.set()
     assert (await app.end(second)).status is Status.SUCCEEDED
     assert stand_in.served[f"{REPO}/model.safetensors"] == SIZE
+
+
+async def test_who_waits_for_anothers_download_reads_in_its_log_what_for_and_how_far_it_is(
+    run, stand_in
+):
+    app = await run()
+    stand_in.stops_at = SIZE // 2
+    first = await app.service.create("ada/weighs", {})
+    await app.until(first, lambda snapshot: is_downloading(snapshot) and snapshot.progress.done)
+    second = await app.service.create("ada/weighs", {})
+    told = await app.until(second, lambda snapshot: snapshot.logs)
+    assert re.search(
+        rf"^Waiting for a download of {REPO} that has begun already: [\d.]+ of 2.0 MB", told.logs
+    )
+    stand_in.flowing.set()
+    assert "already" not in (await app.end(first)).logs
+    assert "Downloaded the weights of ada/weighs" in (await app.end(second)).logs
+
+
+async def test_what_holds_up_a_download_stands_in_the_logs_of_all_who_wait(run, stand_in):
+    patient = HubSettings(endpoint=stand_in.address, pause=0.3, reserve=0)
+    app = await run(hub=patient)
+    stand_in.stops_at = SIZE // 2
+    both = [await app.service.create("ada/weighs", {}) for _ in range(2)]
+    for each in both:
+        await app.until(each, is_downloading)
+    stand_in.broken = True
+    stand_in.flowing.set()
+    for each in both:
+        await app.until(each, lambda snapshot: "cannot be reached" in snapshot.logs)
+    stand_in.broken = False
+    for each in both:
+        assert (await app.end(each)).status is Status.SUCCEEDED
 
 
 async def test_canceling_the_last_stops_the_download_and_the_next_run_goes_on(run, stand_in):
