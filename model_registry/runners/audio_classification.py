@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labels import Label, names_of, ranked
+from labels import Label, names_of, ranked, scores_of
 from pretrained import beside, on_device, pretrained
 from recording import Recording
 
@@ -56,6 +56,4 @@ class AudioClassification(BasePredictor):
         inputs = self.hears(sound, sampling_rate=rate, return_tensors="pt")
         with torch.no_grad():
             seen = self.model(**on_device(inputs, self.model)).logits[0].float()
-        several = self.model.config.problem_type == "multi_label_classification"
-        scores = seen.sigmoid() if several else seen.softmax(-1)
-        return scores.cpu().numpy()
+        return scores_of(self.model, seen).cpu().numpy()

@@ -233,17 +233,18 @@ def grounding_dino(folder: Path) -> None:
     write_json(folder, preprocessor_config={**sees, **size, **kind})
 
 
-def sounds(folder: Path) -> None:
-    """An AST that hears rain in nearly everything."""
+def sounds(folder: Path, **leaning: float) -> None:
+    """An AST that hears rain in nearly everything, or what it is given, as much as it is told."""
     import torch
     from transformers import ASTConfig, ASTForAudioClassification
 
     torch.manual_seed(0)
     small = {key: each for key, each in SEES.items() if key not in ("image_size", "patch_size")}
+    leaning = leaning or {"music": 0.0, "rain": 4.0}
     model = ASTForAudioClassification(
-        ASTConfig(**small, max_length=128, num_mel_bins=32, **named("music", "rain"))
+        ASTConfig(**small, max_length=128, num_mel_bins=32, **named(*leaning))
     )
-    _lean(model.classifier.dense, 0.0, 4.0)
+    _lean(model.classifier.dense, *leaning.values())
     model.save_pretrained(folder)
     write_json(
         folder,

@@ -147,6 +147,14 @@ def test_a_recording_is_sorted_into_what_the_model_knows(hears, tmp_path, second
     assert hears.told.steps[-1][0] == pytest.approx(seconds, abs=0.1)
 
 
+def test_a_single_kind_of_sound_may_be_absent(tmp_path):
+    sorting.sounds(tmp_path, rain=-4.0)
+    soundfile.write(tmp_path / "sound.wav", np.zeros(16000), 16000)
+    hears = Model("audio_classification.py:AudioClassification", tmp_path)
+    (found,) = hears.run(audio=str(tmp_path / "sound.wav"))
+    assert found["label"] == "rain" and found["score"] < 0.2
+
+
 def test_a_silent_file_is_refused(hears, tmp_path):
     (tmp_path / "sound.wav").write_text("nothing")
     with pytest.raises(ValueError, match="holds no sound"):
