@@ -5,8 +5,9 @@ BIN := .venv/bin
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SOURCES := app.py settings.py errors.py api cog components model_registry predictions workers bench examples tests
 
-# Three files of tests at a time, since many wait for a browser or an app; each holds torch.
-SIDE_BY_SIDE := -n 3 --dist loadfile
+# Three files of tests at a time, since many wait for a browser or an app; each holds torch. In their
+# order: those of fewest tests, which come last otherwise, are the longest.
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test test-all check fix types browser clients wheels bench starters evaluate clean
 

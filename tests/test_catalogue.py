@@ -16,7 +16,6 @@ QUICKEST = {
     "black-forest-labs/flux-schnell",
     "meta/llama-3.1-8b-instruct",
     "openai/whisper",
-    "tencent/hunyuan-video",
 }
 """Of the largest families, the model that takes the least time. Each starts a process that imports
 seconds of libraries, while `test_every_runner` runs every runner's classes in one.

@@ -93,7 +93,7 @@ def shared(model, memory=1 << 40):
     return sys.modules["batching"].Batch(passes, memory)
 
 
-@pytest.mark.parametrize("temperature", [0, 0.8])
+@pytest.mark.parametrize("temperature", [pytest.param(0, marks=pytest.mark.heavy), 0.8])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_texts_that_come_and_go_get_what_each_gets_alone(models, monkeypatch, family, temperature):
     monkeypatch.setattr("batching.PREFILL", 16)

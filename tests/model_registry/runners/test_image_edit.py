@@ -120,6 +120,7 @@ def test_a_prompt_of_any_length_is_followed_as_far_as_it_is_read(kontext, capsys
     assert ("the rest has no effect" in capsys.readouterr().out) == bool(prompt)
 
 
+@pytest.mark.heavy
 def test_several_pictures_are_put_together(qwen, capsys):
     one = qwen.run(**QWEN, image=[FISH])[0]
     both = qwen.run(**QWEN | {"prompt": "put 1 into 2 " * 5000}, image=[FISH, ICON])[0]
