@@ -16,8 +16,9 @@ from typing import Any, get_origin
 from cog.loading import DEFAULT_NAMES, METHODS, refuse_overlap
 from cog.schema import document
 from cog.signature import SignatureError, strip
+from cog.source_allowed import Unknown
 from cog.source_names import Imported, Module, Scope, dotted
-from cog.source_values import Somewhere, Unknown, read_annotation
+from cog.source_values import Somewhere, read_annotation
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

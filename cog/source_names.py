@@ -14,16 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from cog.signature import SignatureError
-from cog.source_values import (
-    BUILTINS,
-    MODULES,
-    PlainClass,
-    PydanticModel,
-    Somewhere,
-    Unknown,
-    read,
-    read_annotation,
-)
+from cog.source_allowed import BUILTINS, MODULES, PlainClass, PydanticModel, Unknown
+from cog.source_values import Somewhere, read, read_annotation
 from cog.types import BaseModel
 
 

@@ -7,25 +7,13 @@ to such values, types, and the few calls of which signatures are made. All else 
 from __future__ import annotations
 
 import ast
-import builtins
-import collections.abc
-import enum
-import math
-import operator
-import os
-import pathlib
-import sys
-import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
-import cog
-from cog.types import Input, Path, Secret
-
-
-class Unknown(Exception):
-    """Only running the model would tell."""
+from cog import source_allowed as allowed
+from cog.source_allowed import Unknown
+from cog.types import Input
 
 
 class Somewhere:
@@ -38,70 +26,6 @@ class Names(Protocol):
     """What gives names their values. Raises `Unknown`."""
 
     def value(self, name: str) -> Any: ...
-
-
-class PydanticModel:
-    """In place of pydantic's class of that name."""
-
-
-_LARGEST = 1 << 16
-"""Bits of a number, items of a sequence: more is nobody's default."""
-
-_TYPES = ("str", "int", "float", "bool", "bytes", "list", "dict", "set", "tuple", "object", "type")
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    name: getattr(builtins, name)
-    for name in ("list", "tuple", "set", "dict", "str", "int", "float", "bool", "len", "range",
-                 "sorted", "min", "max", "sum", "abs", "round")
-}  # fmt: skip
-BUILTINS: Mapping[str, Any] = {
-    **_FUNCTIONS,
-    **{name: getattr(builtins, name) for name in _TYPES},
-    "None": None,
-}
-_METHODS: Mapping[Any, tuple[str, ...]] = {
-    str: ("join", "lower", "upper", "title", "strip", "split", "replace", "format"),
-    dict: ("keys", "values", "items", "get", "copy"),
-    list: ("copy", "index"),
-}
-_CALLED: tuple[Any, ...] = (*_FUNCTIONS.values(), Secret, Path, pathlib.Path)
-
-_typing = types.SimpleNamespace(**{**vars(typing), "__all__": typing.__all__})
-_pydantic = types.SimpleNamespace(BaseModel=PydanticModel, __all__=["BaseModel"])
-MODULES: Mapping[str, Any] = {
-    "cog": cog,
-    "cog.types": cog,
-    "cog.files": cog,
-    "cog.input": cog,
-    "cog.model": cog,
-    "cog.predictor": cog,
-    "typing": _typing,
-    "typing_extensions": _typing,
-    "collections.abc": collections.abc,
-    "collections": types.SimpleNamespace(abc=collections.abc),
-    "pathlib": pathlib,
-    "enum": enum,
-    "os": types.SimpleNamespace(PathLike=os.PathLike),
-    "math": types.SimpleNamespace(pi=math.pi, e=math.e, tau=math.tau, inf=math.inf, nan=math.nan),
-    "sys": types.SimpleNamespace(maxsize=sys.maxsize),
-    "pydantic": _pydantic,
-}
-
-_BINARY: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.LShift: operator.lshift,
-    ast.BitOr: operator.or_,
-}
-_UNARY: dict[type, Callable[[Any], Any]] = {
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-    ast.Not: operator.not_,
-}
 
 
 def read(node: ast.expr, names: Names) -> Any:
@@ -177,27 +101,8 @@ def _or_somewhere(node: ast.expr, names: Names) -> Any:
         return Somewhere()
 
 
-class PlainClass:
-    """A class of the model's that makes neither inputs nor outputs: its attributes may be read."""
-
-
 def _attribute(node: ast.Attribute, names: Names) -> Any:
-    owner = read(node.value, names)
-    if hasattr(owner, "value_in_module"):
-        return owner.value_in_module(node.attr)
-    is_known = any(owner is each for each in MODULES.values())
-    is_member = isinstance(owner, enum.Enum) and node.attr in ("value", "name")
-    is_enum = isinstance(owner, type) and issubclass(owner, enum.Enum)
-    is_plain = isinstance(owner, type) and issubclass(owner, PlainClass)
-    may_be_asked = (
-        is_known
-        or is_member
-        or (is_enum and node.attr in owner.__members__)
-        or (is_plain and node.attr in vars(owner) and not node.attr.startswith("__"))
-    )
-    if not may_be_asked or not hasattr(owner, node.attr):
-        raise Unknown
-    return getattr(owner, node.attr)
+    return allowed.attribute(read(node.value, names), node.attr)
 
 
 def _call(node: ast.Call, names: Names) -> Any:
@@ -206,31 +111,23 @@ def _call(node: ast.Call, names: Names) -> Any:
     if any(word.arg is None for word in node.keywords):
         raise Unknown
     if isinstance(node.func, ast.Attribute):
-        owner = _or_somewhere(node.func.value, names)
-        allowed = _METHODS.get(type(owner), ())
-        called = getattr(owner, node.func.attr) if node.func.attr in allowed else None
+        called = allowed.method(read(node.func.value, names), node.func.attr)
     else:
-        called = read(node.func, names)
-        called = called if any(called is each for each in _CALLED) else None
-    if called is None:
-        raise Unknown
+        called = allowed.function(read(node.func, names))
     arguments = [read(each, names) for each in node.args]
     options = {word.arg: read(word.value, names) for word in node.keywords if word.arg}
-    return _small(called(*arguments, **options))
+    return allowed.small(called(*arguments, **options))
 
 
 def _binary(node: ast.BinOp, names: Names) -> Any:
-    operation = _BINARY.get(type(node.op))
-    left, right = read(node.left, names), read(node.right, names)
-    if operation is None or _grows_too_large(node.op, left, right):
-        raise Unknown
-    return _small(operation(left, right))
+    return allowed.binary(node.op, read(node.left, names), read(node.right, names))
 
 
 def _unary(node: ast.UnaryOp, names: Names) -> Any:
-    if type(node.op) not in _UNARY:
+    operation = allowed.UNARY.get(type(node.op))
+    if operation is None:
         raise Unknown
-    return _UNARY[type(node.op)](read(node.operand, names))
+    return operation(read(node.operand, names))
 
 
 def _formatted(node: ast.JoinedStr, names: Names) -> str:
@@ -282,7 +179,7 @@ def _rounds(loops: list[ast.comprehension], names: Names) -> Iterator[Names]:
         yield names
         return
     loop, *inner = loops
-    for item in _small(list(read(loop.iter, names))):
+    for item in allowed.small(list(read(loop.iter, names))):
         bound = _Bound(names, _bindings(loop.target, item))
         if all(read(each, bound) for each in loop.ifs):
             yield from _rounds(inner, bound)
@@ -308,34 +205,6 @@ class _Bound:
 
     def value(self, name: str) -> Any:
         return self._bound[name] if name in self._bound else self._names.value(name)
-
-
-def _grows_too_large(operator: ast.operator, left: Any, right: Any) -> bool:
-    match operator:
-        case ast.Pow():
-            return isinstance(right, int) and _size(left) * abs(right) > _LARGEST
-        case ast.LShift():
-            return isinstance(right, int) and right > _LARGEST
-        case ast.Mult():
-            times = left if isinstance(left, int) else right if isinstance(right, int) else 1
-            return _is_sequence(left, right) and max(_size(left), _size(right)) * times > _LARGEST
-    return False
-
-
-def _is_sequence(*values: Any) -> bool:
-    return any(isinstance(value, str | list | tuple) for value in values)
-
-
-def _size(value: Any) -> int:
-    if isinstance(value, int):
-        return value.bit_length()
-    return len(value) if isinstance(value, str | list | tuple | range) else 0
-
-
-def _small(value: Any) -> Any:
-    if _size(value) > _LARGEST:
-        raise Unknown
-    return value
 
 
 _READERS: dict[type, Callable[[Any, Names], Any]] = {
