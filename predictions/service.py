@@ -43,6 +43,8 @@ from workers.pool import WorkerPool
 
 INTERRUPTED = "Atelier was stopped or killed while this was running. Run it again."
 _SAVE_EVERY = 0.5
+_SHOW_LIFE_EVERY = 5.0
+"""Seconds by which a run that a kill interrupts may be charged too little."""
 
 
 class PredictionService:
@@ -99,19 +101,23 @@ class PredictionService:
         # Asked first: who attends to what ends below tells of that end.
         owing = await self._store.owing()
         unfinished = await self._store.unfinished()
+        killed_at = await self._store.last_alive()
         await self.files.sweep([each.id for each in unfinished])
         await self.trainings.sweep()
         for prediction in unfinished:
             self._open(prediction)
             if prediction.status is Status.STARTING:
                 self._spawn(self._resume(prediction))
-            elif prediction.is_training and (version := self.trainings.kept(prediction)):
-                self._end_training(prediction, version, None)
+                continue
+            ran = max(0.0, killed_at - (prediction.started_at or killed_at))
+            if prediction.is_training and (version := self.trainings.kept(prediction)):
+                self._end_training(prediction, version, ran)
             else:
-                self._fold([messages.Failed(prediction.id, INTERRUPTED)])
+                self._fold([messages.Failed(prediction.id, INTERRUPTED, seconds=ran)])
         if self.webhooks is not None:
             for prediction in owing:
                 self._spawn(self.webhooks.complete(prediction))
+        self._spawn(self._show_life())
         self._spawn(self.retention.run())
         self._spawn(self.publishing.run())
 
@@ -472,6 +478,13 @@ class PredictionService:
         self._folded.pop(prediction.id, None)
         self._masks.forget(prediction.id)
         self.trainings.forget(prediction.id)
+
+    async def _show_life(self) -> None:
+        """So that what a kill interrupts is charged for no longer than it ran."""
+        while True:
+            if any(each.status is Status.PROCESSING for each in self._folded.values()):
+                self._store.show_life(time.time())
+            await asyncio.sleep(_SHOW_LIFE_EVERY)
 
     def _save_unsaved(self) -> None:
         self._saving = None

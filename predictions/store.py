@@ -27,6 +27,7 @@ from predictions.tables import (
     predictions,
     row_file,
     row_prediction,
+    sign_of_life,
 )
 from predictions.writer import Writer
 
@@ -145,7 +146,16 @@ class Store:
         with self._writer.gathering() as batch:
             batch.settled.append(prediction_id)
 
+    def show_life(self, now: float) -> None:
+        """The app runs at `now`, in Unix seconds."""
+        with self._writer.gathering() as batch:
+            batch.alive_at = now
+
     # --- reading
+
+    async def last_alive(self) -> float:
+        """When the app was last known to run; 0.0 if it never was."""
+        return float((await self.read(sql.select(sign_of_life.c.at)))[0].at)
 
     async def get(self, prediction_id: str) -> Prediction | None:
         rows = await self.read(sql.select(predictions).where(predictions.c.id == prediction_id))

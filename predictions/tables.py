@@ -63,6 +63,8 @@ owed_webhooks = sql.Table(
     sql.Column("prediction_id", sql.String, primary_key=True),
 )
 """Predictions whose end their webhook has not heard of."""
+sign_of_life = sql.Table("sign_of_life", _metadata, sql.Column("at", sql.Double, nullable=False))
+"""One row: when the app was last known to run."""
 deployments = sql.Table(
     "deployments",
     _metadata,
@@ -123,6 +125,11 @@ def _add_trainings(connection: sql.Connection) -> None:
         connection.execute(sql.text(statement))
 
 
+def _create_sign_of_life(connection: sql.Connection) -> None:
+    connection.execute(sql.text("CREATE TABLE sign_of_life (at DOUBLE NOT NULL)"))
+    connection.execute(sql.text("INSERT INTO sign_of_life VALUES (0)"))
+
+
 # Append, never edit: the number of migrations that a database has seen is its `user_version`.
 MIGRATIONS: Sequence[Callable[[sql.Connection], None]] = (
     _create_tables,
@@ -130,6 +137,7 @@ MIGRATIONS: Sequence[Callable[[sql.Connection], None]] = (
     _create_deployments,
     _add_data_removed,
     _add_trainings,
+    _create_sign_of_life,
 )
 
 

@@ -22,18 +22,20 @@ from predictions.tables import (
     files,
     owed_webhooks,
     prediction_row,
+    sign_of_life,
 )
 
 
 class Batch:
-    """What is written together: of each prediction the newest state, new files, and the predictions
-    whose webhook has heard of the end or never will.
+    """What is written together: of each prediction the newest state, new files, the predictions
+    whose webhook has heard of the end or never will, and when the app was seen to run.
     """
 
     def __init__(self) -> None:
         self.predictions: dict[str, Prediction] = {}
         self.files: list[StoredFile] = []
         self.settled: list[str] = []
+        self.alive_at: float | None = None
         self.waiting: list[asyncio.Future[None]] = []
 
     def committed(self) -> asyncio.Future[None]:
@@ -78,7 +80,7 @@ class Writer:
             self._work.clear()
             with self._lock:
                 batch, self._gathered = self._gathered, Batch()
-            if batch.predictions or batch.files or batch.settled:
+            if batch.predictions or batch.files or batch.settled or batch.alive_at:
                 self._write(connection, batch)
             elif self._closed:
                 connection.close()
@@ -107,6 +109,8 @@ class Writer:
                 if batch.settled:
                     settled = owed_webhooks.c.prediction_id.in_(batch.settled)
                     connection.execute(sql.delete(owed_webhooks).where(settled))
+                if batch.alive_at:
+                    connection.execute(sql.update(sign_of_life).values(at=batch.alive_at))
         except Exception as caught:
             # A full disk, a lock that another program holds: no fault, and it may pass.
             error = caught

@@ -16,8 +16,9 @@ from cog.encoding import FILE
 from errors import CannotKeep, FileTooLarge, InvalidInput, InvalidVersion, NotFound
 from model_registry.catalog import Catalog
 from predictions.prediction import Prediction, Status
+from predictions.pricing import rate
 from predictions.service import MASKED
-from predictions.store import Filter, new_id
+from predictions.store import Filter, Store, new_id
 from tests.conftest import MODELS
 from workers import messages
 
@@ -189,6 +190,44 @@ async def test_what_was_queued_runs_after_a_restart_and_what_ran_has_failed(star
     assert failed.status is Status.FAILED and "stopped or killed" in failed.error
     assert failed.output == ("partial",)
     assert (await app.service.get(running.id)).status is Status.FAILED
+
+
+async def test_what_a_kill_interrupted_is_charged_until_the_last_sign_of_life(start):
+    app = await start()
+    began = time.time() - 10_000
+    interrupted = Prediction(
+        id=new_id(),
+        model="local/echo",
+        version=app.service.catalog.resolve("local/echo").id,
+        input={"text": "x"},
+        created_at=began,
+        status=Status.PROCESSING,
+        started_at=began,
+        hardware="cpu",
+    )
+    await app.store.save(interrupted)
+    await start.stop()
+    store = Store(app.service.files.root.parent / "atelier.db")
+    store.show_life(began + 100)
+    store.close()
+    app = await start()
+    failed = await app.end(interrupted)
+    assert failed.predict_time == pytest.approx(100)
+    assert failed.cost == pytest.approx(100 * rate("cpu"))
+
+
+async def test_while_something_runs_the_app_shows_that_it_lives(start, monkeypatch):
+    monkeypatch.setattr("predictions.service._SHOW_LIFE_EVERY", 0.01)
+    app = await start()
+    assert await app.store.last_alive() == 0
+    created = await app.service.create("local/never-ends", {})
+    running = await app.until(created, lambda p: p.status is Status.PROCESSING)
+
+    async def seen():
+        while await app.store.last_alive() <= running.started_at:
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(seen(), 30)
 
 
 async def test_what_a_kill_has_left_half_written_goes_at_the_next_start(start):
