@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cog.signature import pydantic_fields
+from cog.named_fields import pydantic_fields
 from cog.types import Secret
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")

@@ -5,41 +5,32 @@ from.
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
 import enum
 import json
 import pathlib
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, get_args, get_origin
 
 from cog import envelope
+from cog.named_fields import Fields, named_fields
 from cog.signature import (
     ALLOWED,
     SCALARS,
     Parameter,
     SignatureError,
     choices,
-    is_class,
     is_file_object,
     is_object,
     is_opaque,
     is_path,
     is_secret,
-    is_typed_dict,
     is_union,
     parameters,
-    pydantic_fields,
     returned,
     strip,
     without_none,
 )
-from cog.types import (
-    UNSET,
-    AsyncConcatenateIterator,
-    BaseModel,
-    ConcatenateIterator,
-)
+from cog.types import UNSET, AsyncConcatenateIterator, ConcatenateIterator
 
 _FILE = {"type": "string", "format": "uri"}
 _SECRET = {"type": "string", "format": "password", "writeOnly": True, "x-cog-secret": True}
@@ -259,7 +250,7 @@ def _output(annotation: Any, top: bool = False) -> dict[str, Any]:
             "x-cog-array-type": "iterator",
             "x-cog-array-display": "concatenate",
         }
-    fields = _fields(annotation)
+    fields = named_fields(annotation)
     if fields is not None:
         return _object(fields)
     shown = getattr(annotation, "__name__", None) or str(annotation)
@@ -269,7 +260,7 @@ def _output(annotation: Any, top: bool = False) -> dict[str, Any]:
     )
 
 
-def _object(fields: Mapping[str, tuple[Any, bool]]) -> dict[str, Any]:
+def _object(fields: Fields) -> dict[str, Any]:
     properties, required = {}, []
     for name, (annotation, needed) in fields.items():
         inner, nullable = without_none(strip(annotation))
@@ -287,24 +278,3 @@ def _object(fields: Mapping[str, tuple[Any, bool]]) -> dict[str, Any]:
     if required:
         described["required"] = required
     return described
-
-
-def _fields(annotation: Any) -> Mapping[str, tuple[Any, bool]] | None:
-    """Name → type and whether it is required, of a class with named fields; None for any other."""
-    if not is_class(annotation):
-        return None
-    if issubclass(annotation, BaseModel):
-        hints = typing.get_type_hints(annotation, include_extras=True)
-        missing = dataclasses.MISSING
-        return {
-            field.name: (
-                hints[field.name],
-                field.default is missing and field.default_factory is missing,
-            )
-            for field in dataclasses.fields(annotation)  # type: ignore[arg-type]
-        }
-    if is_typed_dict(annotation):
-        hints = typing.get_type_hints(annotation)
-        needed = annotation.__required_keys__  # type: ignore[attr-defined]
-        return {name: (hint, name in needed) for name, hint in hints.items()}
-    return pydantic_fields(annotation)

@@ -176,24 +176,6 @@ def is_typed_dict(annotation: Any) -> bool:
     return is_class(annotation) and hasattr(annotation, "__total__")
 
 
-def pydantic_fields(annotation: Any) -> Mapping[str, tuple[Any, bool]] | None:
-    """Name → type and whether it is required, of a model of pydantic's, whose second generation may
-    be installed, or its first; None for anything else. Neither is imported.
-    """
-    if not is_class(annotation):
-        return None
-    fields = getattr(annotation, "model_fields", None)
-    if isinstance(fields, dict):
-        return {name: (field.annotation, field.is_required()) for name, field in fields.items()}
-    if hasattr(annotation, "parse_obj") and hasattr(annotation, "__fields__"):
-        hints = typing.get_type_hints(annotation)
-        return {
-            name: (hints.get(name, Any), bool(field.required))
-            for name, field in annotation.__fields__.items()
-        }
-    return None
-
-
 def coercion(annotation: Any) -> Callable[[Any], Any]:
     """The function that turns a JSON value, already checked, into what the annotation promises."""
     annotation = strip(annotation)
