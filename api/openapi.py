@@ -12,160 +12,7 @@ from typing import Any
 import msgspec
 
 from api import deployments, predictions, publishing, trainings
-
-_SCHEMAS = "#/components/schemas/"
-_TEXT = {"type": "string"}
-_MAYBE_TEXT = {"type": ["string", "null"]}
-_TIME = {"type": "string", "format": "date-time"}
-_MAYBE_TIME = {"type": ["string", "null"], "format": "date-time"}
-_NUMBER = {"type": "number"}
-_COUNT = {"type": "integer", "minimum": 0}
-_OBJECT = {"type": "object"}
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": _SCHEMAS + name}
-
-
-def _list(items: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items}
-
-
-def _object(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> Any:
-    return {
-        "type": "object",
-        "properties": {**required, **(optional or {})},
-        "required": list(required),
-    }
-
-
-def _page(of: str) -> Any:
-    return _object({"previous": _MAYBE_TEXT, "next": _MAYBE_TEXT, "results": _list(_ref(of))})
-
-
-_ACCOUNT = _object(
-    {"type": {"enum": ["user", "organization"]}, "username": _TEXT, "name": _TEXT},
-    {"github_url": _MAYBE_TEXT, "avatar_url": _MAYBE_TEXT},
-)
-_COLLECTION = {"name": _TEXT, "slug": _TEXT, "description": _TEXT}
-_RUN = {
-    "id": _TEXT,
-    "model": _TEXT,
-    "version": _TEXT,
-    "status": {"enum": ["starting", "processing", "succeeded", "failed", "canceled"]},
-    "input": _OBJECT,
-    "error": _MAYBE_TEXT,
-    "logs": _TEXT,
-    "metrics": _OBJECT,
-    "created_at": _TIME,
-    "started_at": _MAYBE_TIME,
-    "completed_at": _MAYBE_TIME,
-    "data_removed": {"type": "boolean"},
-    "source": {"enum": ["api", "web"]},
-    "urls": _object({"get": _TEXT, "cancel": _TEXT, "web": _TEXT}, {"stream": _TEXT}),
-}
-"""What predictions and trainings have in common."""
-_RUN_MORE = {"deadline": _TIME, "webhook": _TEXT, "webhook_events_filter": _list(_TEXT)}
-
-SCHEMAS: Mapping[str, Any] = {
-    "Prediction": _object(
-        {**_RUN, "output": {"description": "Whatever the model gives; files as addresses."}},
-        {**_RUN_MORE, "deployment": _TEXT},
-    ),
-    "Training": _object(
-        {
-            **_RUN,
-            "output": {
-                "oneOf": [_object({}, {"version": _TEXT, "weights": _TEXT}), {"type": "null"}]
-            },
-            "destination": _TEXT,
-        },
-        _RUN_MORE,
-    ),
-    "Version": _object(
-        {"id": _TEXT, "created_at": _TIME, "cog_version": _TEXT, "openapi_schema": _OBJECT}
-    ),
-    "Model": _object(
-        {
-            "url": _TEXT,
-            "owner": _TEXT,
-            "name": _TEXT,
-            "description": _MAYBE_TEXT,
-            "visibility": {"enum": ["public", "private"]},
-            "is_official": {"type": "boolean"},
-            "run_count": _COUNT,
-            "github_url": _MAYBE_TEXT,
-            "paper_url": _MAYBE_TEXT,
-            "license_url": _MAYBE_TEXT,
-            "cover_image_url": _MAYBE_TEXT,
-            "default_example": {"oneOf": [_ref("Prediction"), {"type": "null"}]},
-            "latest_version": {"oneOf": [_ref("Version"), {"type": "null"}]},
-        }
-    ),
-    "File": _object(
-        {
-            "id": _TEXT,
-            "name": _TEXT,
-            "content_type": _TEXT,
-            "size": _COUNT,
-            "etag": _TEXT,
-            "checksums": _object({"sha256": _TEXT, "md5": _TEXT}),
-            "metadata": _OBJECT,
-            "created_at": _TIME,
-            "expires_at": _TIME,
-            "urls": _object({"get": _TEXT}),
-        }
-    ),
-    "Upload": _object(
-        {"content": {"type": "string", "format": "binary"}},
-        {"filename": _TEXT, "type": _TEXT, "metadata": {"type": "string", "default": "{}"}},
-    ),
-    "Deployment": _object(
-        {
-            "owner": _TEXT,
-            "name": _TEXT,
-            "current_release": _object(
-                {
-                    "number": {"type": "integer", "minimum": 1},
-                    "model": _TEXT,
-                    "version": _TEXT,
-                    "created_at": _TIME,
-                    "created_by": _ACCOUNT,
-                    "configuration": _object(
-                        {"hardware": _TEXT, "min_instances": _COUNT, "max_instances": _COUNT}
-                    ),
-                }
-            ),
-        }
-    ),
-    "Collection": _object(_COLLECTION),
-    "CollectionWithModels": _object(
-        {**_COLLECTION, "full_description": _MAYBE_TEXT, "models": _list(_ref("Model"))}
-    ),
-    "Found": _object(
-        {
-            "query": _TEXT,
-            "models": _list(_object({"model": _ref("Model"), "metadata": _OBJECT})),
-            "collections": _list(_object({**_COLLECTION, "models": _list(_TEXT)})),
-            "pages": _list(_object({"name": _TEXT, "href": _TEXT})),
-        }
-    ),
-    "Account": _ACCOUNT,
-    "Hardware": _list(
-        _object({"name": _TEXT, "sku": _TEXT, "count": _COUNT, "price_per_second": _NUMBER})
-    ),
-    "WebhookSecret": _object({"key": _TEXT}),
-    "Problem": _object(
-        {"title": _TEXT, "detail": _TEXT, "status": {"type": "integer"}},
-        {
-            "invalid_fields": _list(
-                _object({"type": _TEXT, "field": _TEXT, "description": _TEXT})
-            )
-        },
-    ),
-    **{f"{name}Page": _page(name) for name in
-       ("Prediction", "Training", "Model", "Version", "File", "Deployment", "Collection")},
-}  # fmt: skip
+from api.openapi_schemas import REFERENCE, SCHEMAS, TEXT, reference
 
 
 def _query(name: str, schema: Mapping[str, Any], description: str) -> dict[str, Any]:
@@ -173,10 +20,10 @@ def _query(name: str, schema: Mapping[str, Any], description: str) -> dict[str, 
 
 
 def _header(name: str, description: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "schema": _TEXT, "description": description}
+    return {"name": name, "in": "header", "schema": TEXT, "description": description}
 
 
-_CURSOR = _query("cursor", _TEXT, "Where the page begins: from `next` or `previous`.")
+_CURSOR = _query("cursor", TEXT, "Where the page begins: from `next` or `previous`.")
 _CANCEL_AFTER = _header(
     "Cancel-After", "Such as `30s` or `5m`, at least 5 s: when the run is canceled."
 )
@@ -214,8 +61,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         {200: "PredictionPage"},
         parameters=(
             _CURSOR,
-            _query("created_after", _TEXT, "Only those made then or later; ISO 8601."),
-            _query("created_before", _TEXT, "Only those made before."),
+            _query("created_after", TEXT, "Only those made then or later; ISO 8601."),
+            _query("created_before", TEXT, "Only those made before."),
             _query("source", {"enum": ["web", "api"]}, "Only those made there."),
         ),
     ),
@@ -301,7 +148,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "Search everything",
         {200: "Found"},
         parameters=(
-            {**_query("query", _TEXT, "What to look for."), "required": True},
+            {**_query("query", TEXT, "What to look for."), "required": True},
             _query("limit", {"type": "integer", "minimum": 1, "maximum": 50}, "20 unless said."),
         ),
     ),
@@ -319,7 +166,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/files/{id}/download"): Operation(
         "An upload's bytes, for who has a signature",
         {200: "*/*", 206: "*/*"},
-        parameters=tuple(_query(n, _TEXT, "Signed.") for n in ("owner", "expiry", "signature")),
+        parameters=tuple(_query(n, TEXT, "Signed.") for n in ("owner", "expiry", "signature")),
         open=True,
     ),
 }
@@ -358,15 +205,17 @@ def document(base: str) -> dict[str, Any]:
 
 
 def _body_schema(kind: Any) -> dict[str, Any]:
-    (schema,), components = msgspec.json.schema_components([kind], ref_template=_SCHEMAS + "{name}")
-    found: dict[str, Any] = components[schema["$ref"].removeprefix(_SCHEMAS)]
+    (schema,), components = msgspec.json.schema_components(
+        [kind], ref_template=REFERENCE + "{name}"
+    )
+    found: dict[str, Any] = components[schema["$ref"].removeprefix(REFERENCE)]
     return found
 
 
 def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
     parts = path.strip("/").split("/")
     names = [part[1:-1] for part in parts if part.startswith("{")]
-    places = [{"name": n, "in": "path", "required": True, "schema": _TEXT} for n in names]
+    places = [{"name": n, "in": "path", "required": True, "schema": TEXT} for n in names]
     described: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": "-".join([method.lower(), *(part.strip("{}") for part in parts)]),
@@ -375,12 +224,12 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
             **{str(status): _answer(body) for status, body in operation.answers.items()},
             "4XX": {
                 "description": "Refused, with the reason.",
-                "content": {"application/problem+json": {"schema": _ref("Problem")}},
+                "content": {"application/problem+json": {"schema": reference("Problem")}},
             },
         },
     }
     if operation.body:
-        content = {operation.media: {"schema": _ref(operation.body)}}
+        content = {operation.media: {"schema": reference(operation.body)}}
         described["requestBody"] = {"required": True, "content": content}
     if operation.open:
         described["security"] = []
@@ -392,4 +241,4 @@ def _answer(body: str | None) -> dict[str, Any]:
         return {"description": "Done."}
     if "/" in body:
         return {"description": "Done.", "content": {body: {}}}
-    return {"description": "Done.", "content": {"application/json": {"schema": _ref(body)}}}
+    return {"description": "Done.", "content": {"application/json": {"schema": reference(body)}}}
