@@ -8,24 +8,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import platform
-import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from api.bodies import answer, read_bytes
+from api.bodies import answer
+from api.cog_bodies import Asked, install, read, refusal
 from api.cog_rendering import CogRendering, Events
-from api.errors import InvalidBody, status_of
 from api.rendering import timestamp
 from api.streams import HEARTBEAT, with_heartbeats
 from cog import __version__ as cog_version
-from errors import AtelierError, BrokenModel, InvalidInput, InvalidRequest
+from errors import BrokenModel
 from model_registry.spec import Version
 from predictions.prediction import Prediction
 from predictions.service import PredictionService
@@ -41,19 +39,6 @@ _STATES = {
     State.BUSY: "BUSY",
     State.FAILED: "SETUP_FAILED",
 }
-
-
-class Asked(msgspec.Struct, kw_only=True):
-    """The body of a create. Other fields are what servers between add, and say nothing here."""
-
-    id: str | None = None
-    input: dict[str, Any] | None = None
-    context: dict[str, str] = {}
-    webhook: str | None = None
-    webhook_events_filter: list[Literal["start", "output", "logs", "completed"]] | None = None
-
-
-_asked = msgspec.json.Decoder(Asked)
 
 
 def build(
@@ -76,8 +61,7 @@ def build(
         ],
         lifespan=server.alive,
     )
-    application.add_exception_handler(AtelierError, _answer_error)
-    application.add_exception_handler(ClientDisconnect, _answer_nobody)
+    install(application)
     return application
 
 
@@ -145,17 +129,17 @@ class CogServer:
         return answer((await self._loaded()).schema)
 
     async def create(self, request: Request) -> Response:
-        asked = await self._asked(request)
+        asked = await read(request)
         streamed = "text/event-stream" in request.headers.get("accept", "")
         if streamed and not await self._may_stream():
-            return _refusal(406, "This model does not stream: mark its run with @cog.streaming.")
+            return refusal(406, "This model does not stream: mark its run with @cog.streaming.")
         return await self._run(request, asked, streamed=streamed)
 
     async def train(self, request: Request) -> Response:
         """As `create`, of what trains; what it returns is the output."""
         if (await self._loaded()).trainer is None:
-            return _refusal(404, "This model cannot be trained: its cog.yaml has no `train:`.")
-        return await self._run(request, await self._asked(request), trains=True)
+            return refusal(404, "This model cannot be trained: its cog.yaml has no `train:`.")
+        return await self._run(request, await read(request), trains=True)
 
     async def _run(
         self, request: Request, asked: Asked, streamed: bool = False, trains: bool = False
@@ -165,7 +149,7 @@ class CogServer:
         async with self._starting.setdefault(called, asyncio.Lock()) if called else _anybody():
             known = self._running.get(called)
             if known is not None and request.method == "POST":
-                return _refusal(409, f"A prediction with the id {called!r} runs. Give another.")
+                return refusal(409, f"A prediction with the id {called!r} runs. Give another.")
             prediction = await (self._service.get(known) if known else self._created(asked, trains))
         self._starting.pop(called, None)
         if streamed:
@@ -178,7 +162,7 @@ class CogServer:
     async def cancel(self, request: Request) -> Response:
         found = self._running.get(request.path_params["id"], request.path_params["id"])
         if found not in self._running.values():
-            return _refusal(404, f"No prediction {request.path_params['id']!r} runs here.")
+            return refusal(404, f"No prediction {request.path_params['id']!r} runs here.")
         await self._service.cancel(found)
         return answer({})
 
@@ -200,21 +184,6 @@ class CogServer:
         version = await self._loaded()
         post = version.schema.get("paths", {}).get("/predictions", {}).get("post", {})
         return version.streams and bool(post.get("x-cog-streaming"))
-
-    async def _asked(self, request: Request) -> Asked:
-        body = await read_bytes(request)
-        try:
-            asked = _asked.decode(body or b"{}")
-        except msgspec.ValidationError as error:
-            reason, _, path = str(error).partition(" - at `$")
-            raise _Malformed(path.strip(".`"), reason) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidRequest(f"The body is not JSON: {error}") from None
-        if given := request.path_params.get("id"):
-            if asked.id not in (None, given):
-                raise _Malformed("id", f"The body has another id than the address, {given!r}.")
-            asked.id = given
-        return asked
 
     async def _created(self, asked: Asked, trains: bool) -> Prediction:
         await self._loaded()
@@ -294,15 +263,6 @@ class CogServer:
         task.add_done_callback(self._tasks.discard)
 
 
-class _Malformed(InvalidBody):
-    """A body of the wrong shape, at one place."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__()
-        self.path = path
-        self.reason = reason
-
-
 def _places(what: str) -> dict[str, str]:
     return {
         f"{what}s_url": f"/{what}s",
@@ -336,32 +296,3 @@ async def _disconnect(request: Request) -> None:
 @contextlib.asynccontextmanager
 async def _anybody() -> AsyncIterator[None]:
     yield
-
-
-def _refusal(status: int, detail: Any) -> Response:
-    return answer({"detail": detail}, status)
-
-
-async def _answer_error(request: Request, error: Any) -> Response:
-    match error:
-        case InvalidInput(problems=problems):
-            return _refusal(422, [_wrong(["input", *_path(p.field)], p.message) for p in problems])
-        case _Malformed(path=path, reason=reason):
-            return _refusal(422, [_wrong(_path(path), reason)])
-        case BrokenModel():
-            return _refusal(503, str(error))
-    return _refusal(status_of(error), str(error))
-
-
-async def _answer_nobody(request: Request, error: Any) -> Response:
-    return _refusal(400, "The request ended before its body did.")
-
-
-def _wrong(place: list[str | int], message: str) -> dict[str, Any]:
-    return {"loc": ["body", *place], "msg": message, "type": "value_error"}
-
-
-def _path(written: str) -> list[str | int]:
-    """`images.0` and `images[0]` alike."""
-    parts = re.findall(r"[^.\[\]]+", written)
-    return [int(part) if part.isdecimal() else part for part in parts]
