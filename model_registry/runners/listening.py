@@ -184,6 +184,7 @@ class Listener:
         tokens: list[int] = []
         for each in heard:
             tokens += each.tokens
+            _keep_within(each, clips)
             segment = _segment(each, sound)
             each.seek = round(sound.time(each.seek / 100) * 100)
             yield segment, each
@@ -220,6 +221,16 @@ class Listener:
         unlikely = heard.avg_logprob < self._options["log_prob_threshold"]
         silent = heard.no_speech_prob > self._options["no_speech_threshold"]
         return bool(heard.text.strip()) and not (silent and unlikely)
+
+
+def _keep_within(heard: Any, clips: list[Span]) -> None:
+    """Ends a segment, and its words, with the sound that they were heard in: Whisper may say times
+    beyond it, after the next segment's.
+    """
+    at = heard.seek / 100 + 0.02  # it counts in hundredths, and is rounded
+    last = next((end for begin, end in reversed(clips) if begin <= at), clips[0][1])
+    for each in (heard, *(heard.words or [])):
+        each.start, each.end = min(each.start, last), min(each.end, last)
 
 
 def _quietest(sound: Any, first: int, last: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import subtitles
 from listening import Listener, Segment
 from spoken_languages import CODES
-from whisper_model import Whisper, temperatures, token_numbers
+from whisper_model import Whisper, temperatures
 
 from cog import BasePredictor, Input, InvalidInput, Path
 
@@ -111,7 +111,7 @@ class SpeechToText(BasePredictor):
             compression_ratio_threshold=compression_ratio_threshold,
             log_prob_threshold=logprob_threshold,
             no_speech_threshold=no_speech_threshold,
-            suppress_tokens=token_numbers(suppress_tokens),
+            suppress_tokens=self.whisper.tokens(suppress_tokens),
         )
         last = None
         lines: list[Segment] = []

@@ -20,7 +20,8 @@ def text(segments: Iterable[Mapping[str, Any]], kind: str) -> str:
     for number, each in enumerate(segments, 1):
         said = each["text"].strip().replace("-->", "->")
         said = escape(said, quote=False) if kind == "vtt" else said
-        times = f"{clock(each['start'], comma)} --> {clock(each['end'], comma)}"
+        end = max(each["end"], each["start"] + 0.001)  # players skip what lasts no time
+        times = f"{clock(each['start'], comma)} --> {clock(end, comma)}"
         blocks.append(f"{number}\n{times}\n{said}")
     return "\n\n".join(blocks) + "\n"
 

@@ -9,7 +9,7 @@ from typing import Any
 import subtitles
 from listening import Listener, Segment
 from spoken_languages import CODES, NAMES, TITLES
-from whisper_model import Whisper, temperatures, token_numbers
+from whisper_model import Whisper, temperatures
 
 from cog import BaseModel, BasePredictor, Input, InvalidInput, Path, current_scope
 
@@ -140,7 +140,7 @@ class Transcription(BasePredictor):
             "compression_ratio_threshold": compression_ratio_threshold,
             "log_prob_threshold": logprob_threshold,
             "no_speech_threshold": no_speech_threshold,
-            "suppress_tokens": token_numbers(suppress_tokens),
+            "suppress_tokens": self.whisper.tokens(suppress_tokens),
         }
 
         common = (
@@ -161,7 +161,8 @@ class Transcription(BasePredictor):
             translator = Listener(*common, language=spoken, task="translate", **options)
             translation = _text(_all(translator.heard(audio, 1, 2)))
         spent = time.monotonic() - began
-        current_scope().record_metric("real_time_factor", round(spent / listener.seconds, 3))
+        if listener.seconds:
+            current_scope().record_metric("real_time_factor", round(spent / listener.seconds, 3))
         return _output(transcription, segments, translation, listener.language)
 
     def _refuse(self, size: str | None, at_once: int, skip: bool) -> None:

@@ -58,6 +58,10 @@ class Whisper:
             )
             model.model = _Noting(again)
 
+    def tokens(self, numbers: str) -> list[int]:
+        """Those of `suppress_tokens`, checked."""
+        return token_numbers(numbers, self.batched.model.hf_tokenizer.get_vocab_size())
+
     def language(self, asked: str, translate: bool) -> str | None:
         """The code of the language asked for, by code or name; None for `auto`. Raises
         `InvalidInput` where the model does not understand it.
@@ -103,12 +107,20 @@ def temperatures(first: float, step: float) -> list[float]:
     return [first + step * number for number in range(int((1 - first) / step + 1e-6) + 1)]
 
 
-def token_numbers(text: str) -> list[int]:
-    """The tokens never to write, of numbers with commas between them."""
+def token_numbers(text: str, count: int) -> list[int]:
+    """The tokens never to write, of numbers with commas between them. `count`: how many tokens the
+    model has. Raises `InvalidInput`: CTranslate2 takes any number, and crashes at some.
+    """
     try:
-        return [int(each) for each in text.split(",") if each.strip()]
+        numbers = [int(each) for each in text.split(",") if each.strip()]
     except ValueError:
         raise InvalidInput(
             f"suppress_tokens is {text[:80]!r}. Write whole numbers with commas between them, or "
             "-1."
         ) from None
+    if strange := [each for each in numbers if not -1 <= each < count]:
+        raise InvalidInput(
+            f"suppress_tokens has {strange[0]}; this model's tokens are numbered from 0 to "
+            f"{count - 1}, and -1 stands for most special characters."
+        )
+    return numbers

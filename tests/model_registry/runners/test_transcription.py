@@ -103,6 +103,33 @@ def test_each_segment_is_in_the_log_when_it_is_understood(whisper, capsys):
     assert "Language: " in log
 
 
+@pytest.mark.parametrize("words", [True, False])
+def test_no_segment_lasts_into_the_next_one_or_beyond_the_recording(whisper, recording, words):
+    """A free Whisper says times that lie beyond what it was given to hear."""
+    options = {"temperature": 1, "vad_filter": False, "word_timestamps": words}
+    segments = whisper.run(recording(3, times=12), seed=1, **options).segments
+    assert len(segments) > 3
+    spans = [each for segment in segments for each in segment.get("words", [segment])]
+    times = [at for each in spans for at in (each["start"], each["end"])]
+    assert times == sorted(times)
+    assert times[-1] <= whisper.told.metrics["audio_seconds"]
+
+
+def test_a_recording_of_a_moment_has_nobody_speak_in_it(whisper, tmp_path, capsys):
+    path = tmp_path / "one.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(b"\0\0")
+    assert whisper.run(path).segments == []
+    assert "Nobody was heard speaking." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [99_999_999, -5])
+def test_a_token_that_the_model_does_not_have_is_refused(whisper, number):
+    with pytest.raises(ValueError, match=f"suppress_tokens has {number}"):
+        whisper.run(suppress_tokens=f"-1,7,{number}")
+
+
 def test_a_translation_is_heard_in_a_second_turn(whisper):
     output = whisper.run(translate=True)
     assert output.translation and output.transcription
