@@ -7,42 +7,36 @@ its end is committed before anybody is told.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any
 
-from cog.encoding import FILE
 from errors import AtelierError, InUse, NotFound
 from model_registry import inputs as model_inputs
 from model_registry import inventory
 from model_registry.catalog import Catalog
 from model_registry.downloads import Downloads
 from model_registry.spec import Version
-from predictions import pricing
 from predictions.callers import EVERYBODY, Caller
 from predictions.deployments import Deployments
 from predictions.files import Files, Signer
 from predictions.input_files import InputFiles
 from predictions.live import Live
-from predictions.masking import MASKED, Masks
-from predictions.prediction import Prediction, Status, abort, advance
+from predictions.masking import MASKED
+from predictions.prediction import Prediction, Status, advance
 from predictions.provision import Provision
 from predictions.publishing import Publishing
-from predictions.references import references, replaced
 from predictions.retention import Retention
 from predictions.store import EVERYTHING, Filter, Page, Position, Store, Totals, new_id
-from predictions.trainings import Trainings, as_output
+from predictions.trainings import Trainings
+from predictions.unfinished import Unfinished
 from predictions.webhooks import Webhooks
 from settings import HubSettings
 from workers import messages
 from workers.job import Job
-from workers.messages import Event
 from workers.pool import WorkerPool
 
 INTERRUPTED = "Atelier was stopped or killed while this was running. Run it again."
-_SAVE_EVERY = 0.5
 _SHOW_LIFE_EVERY = 5.0
 """Seconds by which a run that a kill interrupts may be charged too little."""
 
@@ -73,24 +67,24 @@ class PredictionService:
         self._input_files = InputFiles(files, offline, allow_private)
         self.webhooks = webhooks
         self.downloads = downloads or Downloads(HubSettings(), files.root.parent, offline)
-        self._provision = Provision(self.downloads, self._fold)
-        self._live = Live()
-        self._masks = Masks()
-        self._folded: dict[str, Prediction] = {}
-        """The newest state of all that has not ended on record; `live` lags behind it only while an
-        end is being committed.
-        """
-        self._unsaved: set[str] = set()
-        self._saving: asyncio.TimerHandle | None = None
-        self._deadlines: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.trainings = Trainings(catalog, files)
+        self._live = Live()
+        self._unfinished = Unfinished(
+            store,
+            files,
+            self._live,
+            stop=self._stop_working_on,
+            trained=lambda training, end: self._spawn(self._keep_trained(training, end)),
+            recorded=self.trainings.forget,
+        )
+        self._provision = Provision(self.downloads, self._unfinished.fold)
         self.retention = Retention(store, files, retention)
         self.deployments = Deployments(store, catalog, pool, self.downloads, self._spawn)
         self.publishing = Publishing(
-            catalog, self.deployments, lambda: self._folded.values(), allow_private
+            catalog, self.deployments, lambda: self._unfinished, allow_private
         )
-        pool.events = self._fold
+        pool.events = self._unfinished.fold
 
     async def start(self) -> None:
         """Takes up what an earlier run of the app has left: queued predictions run, those that were
@@ -113,7 +107,7 @@ class PredictionService:
             if prediction.is_training and (version := self.trainings.kept(prediction)):
                 self._end_training(prediction, version, ran)
             else:
-                self._fold([messages.Failed(prediction.id, INTERRUPTED, seconds=ran)])
+                self._unfinished.fold([messages.Failed(prediction.id, INTERRUPTED, seconds=ran)])
         if self.webhooks is not None:
             for prediction in owing:
                 self._spawn(self.webhooks.complete(prediction))
@@ -130,9 +124,7 @@ class PredictionService:
         await self.pool.stop()
         if self.webhooks is not None:
             await self.webhooks.close()
-        if self._saving is not None:
-            self._saving.cancel()
-        self._save_unsaved()
+        self._unfinished.close()
         await asyncio.to_thread(self._store.close)
 
     # --- what a face calls
@@ -184,7 +176,6 @@ class PredictionService:
         given = {name: complete[name] for name in inputs if name in complete}
         given = await self._input_files.keep(version.schema, given, prediction_id, caller)
         secrets = model_inputs.secrets(version.schema)
-        self._masks.remember(prediction_id, secrets, complete)
         prediction = Prediction(
             id=prediction_id,
             model=version.model,
@@ -209,6 +200,7 @@ class PredictionService:
                 advance(prediction, messages.Canceled(prediction_id), time.time())
             )
             raise
+        self._unfinished.masks.remember(prediction_id, secrets, complete)
         self._open(prediction)
         complete.update(given)
         if destination or version.weights or InputFiles.any(version.schema, complete):
@@ -258,8 +250,8 @@ class PredictionService:
         """The prediction, canceled, if it had not ended already. Raises `NotFound`."""
         if not caller.sees_all:
             await self.get(prediction_id, caller)
-        if prediction_id in self._folded:
-            self._end(prediction_id, messages.Canceled(prediction_id))
+        if prediction_id in self._unfinished:
+            self._unfinished.end(prediction_id, messages.Canceled(prediction_id))
             return await self.wait(prediction_id, float("inf"))
         return await self.get(prediction_id)
 
@@ -297,8 +289,8 @@ class PredictionService:
         """Removes a repository from disk; the next run that needs it downloads it again. Raises
         `InUse` while something needs it.
         """
-        running = [each for each in self._folded.values() if not each.status.terminal]
-        if repo in self.downloads.running() or any(self._needs(each, repo) for each in running):
+        needed = any(self._needs(each, repo) for each in self._unfinished)
+        if needed or repo in self.downloads.running():
             raise InUse(f"{repo} is in use. Wait for what runs with it to end, or cancel it.")
         await asyncio.to_thread(self.downloads.shelf.cache.remove, repo)
 
@@ -318,7 +310,7 @@ class PredictionService:
             complete = model_inputs.check(version.schema, prediction.input)
             await self._provision.check(self.catalog.find(version.model), version)
         except AtelierError as error:
-            self._fold(
+            self._unfinished.fold(
                 [
                     messages.Failed(
                         prediction.id, f"Atelier was restarted and cannot run this. {error}"
@@ -331,7 +323,7 @@ class PredictionService:
                 "Atelier was restarted before this ran, and secret inputs are never stored. "
                 "Run it again."
             )
-            self._fold([messages.Failed(prediction.id, reason)])
+            self._unfinished.fold([messages.Failed(prediction.id, reason)])
             return
         await self._submit_when_ready(prediction, version, complete)
 
@@ -343,180 +335,65 @@ class PredictionService:
             complete = await self._input_files.fetch(
                 version.schema, complete, prediction.id, prediction.owner
             )
-            if self._is_open(prediction.id) and version.weights:
+            if self._unfinished.is_open(prediction.id) and version.weights:
                 provided = await self._provision.provide(prediction.id, version)
                 if provided is None:
                     return
                 version = provided
-            if self._is_open(prediction.id) and prediction.destination:
+            if self._unfinished.is_open(prediction.id) and prediction.destination:
                 await self.trainings.prepare(prediction)
         except (AtelierError, OSError) as error:
-            self._fold([messages.Failed(prediction.id, str(error))])
+            self._unfinished.fold([messages.Failed(prediction.id, str(error))])
             return
         except Exception as error:  # whatever it is, the prediction must not wait for ever
             reason = f"What it needs could not be fetched: {type(error).__name__}: {error}"
-            self._fold([messages.Failed(prediction.id, reason)])
+            self._unfinished.fold([messages.Failed(prediction.id, reason)])
             return
         self._submit(prediction, version, complete)
 
-    def _is_open(self, prediction_id: str) -> bool:
-        """It may have ended while something was fetched for it."""
-        newest = self._folded.get(prediction_id)
-        return newest is not None and not newest.status.terminal
-
     def _submit(self, prediction: Prediction, version: Version, complete: dict[str, Any]) -> None:
-        if self._is_open(prediction.id):
+        if self._unfinished.is_open(prediction.id):
             folder = self.files.outputs_folder(prediction.id)
-            self.pool.submit(
-                Job(
-                    prediction.id,
-                    version,
-                    complete,
-                    folder,
-                    prediction.owner,
-                    prediction.context,
-                )
-            )
+            owner, context = prediction.owner, prediction.context
+            self.pool.submit(Job(prediction.id, version, complete, folder, owner, context))
 
-    # --- what the pool says
+    # --- what becomes of it
 
     def _open(self, prediction: Prediction) -> None:
-        self._folded[prediction.id] = prediction
-        self._live.open(prediction)
-        if prediction.deadline is not None:
-            delay = max(0.0, prediction.deadline - time.time())
-            timer = asyncio.get_running_loop().call_later(delay, self._end, prediction.id, None)
-            self._deadlines[prediction.id] = timer
+        self._unfinished.open(prediction)
         if self.webhooks is not None and prediction.webhook is not None:
             told = prediction if prediction.status is Status.PROCESSING else None
             self._spawn(self.webhooks.attend(self.follow(prediction.id), self.wait, told))
 
-    def _fold(self, events: Sequence[Event]) -> None:
-        now = time.time()
-        changed = {}
-        for event in events:
-            before = self._folded.get(event.prediction_id)
-            if before is None or before.status.terminal:
-                if isinstance(event, messages.Output | messages.OutputPieces):
-                    self._spawn(self._discard_files(event))
-                continue
-            if before.destination and isinstance(event, messages.Succeeded):
-                self._spawn(self._keep_trained(before, event))
-                continue
-            event = self._masks.applied(event)
-            rate = pricing.rate(before.hardware or "cpu")
-            try:
-                after = advance(before, self._with_files(event, before), now, rate)
-            except (AtelierError, OSError) as error:
-                # A file that the child names but has not left where outputs belong.
-                after = advance(before, messages.Failed(before.id, str(error)), now, rate)
-                self.pool.cancel(before.id)
-            if after is not before:
-                self._folded[after.id] = changed[after.id] = after
-        for prediction in changed.values():
-            self._publish(prediction)
+    def _stop_working_on(self, prediction_id: str) -> None:
+        self._provision.give_up(prediction_id)
+        self.pool.cancel(prediction_id)
 
     async def _keep_trained(self, training: Prediction, ended: messages.Succeeded) -> None:
         """A training has succeeded once its weights are a version."""
         try:
-            version = await self.trainings.keep(training, lambda: self._is_open(training.id))
+            version = await self.trainings.keep(
+                training, lambda: self._unfinished.is_open(training.id)
+            )
         except Exception as error:  # whatever it is, the training must not run for ever
             reason = f"It was trained, but its weights could not be kept: {error}"
-            self._end(training.id, messages.Failed(training.id, reason, seconds=ended.seconds))
+            self._unfinished.end(
+                training.id, messages.Failed(training.id, reason, seconds=ended.seconds)
+            )
         else:
             if version is not None:
                 self._end_training(training, version, ended.seconds)
 
     def _end_training(self, training: Prediction, version: Version, seconds: float | None) -> None:
-        self._fold([messages.Trained(training.id, f"{version.model}:{version.id}")])
-        self._end(training.id, messages.Succeeded(training.id, seconds))
-
-    def _end(self, prediction_id: str, event: Event | None) -> None:
-        """Ends a prediction from outside: by cancel, or by its deadline (None)."""
-        prediction = self._folded.get(prediction_id)
-        if prediction is None or prediction.status.terminal:
-            return
-        now = time.time()
-        rate = pricing.rate(prediction.hardware or "cpu")
-        ended = advance(prediction, event, now, rate) if event else abort(prediction, now, rate)
-        self._folded[prediction_id] = ended
-        self._publish(ended)
-        self._provision.give_up(prediction_id)
-        self.pool.cancel(prediction_id)
-
-    def _publish(self, prediction: Prediction) -> None:
-        if prediction.status.terminal:
-            self._unsaved.discard(prediction.id)
-            timer = self._deadlines.pop(prediction.id, None)
-            if timer is not None:
-                timer.cancel()
-            self._store.save(prediction).add_done_callback(
-                lambda saved: self._committed(prediction, saved)
-            )
-            return
-        before = self._live.latest(prediction.id)
-        self._live.publish(prediction)
-        if prediction.status is Status.STARTING:  # what changes till then is not stored
-            return
-        if before is not None and before.status is not prediction.status:
-            self._store.save_soon(prediction)
-        else:
-            self._unsaved.add(prediction.id)
-            if self._saving is None:
-                self._saving = asyncio.get_running_loop().call_later(
-                    _SAVE_EVERY, self._save_unsaved
-                )
-
-    def _committed(self, prediction: Prediction, saved: asyncio.Future[None]) -> None:
-        if saved.cancelled():
-            return
-        if error := saved.exception():
-            print(f"atelier: {prediction.id} is not on record yet: {error}", file=sys.stderr)
-            asyncio.get_running_loop().call_later(_SAVE_EVERY, self._publish, prediction)
-            return
-        self._live.publish(prediction)
-        self._folded.pop(prediction.id, None)
-        self._masks.forget(prediction.id)
-        self.trainings.forget(prediction.id)
+        self._unfinished.fold([messages.Trained(training.id, f"{version.model}:{version.id}")])
+        self._unfinished.end(training.id, messages.Succeeded(training.id, seconds))
 
     async def _show_life(self) -> None:
         """So that what a kill interrupts is charged for no longer than it ran."""
         while True:
-            if any(each.status is Status.PROCESSING for each in self._folded.values()):
+            if any(each.status is Status.PROCESSING for each in self._unfinished):
                 self._store.show_life(time.time())
             await asyncio.sleep(_SHOW_LIFE_EVERY)
-
-    def _save_unsaved(self) -> None:
-        self._saving = None
-        for prediction_id in self._unsaved:
-            self._store.save_soon(self._folded[prediction_id])
-        self._unsaved.clear()
-
-    def _with_files(self, event: Event, prediction: Prediction) -> Event:
-        """The event with its output files recorded: a path from the child becomes a file's id and
-        name.
-        """
-
-        def recorded(path: Any) -> dict[str, str]:
-            file = self.files.register_output(prediction.id, str(path), prediction.owner)
-            return {FILE: f"{file.id}/{file.name}"}
-
-        match event:
-            case messages.Output(value=value):
-                value = as_output(value) if prediction.destination else value
-                return messages.Output(event.prediction_id, replaced(value, recorded))
-            case messages.OutputPieces(values=values):
-                return messages.OutputPieces(event.prediction_id, replaced(values, recorded))
-        return event
-
-    async def _discard_files(self, event: messages.Output | messages.OutputPieces) -> None:
-        """What a child puts out after the end is nobody's, unless it has put it out before."""
-        prediction = await self.get(event.prediction_id)
-        kept = {reference.partition("/")[2] for reference in references(prediction.output)}
-        value = event.value if isinstance(event, messages.Output) else event.values
-        for path in sorted(references(value)):
-            if Path(path).name not in kept:
-                await asyncio.to_thread(self.files.discard_output, prediction.id, path)
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)

@@ -449,7 +449,7 @@ async def test_waiting_costs_the_database_nothing(app):
     await app.until(blocking, lambda p: p.status is Status.PROCESSING)
     queued = await app.service.create("local/never-ends", {})
     await app.until(queued, lambda p: p.activity != "")
-    assert queued.id not in app.service._unsaved
+    assert queued.id not in app.service._unfinished._unsaved
 
 
 async def test_an_output_file_that_the_database_refuses_is_offered_again(app, tmp_path):
