@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 
 import httpx
@@ -20,8 +20,11 @@ from api.authentication import Tokens
 from model_registry.catalog import Catalog
 from predictions.service import PredictionService
 from settings import Settings
+from tests.conftest import MODELS
 
 ENDED = ("succeeded", "failed", "canceled")
+_served: dict[int, Catalog] = {}
+"""All that servers have had: kept, so that no other gets the same id."""
 
 
 class Server:
@@ -35,7 +38,9 @@ class Server:
         public_url: str | None = None,
         everybody_operates: bool = True,
     ) -> None:
-        self._catalog = catalog
+        # What is pushed is taken up by the loop of one server, and its end is the catalog's.
+        assert id(catalog) not in _served, "another server has this catalog: give each its own"
+        _served[id(catalog)] = self._catalog = catalog
         self.settings = Settings(
             data=data, offline=True, max_file_size=20_000_000, allow_private_webhooks=True
         )
@@ -75,8 +80,16 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, catalog: Catalog) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("api"), catalog) as running:
+def own_catalog(described: Path) -> Callable[[], Catalog]:
+    """Makes a catalog of tests/models."""
+    return lambda: Catalog.load([MODELS], described)
+
+
+@pytest.fixture(scope="session")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, own_catalog: Callable[[], Catalog]
+) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("api"), own_catalog()) as running:
         yield running
 
 

@@ -71,9 +71,11 @@ def test_without_tokens_any_token_will_do(http):
 
 
 @pytest.fixture(scope="module")
-def closed(tmp_path_factory, catalog):
+def closed(tmp_path_factory, own_catalog):
     with (
-        Server(tmp_path_factory.mktemp("closed"), catalog, ["other", TOKEN], PUBLIC) as running,
+        Server(
+            tmp_path_factory.mktemp("closed"), own_catalog(), ["other", TOKEN], PUBLIC
+        ) as running,
         Http(base_url=f"{running.url}/v1/", timeout=70) as client,
     ):
         yield client

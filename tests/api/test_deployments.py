@@ -91,9 +91,9 @@ def test_a_deleted_one_is_gone(http, deployed):
     assert gone.status_code == 404
 
 
-def test_deployments_belong_to_their_token(tmp_path_factory, catalog, asked):
+def test_deployments_belong_to_their_token(tmp_path_factory, own_catalog, asked):
     lines = ["ada r8_ada", "bob r8_bob"]
-    with Server(tmp_path_factory.mktemp("deployed"), catalog, lines) as running:
+    with Server(tmp_path_factory.mktemp("deployed"), own_catalog(), lines) as running:
         clients = [
             Http(base_url=f"{running.url}/v1/", headers={"Authorization": f"Bearer r8_{name}"})
             for name in ("ada", "bob")

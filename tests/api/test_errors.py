@@ -13,10 +13,10 @@ CREATE = "POST models/local/echo/predictions"
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory, catalog):
+def guarded(tmp_path_factory, own_catalog):
     """A server with tokens, asked without one."""
     with (
-        Server(tmp_path_factory.mktemp("guarded"), catalog, ["ada r8_ada"]) as running,
+        Server(tmp_path_factory.mktemp("guarded"), own_catalog(), ["ada r8_ada"]) as running,
         Http(base_url=f"{running.url}/v1/", timeout=70) as client,
     ):
         yield client

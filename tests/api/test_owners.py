@@ -16,8 +16,8 @@ LINES = ["ada r8_ada", f"bob sha256:{hashlib.sha256(b'r8_bob').hexdigest()}", "a
 
 
 @pytest.fixture(scope="module")
-def closed(tmp_path_factory, catalog):
-    with Server(tmp_path_factory.mktemp("owners"), catalog, LINES) as running:
+def closed(tmp_path_factory, own_catalog):
+    with Server(tmp_path_factory.mktemp("owners"), own_catalog(), LINES) as running:
         yield running
 
 

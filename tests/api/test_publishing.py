@@ -19,12 +19,15 @@ def say(folder, says):
     return folder
 
 
-@pytest.fixture(scope="module")
-def catalog(tmp_path_factory):
-    """One live folder, and nothing else yet."""
-    folder = tmp_path_factory.mktemp("pushed")
+def of_one_folder(folder):
+    """A catalog of one live folder, and nothing else yet."""
     say(folder / "models" / "live", "live ")
     return Catalog.load([folder / "models"], folder, specs=folder / "none")
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    return of_one_folder(tmp_path_factory.mktemp("pushed"))
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +133,9 @@ def test_a_page_of_another_site_changes_nothing_in_its_visitors_name(pushed):
     assert own.status_code == 201
 
 
-def test_only_the_operator_changes_the_catalogue(tmp_path, catalog):
-    with Server(tmp_path, catalog, tokens=["ada secret-a", "admin secret-b"]) as server:
+def test_only_the_operator_changes_the_catalogue(tmp_path):
+    tokens = ["ada secret-a", "admin secret-b"]
+    with Server(tmp_path, of_one_folder(tmp_path), tokens) as server:
 
         def ask(method, path, token, body=None):
             headers = {"Authorization": f"Bearer {token}"}
@@ -149,7 +153,7 @@ def test_only_the_operator_changes_the_catalogue(tmp_path, catalog):
         assert ask("DELETE", "models/ada/guarded", "secret-b").status_code == 204
 
 
-def test_where_everybody_may_look_in_nobody_without_a_token_is_the_operator(tmp_path, catalog):
-    with Server(tmp_path, catalog, everybody_operates=False) as server:
+def test_where_everybody_may_look_in_nobody_without_a_token_is_the_operator(tmp_path):
+    with Server(tmp_path, of_one_folder(tmp_path), everybody_operates=False) as server:
         refused = httpx.post(f"{server.url}/v1/models", json={**NEW, "name": "shared"})
         assert refused.status_code == 403 and "operator" in refused.json()["detail"]

@@ -16,13 +16,16 @@ from tests.receiver import receiving
 INTO = "local/trains"
 
 
-@pytest.fixture(scope="module")
-def catalog(tmp_path_factory):
-    """Models of these tests' own: trainings leave versions behind."""
-    data = tmp_path_factory.mktemp("trainings")
+def of_own_models(data):
+    """A catalog of these tests' own models: trainings leave versions behind."""
     for name in ("trains", "echo", "never-ends"):
         shutil.copytree(MODELS / name, data / "folders" / name)
     return Catalog.load([data / "folders"], data, data)
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    return of_own_models(tmp_path_factory.mktemp("trainings"))
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +175,8 @@ def test_a_webhook_hears_of_the_training(http, path):
     assert told["output"]["version"].startswith(f"{INTO}:")
 
 
-def test_a_training_is_its_owners_and_makes_no_version_of_anothers_model(tmp_path, catalog, path):
-    with Server(tmp_path, catalog, ["ada r8_ada", "admin r8_admin"]) as closed:
+def test_a_training_is_its_owners_and_makes_no_version_of_anothers_model(tmp_path, path):
+    with Server(tmp_path, of_own_models(tmp_path), ["ada r8_ada", "admin r8_admin"]) as closed:
 
         def client_of(name):
             headers = {"Authorization": f"Bearer r8_{name}"}
