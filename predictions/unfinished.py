@@ -60,14 +60,15 @@ class Unfinished:
         self._discarding: set[asyncio.Task[None]] = set()
 
     def __contains__(self, prediction_id: str) -> bool:
+        """Whether its end, if it has ended, is not on record yet."""
         return prediction_id in self._folded
 
     def __iter__(self) -> Iterator[Prediction]:
-        """Those that have not ended."""
+        """Those that have not ended, be it on record or not."""
         return iter([each for each in self._folded.values() if not each.status.terminal])
 
     def is_open(self, prediction_id: str) -> bool:
-        """Whether it has not ended, be its end on record or not."""
+        """Whether it has not ended, be it on record or not."""
         newest = self._folded.get(prediction_id)
         return newest is not None and not newest.status.terminal
 
