@@ -14,16 +14,13 @@ import asyncio
 import contextlib
 import ctypes
 import faulthandler
-import importlib
 import inspect
 import io
 import os
 import queue
 import shutil
-import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -33,22 +30,10 @@ from cog import CancelationException
 from cog.encoding import FILE, SaveFile, encode
 from cog.loading import LoadedRunner, load, load_trainer
 from cog.scope import Scope, entered
-from workers import failures, messages, usage
+from workers import failures, messages, surroundings, usage
 from workers.messages import Message
 from workers.parent import Parent
 from workers.reports import OutputFiles, PrintedText, Sink, prediction_in_context
-
-# What takes seconds to import, with the submodules that the libraries themselves put off.
-HEAVY = (
-    "numpy",
-    "PIL.Image",
-    "safetensors.torch",
-    "torch",
-    "torch._dynamo",
-    "transformers.models.auto.modeling_auto",
-    "transformers.models.auto.tokenization_auto",
-    "diffusers.pipelines.pipeline_utils",
-)
 
 
 class Child:
@@ -65,7 +50,8 @@ class Child:
         self._flush_c = ctypes.CDLL(None).fflush
 
     def main(self) -> None:
-        self._prepare()
+        self._hear_prints()
+        surroundings.enter(self._loading, self._work)
         began = time.perf_counter()
         loading = self._loading
         try:
@@ -84,38 +70,11 @@ class Child:
             self._ready(began)
             self._serve()
 
-    def _prepare(self) -> None:
+    def _hear_prints(self) -> None:
         for descriptor, name in ((1, "stdout"), (2, "stderr")):
             raw = PrintedText(self._parent, self._running, descriptor)
             buffered = io.BufferedWriter(raw, 1 << 16)
             setattr(sys, name, io.TextIOWrapper(buffered, "utf-8", "replace", line_buffering=True))
-        os.environ.update(self._loading.environment)
-        if self._loading.weights is not None:  # for code without a `setup(weights)`
-            os.environ["COG_WEIGHTS"] = self._loading.weights
-        self._work.mkdir(parents=True, exist_ok=True)
-        tempfile.tempdir = str(self._work)
-        os.chdir(self._loading.folder)
-        self._make_way()
-
-    def _make_way(self) -> None:
-        """The model's own modules may have our names: what we need is imported by now, and the rest
-        goes, but for `cog`, which the processes that the model starts may have to find.
-        """
-        root = Path(__file__).resolve().parent.parent
-        alone = self._work / "path"
-        alone.mkdir(exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            (alone / "cog").symlink_to(root / "cog")
-        sys.path[:] = [str(alone), *(each for each in sys.path if each not in ("", str(root)))]
-        os.environ["PYTHONPATH"] = str(alone)
-        for name in [name for name in sys.modules if name.partition(".")[0] == "workers"]:
-            del sys.modules[name]
-        # Many models parse their command line; ours is none of theirs.
-        del sys.argv[1:]
-        # What `multiprocessing` spawns would import the main module again.
-        main = sys.modules["__main__"]
-        main.__spec__ = None
-        del main.__file__
 
     def _ready(self, began: float) -> None:
         self._flush()
@@ -164,10 +123,8 @@ class Child:
                     sent = [self._output(run, result, save)]
             end = messages.Succeeded(run.prediction_id, time.perf_counter() - began)
         except BaseException as error:
-            sent, end = (
-                [],
-                self._failure(run, error, began, isinstance(error, CancelationException)),
-            )
+            canceled = isinstance(error, CancelationException)
+            sent, end = [], self._failure(run, error, began, canceled)
         self._end(run, *sent, end)
 
     # --- several at once
@@ -318,48 +275,15 @@ class Child:
         self._flush_c(None)
 
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""As malloc.h has them."""
-
-
-def _keep_freed_memory() -> None:
-    """Lets glibc keep some of what a run has freed for the next one: a large array that is returned
-    to the system after each use is filled with zeros again before the next, which doubled the time
-    of `starter/solid`. What is kept at most goes with the instance.
-    """
-    with contextlib.suppress(Exception):  # another C library: it has ways of its own
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
-        mallopt(_M_TRIM_THRESHOLD, 256 << 20)
-
-
-def _die_with_the_parent(sock: socket.socket) -> None:
-    """A parent that is killed cannot tidy up. Linux ends its children for it; elsewhere the closed
-    socket does, when they next listen.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-        # When memory runs out, it is the model that goes, never the app.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text("1000")
-    # One that has been killed already ends nobody any more.
-    with contextlib.suppress(BlockingIOError):
-        if not sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
-            os._exit(0)
-
-
 def main(arguments: list[str]) -> None:
     sock = socket.socket(fileno=int(arguments[0]))
-    _die_with_the_parent(sock)
-    _keep_freed_memory()
+    surroundings.end_with_the_parent(sock)
+    surroundings.keep_freed_memory()
     faulthandler.enable()
     sock.set_inheritable(False)
     parent = Parent(sock)
     if "--warm" in arguments:
-        for name in HEAVY:
-            # Broken libraries raise anything; the model that needs one says so when it is loaded.
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
+        surroundings.import_heavy_libraries()
     loading = parent.receive()
     assert isinstance(loading, messages.Load)
     Child(parent, loading).main()
