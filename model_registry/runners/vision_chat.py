@@ -123,11 +123,23 @@ class VisionChat(BasePredictor):
         return self.processor.chat_template or self.tokenizer.chat_template or ""
 
     def _chat(self, prompt: str, pictures: int, system_prompt: str) -> str:
-        from jinja2.exceptions import TemplateError
-
         if not self._template():
             marks = str(getattr(self.processor, "image_token", "<image>")) * pictures
             return "\n".join(filter(None, [system_prompt, marks, prompt]))
+        if not system_prompt:
+            return self._rendered(prompt, pictures)
+        try:
+            text = self._rendered(prompt, pictures, system_prompt)
+        except InvalidInput:
+            text = ""  # such as where pictures and a system prompt do not go together
+        if system_prompt.strip() in text:
+            return text
+        print("This chat takes no system prompt: it is put before the prompt.")
+        return self._rendered(f"{system_prompt}\n\n{prompt}", pictures)
+
+    def _rendered(self, prompt: str, pictures: int, system_prompt: str = "") -> str:
+        from jinja2.exceptions import TemplateError
+
         seen = [{"type": "image"}] * pictures
         chat = [{"role": "user", "content": [*seen, {"type": "text", "text": prompt}]}]
         if system_prompt:

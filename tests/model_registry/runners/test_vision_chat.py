@@ -85,6 +85,28 @@ def test_a_picture_without_a_chat_template_is_asked_about_too(models, tmp_path, 
     assert said(Model("vision_chat.py:VisionChat", tmp_path), image=picture)
 
 
+def test_a_system_prompt_that_does_not_go_with_a_picture_is_put_before_the_prompt(
+    models, picture, capsys
+):
+    """As the template of Llama 3.2 Vision has it."""
+    llama = models("llama")
+    processor = llama.runner.processor
+    usual = processor.chat_template
+    processor.chat_template = (
+        "{%- if messages[0].role == 'system' and messages[1].content[0].type == 'image' %}"
+        "{{- raise_exception('Prompting with images is incompatible with system messages.') }}"
+        "{%- endif %}" + usual
+    )
+    try:
+        answer = said(llama, image=picture, system_prompt="Be brief.")
+        assert "it is put before the prompt" in capsys.readouterr().out
+        assert answer == said(llama, image=picture, prompt="Be brief.\n\nWhat is this?")
+        said(llama, system_prompt="Be brief.")
+        assert "it is put before the prompt" not in capsys.readouterr().out
+    finally:
+        processor.chat_template = usual
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 100), (3, 50), (900, 700)])
 def test_pictures_of_any_size_are_seen(chat, tmp_path, size):
     path = saved(Image.new("RGB", size, "red"), tmp_path / "picture.png")
