@@ -32,7 +32,7 @@ def opened(path: Path, name: str = "image") -> Any:
             if getattr(file, "is_animated", False):
                 print(f"{name} holds several pictures; the first is taken.")
             picture = ImageOps.exif_transpose(file)
-        return _of_8_bits(picture) if picture.mode.startswith("I;16") else picture
+        return _of_8_bits(picture) if picture.mode[0] in "IF" else picture
     except Image.DecompressionBombError:
         raise InvalidInput(
             f"{name} has far too many pixels; allowed are {MOST_PIXELS // 1_000_000} million."
@@ -47,11 +47,18 @@ def opened(path: Path, name: str = "image") -> Any:
 
 
 def _of_8_bits(picture: Any) -> Any:
-    """Shades of grey of 16 bits, which PIL would not scale but cut off at 255."""
+    """Shades of grey of more bits, which PIL would not scale but cut off at 255: of 16, or of 32
+    where they are whole numbers of 16 bits or less, or a share of white.
+    """
     import numpy
     from PIL import Image
 
-    return Image.fromarray((numpy.asarray(picture) >> 8).astype(numpy.uint8))
+    shades = numpy.nan_to_num(numpy.asarray(picture))
+    if shades.dtype.kind == "f":
+        white = 1 if shades.max() <= 1 else 255
+        return Image.fromarray((shades.clip(0, white) * (255 / white)).astype(numpy.uint8))
+    bits = 8 if shades.dtype.itemsize == 2 or shades.max() > 255 else 0
+    return Image.fromarray((shades.clip(0, 65535).astype(numpy.uint16) >> bits).astype(numpy.uint8))
 
 
 def on_white(picture: Any) -> Any:
@@ -63,3 +70,19 @@ def on_white(picture: Any) -> Any:
     layered = picture.convert("RGBA")
     ground = Image.new("RGBA", layered.size, "white")
     return Image.alpha_composite(ground, layered).convert("RGB")
+
+
+def painted(path: Path) -> Any:
+    """A mask in shades of grey: what is transparent was not painted. Raises `InvalidInput`, also
+    where nothing is white.
+    """
+    from PIL import Image
+
+    mask = opened(path, "mask")
+    if mask.has_transparency_data:
+        layered = mask.convert("RGBA")
+        mask = Image.alpha_composite(Image.new("RGBA", layered.size, "black"), layered)
+    mask = mask.convert("L")
+    if not mask.getbbox():
+        raise InvalidInput("The mask is black all over: paint white where to draw anew.")
+    return mask

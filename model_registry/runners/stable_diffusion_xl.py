@@ -197,9 +197,9 @@ class StableDiffusionXL(BasePredictor):
             return {"width": size[0], "height": size[1]}
         given = pictures.on_white(pictures.opened(image))
         if mask is not None:
-            covering = pictures.opened(mask, "mask").convert("L")
+            covering = fitted(pictures.painted(mask), size, "mask")
             over: dict[str, Any] = painter.over(given, strength, settings, size)
-            return {**over, "mask_image": fitted(covering, size, "mask")}
+            return {**over, "mask_image": covering}
         own = aspect_ratios.size_like(*given.size, painter.multiple)
         if own != size:
             print(

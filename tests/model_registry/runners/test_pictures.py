@@ -25,6 +25,29 @@ def test_grey_of_16_bits_keeps_its_shades(pictures, tmp_path):
     assert picture.mode == "L" and (np.asarray(picture) == shades >> 8).all()
 
 
+@pytest.mark.parametrize(
+    ("kind", "white"), [("int32", 65535), ("int32", 255), ("float32", 1.0), ("float32", 255.0)]
+)
+def test_grey_of_32_bits_keeps_its_shades(pictures, tmp_path, kind, white):
+    shades = np.linspace(0, white, 64).reshape(8, 8).astype(kind)
+    Image.fromarray(shades).save(tmp_path / "in.tiff")
+    picture = np.asarray(pictures.opened(tmp_path / "in.tiff").convert("L"), int)
+    assert np.abs(picture - shades * (255 / white)).max() <= 1
+
+
+def test_shades_that_are_no_numbers_are_black(pictures, tmp_path):
+    Image.fromarray(np.full((4, 4), np.nan, np.float32)).save(tmp_path / "in.tiff")
+    assert pictures.opened(tmp_path / "in.tiff").getextrema() == (0, 0)
+
+
+def test_what_is_transparent_in_a_mask_was_not_painted(pictures, tmp_path):
+    mask = Image.new("RGBA", (4, 2), (255, 255, 255, 0))
+    mask.paste((255, 255, 255, 255), (2, 0, 4, 2))
+    mask.save(tmp_path / "mask.png")
+    painted = pictures.painted(tmp_path / "mask.png")
+    assert painted.mode == "L" and list(painted.tobytes()) == [0, 0, 255, 255] * 2
+
+
 def test_the_first_frame_is_taken_and_that_is_said(pictures, tmp_path, capsys):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "green")]
     frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:])

@@ -85,6 +85,13 @@ def test_a_mask_without_an_image_is_refused(sdxl, tmp_path):
         sdxl.run(**SETTINGS, mask=disc(tmp_path / "mask.png"))
 
 
+def test_a_mask_that_is_black_all_over_is_refused(sdxl, tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "mask.png")
+    image = disc(tmp_path / "given.png", (256, 256))
+    with pytest.raises(InvalidInput, match="black all over"):
+        sdxl.run(**SETTINGS, image=image, mask=str(tmp_path / "mask.png"))
+
+
 def test_distilled_weights_take_the_place_of_the_models_own(drawn, sdxl):
     own = sdxl.model.runner.painter.pipeline.unet
     distilled = drawn("sdxl-lightning-4step").model.runner.painter.pipeline.unet
