@@ -65,7 +65,7 @@ def fetched(reference: str, tokens: Tokens = NO_TOKENS) -> Path:
         return _of_hub(on_hub[1], on_hub[3], on_hub[2], tokens.hub)
     if re.match(r"https?://", reference) and named == reference:
         return _of_address(reference)
-    raise InvalidInput(f"{reference!r} names no LoRA weights. {ALLOWED}")
+    raise InvalidInput(f"{reference[:80]!r} names no LoRA weights. {ALLOWED}")
 
 
 def checked(path: Path, name: str) -> Path:
@@ -101,6 +101,8 @@ def _of_hub(repo: str, file: str | None, revision: str | None, token: str | None
             f"{repo} is gated: accept its terms on the Hub, and give your token as hf_api_token, "
             "where the model has that, or to Atelier (HF_TOKEN)."
         ) from None
+    except errors.HFValidationError:
+        raise InvalidInput(f"{repo[:80]!r} names no repository of the Hub. {ALLOWED}") from None
     except errors.RepositoryNotFoundError:
         raise InvalidInput(f"The Hub has no repository {repo}, or it is private.") from None
     except errors.RemoteEntryNotFoundError:

@@ -182,6 +182,7 @@ def test_names_of_the_hub_are_fetched_or_refused_with_what_to_do(weights, tmp_pa
                 "someone/several/broken.safetensors",
                 "someone/none",
                 "a nice style",
+                "../x",
             ],
             tmp_path / "home",
             environment,
@@ -197,8 +198,9 @@ def test_names_of_the_hub_are_fetched_or_refused_with_what_to_do(weights, tmp_pa
         "is no file of safetensors",
         "has no repository someone/none",
         "names no LoRA weights",
+        "names no repository of the Hub",
     ]
-    assert [reason in line for reason, line in zip(wanted, found[3:], strict=True)] == [True] * 5
+    assert [reason in line for reason, line in zip(wanted, found[3:], strict=True)] == [True] * 6
     # The Hub is gone: what was fetched is still there, and the rest is refused.
     later = ["someone/one", "someone/several/a.safetensors"]
     found = fetch(later, tmp_path / "home", {**environment, "HF_HUB_OFFLINE": "1"})
