@@ -208,7 +208,8 @@ class VideoPipeline:
         step = _first(self.pipeline, *names)
         whole = round((number - 1) / step) * step + 1
         if whole != number:
-            print(f"The video has {whole} frames, not {number}: this model needs {step} n + 1.")
+            frames = "1 frame" if whole == 1 else f"{whole} frames"
+            print(f"The video has {frames}, not {number}: this model needs {step} n + 1.")
         return whole
 
     def _rounded(self, name: str, size: int) -> int:
