@@ -225,8 +225,12 @@ async def until_ended(
     """Serves `app` until a signal comes, then stops the service."""
     import uvicorn
 
+    from api.connections import Connection, allow_many
+
+    allow_many()
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=Connection,
         log_level="warning",
         access_log=False,
         proxy_headers=False,  # the API reads them, of the proxies that are trusted

@@ -19,7 +19,7 @@ ONLY_IN = {
     "gradio": {"components", "app"},
     "fastapi": {"api", "app"},
     "starlette": {"api", "app"},
-    "uvicorn": {"app"},
+    "uvicorn": {"api", "app"},
     "sqlalchemy": {"predictions"},
     "jsonschema": {"model_registry"},
     "psutil": {"workers", "model_registry"},  # there in runners, which are a child's code

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 import api.app
 import app
 from api.authentication import Tokens
+from api.connections import Connection
 from model_registry.catalog import Catalog
 from predictions.service import PredictionService
 from settings import Settings
@@ -49,6 +50,7 @@ class Server:
         # Named TCP, or asyncio leaves Nagle's algorithm on and every answer takes 40 ms longer.
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self.socket.bind(("127.0.0.1", 0))
+        self.socket.listen(128)  # who comes before it serves waits
         self.url = "http://{}:{}".format(*self.socket.getsockname())
         self.service: PredictionService
         self._ready = threading.Event()
@@ -68,7 +70,7 @@ class Server:
         self.service = app.build_service(self.settings, self._catalog)
         await self.service.start()
         config = uvicorn.Config(
-            self._application(), log_level="warning", timeout_graceful_shutdown=1
+            self._application(), http=Connection, log_level="warning", timeout_graceful_shutdown=1
         )
         self._uvicorn = uvicorn.Server(config)
         self._ready.set()
