@@ -27,7 +27,7 @@ from errors import BrokenModel
 from model_registry.spec import Version
 from predictions.prediction import Prediction
 from predictions.service import PredictionService
-from workers.pool import Reservation
+from workers.reservations import Reservation
 from workers.standing import Setup, State
 
 HEALTH_SECONDS = 5.0

@@ -22,7 +22,8 @@ from model_registry.downloads import Downloads
 from predictions.callers import EVERYBODY, Caller
 from predictions.store import Store
 from predictions.tables import deployments as table
-from workers.pool import Reservation, WorkerPool
+from workers.pool import WorkerPool
+from workers.reservations import Reservation
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):

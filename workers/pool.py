@@ -11,7 +11,6 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -27,26 +26,16 @@ from workers.job import Job, Running
 from workers.job_queue import JobQueue
 from workers.messages import Event
 from workers.process import ChildProcess, end_what_is_left
+from workers.reservations import Reservation, Reservations
 from workers.scheduler import Feed, Group, Kept, Launch, Occupant, Refuse, decide
 from workers.spares import Spares
 from workers.standing import Setups, Standing
 from workers.waiting import Board
 
-KEPT_AGAIN = 60.0
-"""Seconds until a version that is to be kept loaded is tried again after it could not be."""
 STOPPED = "Atelier was stopped while this was running. Run it again."
 _TICK = 1.0
 _LONG_BUSY = 30
 """Ticks in a row in which something ran, after which a spare is begun all the same."""
-
-
-@dataclass(frozen=True)
-class Reservation:
-    """What a deployment asks for: so many instances of a version at least and at most."""
-
-    version: Version
-    fewest: int
-    most: int
 
 
 class WorkerPool:
@@ -81,10 +70,8 @@ class WorkerPool:
         self._others: list[Occupant] = []
         """What other programs hold on the GPUs, beyond what they held at the start."""
         self._board = Board()
-        self._reserved: dict[str, Reservation] = {}
+        self._reservations = Reservations()
         self._setups = Setups()
-        self._resting: dict[str, float] = {}
-        """Reserved versions that could not be set up, and when they are tried again."""
         self._stopping = False
         self._wake = asyncio.Event()
 
@@ -134,14 +121,8 @@ class WorkerPool:
 
     def reserve(self, reservations: Iterable[Reservation]) -> None:
         """From now on these and no others are reserved. Of one version the largest numbers hold."""
-        reserved: dict[str, Reservation] = {}
-        for each in reservations:
-            other = reserved.get(each.version.id, each)
-            fewest, most = max(each.fewest, other.fewest), max(each.most, other.most)
-            reserved[each.version.id] = Reservation(each.version, fewest, most)
-        self._reserved = reserved
-        self._setups.watch(reserved)
-        self._resting.clear()
+        self._reservations = Reservations(reservations)
+        self._setups.watch(self._reservations)
         self._advance()
 
     def is_warm(self, version_id: str) -> bool:
@@ -217,7 +198,7 @@ class WorkerPool:
     def _setup_failed(self, instance: Instance, failure: messages.SetupFailed) -> None:
         """All that wait for the version fail with it, unless a lower precision is left to try."""
         version, device = instance.version, instance.device
-        self._resting[version.id] = time.monotonic() + KEPT_AGAIN
+        self._reservations.rest(version.id)
         waiting = self._queue.waiting_for(version.id)
         if failure.out_of_memory:
             served = any(
@@ -244,7 +225,6 @@ class WorkerPool:
 
     def _group(self, version: Version) -> Group:
         """What an instance of a version takes; nobody waits for it here."""
-        reserved = self._reserved.get(version.id)
         return Group(
             version=version.id,
             owner="",
@@ -254,27 +234,20 @@ class WorkerPool:
             ladder=memory.ladder(version),
             measured=self._known.measured(version),
             too_large=self._known.too_large(version),
-            most=reserved.most if reserved else 1,
+            most=self._reservations.most(version.id),
         )
-
-    def _kept(self) -> list[Kept]:
-        now = time.monotonic()
-        return [
-            Kept(self._group(each.version), each.fewest)
-            for each in self._reserved.values()
-            if each.fewest and self._resting.get(each.version.id, 0.0) <= now
-        ]
 
     # --- carrying out what the scheduler decides
 
     def _advance(self) -> None:
-        while (self._queue or self._reserved) and not self._stopping:
+        while (self._queue or self._reservations) and not self._stopping:
             running = Counter(
                 r.job.owner for i in self._instances.values() for r in i.running.values()
             )
             occupants = [*self._occupants(), *self._others]
             groups = self._queue.groups(self._group)
-            decision = decide(groups, occupants, self.devices, running, self._kept())
+            kept = [Kept(self._group(r.version), r.fewest) for r in self._reservations.due()]
+            decision = decide(groups, occupants, self.devices, running, kept)
             match decision:
                 case Feed():
                     self._feed(decision)
@@ -288,18 +261,8 @@ class WorkerPool:
                     return
 
     def _occupants(self) -> list[Occupant]:
-        """All instances; as many of a version as are reserved stay where they are."""
-        occupants = []
-        counts: Counter[str] = Counter()
-        for instance in self._instances.values():
-            occupant = instance.occupant()
-            reserved = self._reserved.get(occupant.version)
-            if reserved is not None and not occupant.leaving:
-                counts[occupant.version] += 1
-                pinned = counts[occupant.version] <= reserved.fewest
-                occupant = dataclasses.replace(occupant, pinned=pinned)
-            occupants.append(occupant)
-        return occupants
+        """All instances as the scheduler sees them."""
+        return self._reservations.pinned([i.occupant() for i in self._instances.values()])
 
     def _feed(self, feed: Feed) -> None:
         job = self._queue.next(feed.version, feed.owner, feed.below)
@@ -312,7 +275,7 @@ class WorkerPool:
     def _launch(self, launch: Launch) -> None:
         device = next(device for device in self.devices if device.name == launch.device)
         waiting = self._queue.waiting_for(launch.version)
-        version = waiting[0].version if waiting else self._reserved[launch.version].version
+        version = waiting[0].version if waiting else self._reservations[launch.version].version
         self._numbers += 1
         name = f"{self._numbers}-{version.id[:8]}"
         limits = self._train_limits if version.code.trains else self._limits
@@ -378,7 +341,7 @@ class WorkerPool:
             await self._pause()
             self._evict_idle()
             self._announce()
-            if self._reserved:
+            if self._reservations:
                 self._advance()
             await self._watch_memory()
             await self._look_at_gpus()

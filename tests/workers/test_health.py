@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from workers import messages
-from workers.pool import Reservation
+from workers.reservations import Reservation
 from workers.standing import State
 
 CHECKED = """

@@ -11,7 +11,7 @@ import pytest
 from model_registry.spec import Rung
 from workers import messages
 from workers.devices import GIB, Device
-from workers.pool import Reservation
+from workers.reservations import Reservation
 
 MODELS = Path(__file__).parent.parent / "models"
 CARD = Device("cuda:0", "NVIDIA Test Card", 16 * GIB, max_instances=64)

@@ -6,8 +6,8 @@ import asyncio
 
 import psutil
 
-from workers import pool as pools
-from workers.pool import Reservation
+from workers import reservations
+from workers.reservations import Reservation
 
 ECHO = """
 class Predictor(BasePredictor):
@@ -80,11 +80,11 @@ async def test_what_cannot_be_set_up_is_not_tried_without_a_pause(make_pool, mon
     pool = await make_pool()
     version = pool.model("raise RuntimeError('no')")
     pool.pool.reserve([Reservation(version, 1, 1)])
-    await until(lambda: version.id in pool.pool._resting)
+    await until(lambda: version.id in pool.pool._reservations._resting)
     await until(lambda: not pool.pool._instances)
     pool.pool._advance()
     assert not pool.pool._instances
-    monkeypatch.setattr(pools, "KEPT_AGAIN", 0.0)
-    pool.pool._resting.clear()
+    monkeypatch.setattr(reservations, "KEPT_AGAIN", 0.0)
+    pool.pool._reservations._resting.clear()
     pool.pool._advance()
     assert pool.pool._instances
