@@ -24,7 +24,7 @@ from errors import CannotKeep, FileTooLarge, NotFound
 from predictions import keys
 from predictions.callers import EVERYBODY, Caller
 from predictions.store import Position, Store, new_id
-from predictions.tables import StoredFile
+from predictions.tables import StoredFile, predictions
 from predictions.tables import files as table
 
 OCTETS = "application/octet-stream"
@@ -96,11 +96,15 @@ class Files:
                 owner=owner,
                 metadata=metadata or {},
             )
-            await self._store.add_file(file)
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, OSError):
                 raise CannotKeep(error.strerror or error) from error
+            raise
+        try:
+            await self._store.add_file(file)
+        except Exception:  # who only leaves now leaves a whole file: it may be on record already
+            shutil.rmtree(folder, ignore_errors=True)
             raise
         return file
 
@@ -196,9 +200,14 @@ class Files:
         await asyncio.to_thread(shutil.rmtree, (self.root / file.path).parent, True)
 
     async def sweep(self, interrupted: Sequence[str]) -> None:
-        """Removes what a killed app has left and no record names: uploads, and what `interrupted`
-        predictions had written. Before anything else is written.
+        """Removes what a killed app has left and no record names: uploads, what `interrupted`
+        predictions had written, and what predictions were given that were never made. Before
+        anything else is written.
         """
+        made = sql.exists().where(predictions.c.id == table.c.prediction_id)
+        unmade = sql.delete(table).where(table.c.prediction_id.is_not(None), ~made)
+        with contextlib.suppress(CannotKeep):  # at the next start, then
+            await self._store.write(unmade)
         uploads, outputs = self.root / "uploads", self.root / "outputs"
         names = await asyncio.to_thread(lambda: os.listdir(uploads) if uploads.exists() else [])
         await self._sweep([uploads / name for name in names], table.c.id.in_)

@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
+from errors import CannotKeep
 from predictions.files import Files
 from predictions.prediction import Status
 from predictions.store import Store
@@ -40,7 +41,7 @@ class Retention:
         while self.seconds is not None:
             try:
                 await self.sweep(time.time())
-            except (OSError, sql.exc.SQLAlchemyError) as error:  # a full disk: later, then
+            except (OSError, CannotKeep, sql.exc.SQLAlchemyError) as error:  # later, then
                 print(f"atelier: old predictions could not be cleared: {error}", file=sys.stderr)
             await asyncio.sleep(_SWEEP_EVERY)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from errors import CannotStart
+from errors import CannotKeep, CannotStart
 from predictions.prediction import Prediction, Status
 from predictions.tables import (
     StoredFile,
@@ -132,12 +132,17 @@ class Store:
         await self.write(sql.delete(files).where(files.c.id == file_id))
 
     async def write(self, *statements: sql.Executable) -> None:
-        """Carries out statements beside the writer, all or none: for what is seldom written."""
+        """Carries out statements beside the writer, all or none: for what is seldom written. Raises
+        `CannotKeep`.
+        """
 
         def write() -> None:
-            with self._engine.begin() as connection:
-                for statement in statements:
-                    connection.execute(statement)
+            try:
+                with self._engine.begin() as connection:
+                    for statement in statements:
+                        connection.execute(statement)
+            except sql.exc.OperationalError as error:  # a full disk, a lock of another program
+                raise CannotKeep(error.orig) from error
 
         await asyncio.to_thread(write)
 

@@ -253,6 +253,37 @@ async def test_what_a_kill_has_left_half_written_goes_at_the_next_start(start):
     assert {path.parent for path in whole} == {path for path in root.glob("*/*")}
 
 
+async def test_what_a_prediction_was_given_that_was_never_made_goes_at_the_next_start(start):
+    app = await start()
+    files = app.service.files
+    given = await files.save(b"given", name="given.txt", prediction_id=new_id())
+    kept = await files.save(b"kept", name="kept.txt")
+    app = await start()
+    with pytest.raises(NotFound):
+        await app.service.files.get(given.id)
+    assert {path.name for path in (files.root / "uploads").iterdir()} == {kept.id}
+
+
+async def test_an_upload_whose_sender_leaves_while_it_is_recorded_is_kept_whole(app):
+    files = app.service.files
+    adding, added = asyncio.Event(), []
+    add_file = app.store.add_file
+
+    def told(file):
+        adding.set()
+        added.append(file)
+        return add_file(file)
+
+    app.store.add_file = told
+    saving = asyncio.create_task(files.save(b"whole", name="whole.txt"))
+    await adding.wait()
+    saving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await saving
+    await app.run("local/echo", {"text": "x"})  # is recorded after it
+    assert files.path(await files.get(added[0].id)).read_bytes() == b"whole"
+
+
 async def test_a_queued_prediction_whose_version_is_gone_fails_with_the_reason(start):
     app = await start()
     gone = Prediction(

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 
 import pytest
+import sqlalchemy
 
 from cog.encoding import FILE
 from errors import CannotKeep, CannotStart
@@ -149,6 +150,18 @@ async def test_a_database_that_takes_nothing_now_is_no_fault_and_takes_it_later(
     database.close()
     await store.save(prediction())
     assert await store.get("p000") == prediction()
+
+
+async def test_what_is_seldom_written_is_no_fault_either_when_the_disk_is_full(store):
+    def is_full(connection, _):
+        connection.execute("PRAGMA max_page_count = 1")
+
+    sqlalchemy.event.listen(store._engine, "connect", is_full)
+    store._engine.dispose()
+    row = {"id": "a/b", "created_at": 0.0, "release": "x" * 1_000_000}
+    with pytest.raises(CannotKeep, match=r"database or disk is full\. Make room"):
+        await store.write(sqlalchemy.insert(tables.deployments).values(row))
+    assert not await store.read(sqlalchemy.select(tables.deployments))
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path):
