@@ -29,6 +29,7 @@ class Drawing:
         self._finished = 0
         self._steps = 0  # done in all pictures
         self._steps_before = 0  # of them, in those that are finished
+        self._share = 0.0  # of all steps, as it was told last
         preview.start()
 
     def generator(self) -> Any:
@@ -52,7 +53,10 @@ class Drawing:
             # As if those still to be drawn took as many steps as this one.
             each = before - self._steps_before + own + to_come
             total = self._steps_before + (self.number - self._finished) * each
-            current_scope().progress(self._steps, total, unit="step")
+            # Some samplers take more steps than they were asked for: nobody shall see less done.
+            if self._steps / total >= self._share:
+                self._share = self._steps / total
+                current_scope().progress(self._steps, total, unit="step")
             self._preview.show(tensors["latents"], settings)
             return tensors
 

@@ -72,6 +72,13 @@ def test_the_refiner_does_the_last_steps_or_some_more(sdxl):
     assert len({path.read_bytes() for path in (plain, ensemble, refined)}) == 3
 
 
+def test_progress_never_goes_back_though_a_sampler_takes_more_steps_than_asked(sdxl):
+    sampling = {"scheduler": "HeunDiscrete", "refine": "expert_ensemble_refiner"}
+    sdxl.run(**{**SETTINGS, "num_inference_steps": 6}, **sampling, num_outputs=2)
+    shares = [done / total for done, total, _ in sdxl.model.told.steps]
+    assert shares == sorted(shares) and shares[-1] == 1 and len(shares) > 12
+
+
 def test_each_of_several_refined_pictures_is_the_one_that_its_own_seed_gives(sdxl):
     refining = {"refine": "expert_ensemble_refiner", "high_noise_frac": 0.5}
     several = sdxl.run(**SETTINGS, **refining, num_outputs=2)
