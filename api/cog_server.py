@@ -23,7 +23,7 @@ from api.cog_rendering import CogRendering, Events
 from api.rendering import timestamp
 from api.streams import HEARTBEAT, with_heartbeats
 from cog import __version__ as cog_version
-from errors import BrokenModel
+from errors import BrokenModel, CannotKeep
 from model_registry.spec import Version
 from predictions.prediction import Prediction
 from predictions.service import PredictionService
@@ -255,7 +255,8 @@ class CogServer:
                 self._spawn(self._canceled(prediction.id))
 
     async def _canceled(self, prediction_id: str) -> None:
-        await self._service.cancel(prediction_id)
+        with contextlib.suppress(CannotKeep):  # it is stopped, and nobody waits for more
+            await self._service.cancel(prediction_id)
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)

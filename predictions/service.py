@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any
 
-from errors import AtelierError, InUse, NotFound
+from errors import AtelierError, CannotKeep, InUse, NotFound
 from model_registry import inputs as model_inputs
 from model_registry import inventory
 from model_registry.catalog import Catalog
@@ -37,6 +37,8 @@ from workers.job import Job
 from workers.pool import WorkerPool
 
 INTERRUPTED = "Atelier was stopped or killed while this was running. Run it again."
+_KEPT_WITHIN = 10.0
+"""Seconds for which who cancels waits until that is on record."""
 _SHOW_LIFE_EVERY = 5.0
 """Seconds by which a run that a kill interrupts may be charged too little."""
 
@@ -247,12 +249,17 @@ class PredictionService:
         return await self._live.ended(prediction_id, seconds) or await self.get(prediction_id)
 
     async def cancel(self, prediction_id: str, caller: Caller = EVERYBODY) -> Prediction:
-        """The prediction, canceled, if it had not ended already. Raises `NotFound`."""
+        """The prediction, canceled, if it had not ended already. Its run is stopped at once. Raises
+        `NotFound`, and `CannotKeep` where its end could not be put on record in time: it will be.
+        """
         if not caller.sees_all:
             await self.get(prediction_id, caller)
         if prediction_id in self._unfinished:
             self._unfinished.end(prediction_id, messages.Canceled(prediction_id))
-            return await self.wait(prediction_id, float("inf"))
+            ended = await self.wait(prediction_id, _KEPT_WITHIN)
+            if not ended.status.terminal:
+                raise CannotKeep("the run was stopped, but that is not on record yet")
+            return ended
         return await self.get(prediction_id)
 
     async def list(

@@ -160,6 +160,29 @@ async def test_a_deadline_aborts_what_has_not_started_and_cancels_what_runs(app)
     assert (await app.end(running)).status is Status.CANCELED
 
 
+async def test_a_cancel_stops_the_run_at_once_though_the_database_is_held(
+    app, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("predictions.service._KEPT_WITHIN", 0.1)
+    created = await app.service.create("local/never-ends", {})
+    await app.until(created, lambda p: p.status is Status.PROCESSING)
+    (instance,) = app.service.pool._instances.values()
+    held = sqlite3.connect(tmp_path / "data" / "atelier.db")
+    try:
+        held.execute("BEGIN IMMEDIATE")
+        with pytest.raises(CannotKeep, match="the run was stopped, but that is not on record yet"):
+            await app.service.cancel(created.id)
+        while instance.running:
+            await asyncio.sleep(0.01)
+        # Its end is committed before anybody is told.
+        assert (await app.service.get(created.id)).status is Status.PROCESSING
+        held.rollback()
+    finally:
+        held.close()
+    assert (await app.end(created)).status is Status.CANCELED
+    assert (await app.service.cancel(created.id)).status is Status.CANCELED
+
+
 async def test_what_was_queued_runs_after_a_restart_and_what_ran_has_failed(start):
     app = await start()
     running = await app.service.create("local/never-ends", {})
