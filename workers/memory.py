@@ -51,20 +51,24 @@ class Known:
         before = known.get((precision, device.name), 0)
         known[precision, device.name] = max(before, min(size, device.memory))
 
-    def has_worked(self, version: Version, precision: str, device: Device) -> bool:
-        return (precision, device.name) in self._worked.get(version.id, ())
-
     def ran_out(self, version: Version, precision: str, device: Device) -> None:
         """Nothing of this version is placed so again as long as the app runs."""
         self._too_large.setdefault(version.id, set()).add((precision, device.name))
+
+    def run_ran_out(self, version: Version, precision: str, device: Device, below: str) -> None:
+        """A run found no more memory, which already was to try with less than it takes at `below`
+        if that is said.
+        """
+        placed = precision, device.name
+        if below:  # not for want of precision, then: it is this one that asks too much
+            self._too_large.get(version.id, set()).discard((below, device.name))
+        elif next_lower(version, precision) and placed not in self._worked.get(version.id, ()):
+            self.ran_out(version, precision, device)
 
     def none_is_left(self, version: Version) -> None:
         """What a second instance found too little memory for, a first one may have."""
         worked = self._worked.get(version.id, set())
         self._too_large.get(version.id, set()).difference_update(worked)
-
-    def fits_after_all(self, version: Version, precision: str, device: Device) -> None:
-        self._too_large.get(version.id, set()).discard((precision, device.name))
 
 
 PACKAGES = {"mxfp4": "kernels", "fp8": "torchao", "int8": "torchao", "4bit": "bitsandbytes"}

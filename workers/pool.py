@@ -27,15 +27,13 @@ from workers.job_queue import JobQueue
 from workers.messages import Event
 from workers.process import ChildProcess, end_what_is_left
 from workers.reservations import Reservation, Reservations
-from workers.scheduler import Feed, Group, Kept, Launch, Occupant, Refuse, decide
+from workers.scheduler import Feed, Group, Kept, Launch, Occupant, Refuse, decide, relieve
 from workers.spares import Spares
 from workers.standing import Setups, Standing
 from workers.waiting import Board
 
 STOPPED = "Atelier was stopped while this was running. Run it again."
 _TICK = 1.0
-_LONG_BUSY = 30
-"""Ticks in a row in which something ran, after which a spare is begun all the same."""
 
 
 class WorkerPool:
@@ -167,10 +165,7 @@ class WorkerPool:
         """A run found no more memory: once it may try with less, if it has put out nothing yet."""
         version, device, job = instance.version, instance.device, running.job
         lower = memory.next_lower(version, instance.precision)
-        if job.below:  # not for want of precision, then: it is this one that asks too much
-            self._known.fits_after_all(version, job.below, device)
-        elif lower and not self._known.has_worked(version, instance.precision, device):
-            self._known.ran_out(version, instance.precision, device)
+        self._known.run_ran_out(version, instance.precision, device, job.below)
         if self._stopping or lower is None or running.put_out or job.below:
             said = f"{failed.reason}\n{failed.traceback}"
             told = memory.ran_out(version, device, instance.precision, instance.held, said)
@@ -324,15 +319,11 @@ class WorkerPool:
         return str(await self._environments.build(version.code.packages, said))
 
     async def _keep_spares(self) -> None:
-        busy = 0
         while self._spares.count and not self._stopping:
             await self._pause()
             instances = self._instances.values()
-            # What loads or runs has the machine to itself: its person waits, nobody waits for a
-            # spare. Only where something always runs, the next cold start counts as well.
-            busy = busy + 1 if any(i.running for i in instances) else 0
-            if not any(i.loading for i in instances) and not 0 < busy < _LONG_BUSY:
-                await self._spares.refill()
+            loads = any(each.loading for each in instances)
+            await self._spares.refill(loads, runs=any(each.running for each in instances))
 
     # --- once a second
 
@@ -377,16 +368,12 @@ class WorkerPool:
             if id in self._instances:
                 self._learn(self._instances[id], size)
                 self._instances[id].resident = max(self._instances[id].resident, size)
-        over = sum(sizes.values()) - cpu.memory
-        for idle in sorted(self._occupants(), key=lambda occupant: occupant.used):
-            if over > 0 and idle.evictable and idle.id in sizes:
-                over -= sizes.pop(idle.id)
-                self._instances[idle.id].leave()
-        if over > 0 and sizes:
-            largest = max(sizes, key=lambda id: sizes[id])
-            if largest in self._instances:
-                version = self._instances[largest].version
-                self._instances[largest].leave(memory.stopped(version, sizes[largest], cpu))
+        idle, largest = relieve(self._occupants(), sizes, cpu.memory)
+        for id in idle:
+            self._instances[id].leave()
+        if largest in self._instances:
+            version = self._instances[largest].version
+            self._instances[largest].leave(memory.stopped(version, sizes[largest], cpu))
 
     async def _look_at_gpus(self) -> None:
         """Other programs come and go: what they take is room that no instance can have."""

@@ -273,6 +273,21 @@ def _make_room(device: Device, need: int, there: Sequence[Occupant]) -> list[Occ
     return evict if memory + need <= device.memory and count < device.max_instances else None
 
 
+def relieve(
+    occupants: Iterable[Occupant], sizes: Mapping[str, int], most: int
+) -> tuple[list[str], str]:
+    """Who has to leave when instances hold more than `most` together: idle ones, and the largest
+    ("" for none) where that is not enough. `sizes` is what each of them holds.
+    """
+    held, idle = dict(sizes), []
+    over = sum(held.values()) - most
+    for occupant in sorted(occupants, key=lambda o: o.used):
+        if over > 0 and occupant.evictable and occupant.id in held:
+            over -= held.pop(occupant.id)
+            idle.append(occupant.id)
+    return idle, max(held, key=lambda id: held[id], default="") if over > 0 else ""
+
+
 def gigabytes(size: int) -> str:
     """A size as people read it."""
     return f"{size / 1e9:.1f} GB"

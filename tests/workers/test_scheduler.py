@@ -16,6 +16,7 @@ from workers.scheduler import (
     Occupant,
     Refuse,
     decide,
+    relieve,
 )
 
 CPU = Device("cpu", "cpu", 8 * GIB, max_instances=4)
@@ -62,6 +63,21 @@ def test_busy_loading_and_pinned_instances_are_never_evicted():
         occupant("pinned", "d", memory=2 * GIB, pinned=True),
     ]
     assert decide([group("a", memory=4 * GIB)], there, [CPU], {}) is None
+
+
+def test_when_memory_is_short_the_oldest_idle_ones_leave_and_then_the_largest():
+    there = [
+        occupant("newer", used=9),
+        occupant("older", used=1),
+        occupant("small", busy=True),
+        occupant("large", busy=True),
+        occupant("elsewhere", used=0),
+    ]
+    sizes = {"newer": 2, "older": 2, "small": 3, "large": 4}
+    assert relieve(there, sizes, 11) == ([], "")
+    assert relieve(there, sizes, 10) == (["older"], "")
+    assert relieve(there, sizes, 7) == (["older", "newer"], "")
+    assert relieve(there, sizes, 6) == (["older", "newer"], "large")
 
 
 def test_what_can_never_fit_is_refused_with_both_figures():
