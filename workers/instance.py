@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,9 +19,7 @@ from workers.job import Job, Running
 from workers.messages import Event, Message
 from workers.process import KILLED, ChildProcess, load_message
 from workers.scheduler import Launch, Occupant
-
-KEPT_LOG = 64 * 1024
-"""How much of a set-up's log is kept, from its end: enough to say why it failed."""
+from workers.setup_record import SetupRecord
 
 
 class Owner(Protocol):
@@ -77,15 +75,13 @@ class Instance:
         self.concurrency = 0
         self.used = time.monotonic()
         self.leaving = False
-        self.setup_line = ""
-        self._setup_log = ""
+        self.setup = SetupRecord()
         self._last_words = ""
         self._work = work
         self._limits = limits
         self._owner = owner
         self._child: ChildProcess | None = None
         self._setup_timer: asyncio.TimerHandle | None = None
-        self._failure: messages.SetupFailed | None = None
         self._health: asyncio.Future[str] | None = None
         self._ended_because = ""
 
@@ -131,7 +127,7 @@ class Instance:
 
     def refuse(self, reason: str) -> None:
         """Ends the instance before it has a child; all that wait for it fail with the reason."""
-        self._failure = messages.SetupFailed(reason)
+        self.setup.failure = messages.SetupFailed(reason)
         self.exited(reason)
 
     def run(self, job: Job) -> None:
@@ -152,7 +148,7 @@ class Instance:
             return
         running.over = True
         self._child.send(messages.Cancel(prediction_id))
-        self._set_timer(running, self._limits.grace, self._grace_is_over)
+        running.call_after(self._limits.grace, self._grace_is_over)
 
     def leave(self, because: str = "") -> None:
         """Ends the instance now, with whatever runs in it."""
@@ -191,17 +187,17 @@ class Instance:
         for message in received:
             match message:
                 case messages.SetupLog(text=text):
-                    self._keep_setup_log(text)
+                    self.setup.keep(text)
                 case messages.Ready(concurrency=concurrency):
                     self._set_ready(concurrency)
                 case messages.SetupFailed():
-                    self._failure = message
+                    self.setup.failure = message
                 case messages.Health(trouble=trouble):
                     self._set_health(trouble)
-                case messages.Held(memory=memory, gpu=gpu):
+                case messages.Held(memory=size, gpu=gpu):
                     # A library that does not say what it holds of the GPU is left to its estimate.
                     if gpu is self.device.gpu:
-                        self.held = max(self.held, memory)
+                        self.held = max(self.held, size)
                 case messages.Started():
                     events.append(self._started(message))
                 case messages.Succeeded() | messages.Failed() | messages.Canceled():
@@ -214,7 +210,7 @@ class Instance:
                             events.append(message)
                 case messages.Event():
                     self._note_output(message)
-                    _append(events, message)
+                    messages.append(events, message)
         if events:
             self._owner.emit(events)
         for running, failed in starved:
@@ -233,10 +229,10 @@ class Instance:
         if self.running:
             self._owner.emit([messages.Log(next(iter(self.running)), text)])
         else:
-            self._keep_setup_log(text)
+            self.setup.keep(text)
 
     def exited(self, reason: str) -> None:
-        self._cancel_timer(self._setup_timer)
+        self._call_off_setup_timer()
         was_loading, self.leaving = self.concurrency == 0, True
         self._set_health("Its process has ended.")
         if reason == KILLED and not self._ended_because:
@@ -248,7 +244,7 @@ class Instance:
         failed: list[tuple[Running, messages.Failed]] = []
         unstarted: list[Job] = []
         for prediction_id, running in self.running.items():
-            self._cancel_timer(running.timer)
+            running.call_off()
             if running.over:
                 continue
             if running.started or running.job.attempts > 1:
@@ -263,29 +259,14 @@ class Instance:
             else:
                 self._owner.emit([failure])
         asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, self._work, True)
-        if was_loading and self._failure is None:
-            self._failure = messages.SetupFailed(reason, out_of_memory=ran_out)
+        if was_loading and self.setup.failure is None:
+            self.setup.failure = messages.SetupFailed(reason, out_of_memory=ran_out)
         self._owner.gone(self, unstarted)
-
-    @property
-    def setup_log(self) -> str:
-        """What the set-up has printed, and how it failed if it did."""
-        return self._setup_log + (self._failure.traceback if self._failure else "")
-
-    @property
-    def failure(self) -> messages.SetupFailed | None:
-        """Why the instance never became ready."""
-        return self._failure
-
-    def setup_failure(self, failure: messages.SetupFailed, prediction_id: str) -> messages.Failed:
-        """That, for a prediction that waited for it."""
-        reason = f"{self.version.model} could not be set up. {failure.reason}"
-        return messages.Failed(prediction_id, reason, self._setup_log + failure.traceback)
 
     # --- what follows from it
 
     def _set_ready(self, concurrency: int) -> None:
-        self._cancel_timer(self._setup_timer)
+        self._call_off_setup_timer()
         self.concurrency = max(1, concurrency)
         self.used = time.monotonic()
         self._owner.ready(self)
@@ -295,7 +276,7 @@ class Instance:
         if running is not None:
             running.started = True
             if not running.over:
-                self._set_timer(running, self._limits.run, self._run_timed_out)
+                running.call_after(self._limits.run, self._run_timed_out)
         return messages.Started(message.prediction_id, self.device.hardware)
 
     def _note_output(self, event: Event) -> None:
@@ -306,7 +287,7 @@ class Instance:
     def _ended(self, end: Event) -> Running | None:
         running = self.running.pop(end.prediction_id, None)
         if running is not None:
-            self._cancel_timer(running.timer)
+            running.call_off()
         self.completed += isinstance(end, messages.Succeeded)
         self.used = time.monotonic()
         return running
@@ -320,6 +301,10 @@ class Instance:
                 self.leave()
         else:
             self._owner.slot_freed(self)
+
+    def _call_off_setup_timer(self) -> None:
+        if self._setup_timer is not None:
+            self._setup_timer.cancel()
 
     def _setup_timed_out(self) -> None:
         self.leave(f"{self.version.model} was not set up within {self._limits.setup:g} seconds.")
@@ -335,38 +320,6 @@ class Instance:
         if self._all_over():
             self.leave()
 
-    def _set_timer(self, running: Running, seconds: float, then: Callable[[Running], None]) -> None:
-        self._cancel_timer(running.timer)
-        running.timer = asyncio.get_running_loop().call_later(seconds, then, running)
-
-    @staticmethod
-    def _cancel_timer(timer: asyncio.TimerHandle | None) -> None:
-        if timer is not None:
-            timer.cancel()
-
-    def _keep_setup_log(self, text: str) -> None:
-        self._setup_log = (self._setup_log + text)[-KEPT_LOG:]
-        lines = text.strip().splitlines()
-        if lines:
-            self.setup_line = lines[-1].strip()[:200]
-
 
 def _is_empty(event: Event) -> bool:
     return isinstance(event, messages.OutputPieces) and not event.values
-
-
-def _append(events: list[Event], message: Event) -> None:
-    """Adds an event; pieces and logs that follow each other become one, so that a flood costs a
-    fold per read, not per token.
-    """
-    last = events[-1] if events else None
-    if last is not None and last.prediction_id == message.prediction_id:
-        match last, message:
-            case messages.OutputPieces(), messages.OutputPieces():
-                # The list is this function's own: a decoded message has no other owner.
-                last.values.extend(message.values)
-                return
-            case messages.Log(), messages.Log():
-                events[-1] = messages.Log(message.prediction_id, last.text + message.text)
-                return
-    events.append(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,4 +40,13 @@ class Running:
     started: bool = False
     over: bool = False
     put_out: bool = False
-    timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
+
+    def call_after(self, seconds: float, then: Callable[[Running], None]) -> None:
+        """Instead of what was to be called before."""
+        self.call_off()
+        self._timer = asyncio.get_running_loop().call_later(seconds, then, self)
+
+    def call_off(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()

@@ -192,6 +192,24 @@ FromChild = (
 
 TERMINAL = (Succeeded, Failed, Canceled)
 
+
+def append(events: list[Event], message: Event) -> None:
+    """Adds an event; pieces and logs that follow each other become one, so that a flood costs a
+    fold per read, not per token.
+    """
+    last = events[-1] if events else None
+    if last is not None and last.prediction_id == message.prediction_id:
+        match last, message:
+            case OutputPieces(), OutputPieces():
+                # The list is this function's own: a decoded message has no other owner.
+                last.values.extend(message.values)
+                return
+            case Log(), Log():
+                events[-1] = Log(message.prediction_id, last.text + message.text)
+                return
+    events.append(message)
+
+
 _LENGTH = struct.Struct("!I")
 _encoder = msgspec.msgpack.Encoder()
 

@@ -180,14 +180,14 @@ class WorkerPool:
     def gone(self, instance: Instance, unstarted: list[Job]) -> None:
         self._instances.pop(instance.id, None)
         left = any(i.version.id == instance.version.id for i in self._instances.values())
-        if instance.failure is None and not left:
+        if instance.setup.failure is None and not left:
             self._known.none_is_left(instance.version)
         for job in unstarted:
             self._queue.put_back(job)
         if not self._stopping:
-            if instance.failure is not None:
+            if instance.setup.failure is not None:
                 self._setups.ended(instance)
-                self._setup_failed(instance, instance.failure)
+                self._setup_failed(instance, instance.setup.failure)
             self._advance()
 
     def _setup_failed(self, instance: Instance, failure: messages.SetupFailed) -> None:
@@ -209,7 +209,8 @@ class WorkerPool:
             failure = msgspec.structs.replace(failure, reason=told)
         self._queue.take(version.id)
         if waiting:
-            self.events([instance.setup_failure(failure, job.prediction_id) for job in waiting])
+            failed = instance.setup.failed
+            self.events([failed(version.model, failure, job.prediction_id) for job in waiting])
 
     def _learn(self, instance: Instance, held: int) -> None:
         """What an instance that has run holds is what the next one of its kind will need."""
@@ -309,7 +310,7 @@ class WorkerPool:
         version = instance.version
 
         def said(line: str) -> None:
-            instance.setup_line = line[:200]
+            instance.setup.tell(line)
             waiting = self._queue.waiting_for(version.id)
             self.events([messages.Log(job.prediction_id, f"{line}\n") for job in waiting])
             self._announce()

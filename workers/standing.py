@@ -50,8 +50,7 @@ class Setups:
         """It is ready, or has failed, as the instance itself says."""
         begun = self._newest.get(instance.version.id)
         if begun is not None and begun.completed_at is None:
-            failure = instance.failure
-            logs = instance.setup_log
+            failure, logs = instance.setup.failure, instance.setup.log
             if failure is not None and failure.reason not in logs:
                 logs += f"{failure.reason}\n"
             self._newest[instance.version.id] = replace(

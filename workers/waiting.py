@@ -47,4 +47,5 @@ def _activity(loading: Instance | None, ahead: int) -> str:
     before = f" · {ahead} before you" if ahead else ""
     if loading is None:
         return f"waiting{before}"
-    return f"loading the model{before}" + (f" · {loading.setup_line}" if loading.setup_line else "")
+    line = loading.setup.line
+    return f"loading the model{before}" + (f" · {line}" if line else "")
