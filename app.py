@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import gc
 import os
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import settings as options
-from errors import AtelierError, CannotStart
+from errors import AtelierError, CannotStart, disk_is_full
 from settings import Add, Pull, Push, ServeFolder, Settings
 
 if TYPE_CHECKING:
@@ -57,9 +56,13 @@ def main(arguments: Sequence[str]) -> int:
         print(f"atelier: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if not disk_is_full(error):
             raise
-        print(f"atelier: the disk is full ({error}). Make room on it.", file=sys.stderr)
+        print(
+            f"atelier: the disk is full ({error}). Make room where the data folder is, or give "
+            "another with --data.",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

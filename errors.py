@@ -23,6 +23,7 @@ Each message says what was wrong, what is allowed, and what to do.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 
@@ -123,6 +124,10 @@ class CannotKeep(AtelierError):
             f"It cannot be kept: {reason}. Make room on the disk of Atelier's data folder, or end "
             "what else holds it, and try again."
         )
+
+
+def disk_is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class CannotPlace(AtelierError):

@@ -29,6 +29,7 @@ from errors import (
     InvalidVersion,
     NotFound,
     Problem,
+    disk_is_full,
 )
 
 
@@ -78,6 +79,7 @@ def install(application: FastAPI) -> None:
     application.add_exception_handler(AtelierError, _answer_error)
     application.add_exception_handler(HTTPException, _answer_refusal)
     application.add_exception_handler(ClientDisconnect, _answer_nobody)
+    application.add_exception_handler(OSError, _answer_disk)
     application.add_exception_handler(Exception, _answer_fault)
 
 
@@ -118,6 +120,12 @@ async def _answer_refusal(request: Request, error: Any) -> Response:
 
 async def _answer_nobody(request: Request, error: Any) -> Response:
     return problem(400, "Bad request", "The request ended before its body did.")
+
+
+async def _answer_disk(request: Request, error: Any) -> Response:
+    if disk_is_full(error):
+        return await _answer_error(request, CannotKeep(error.strerror))
+    raise error
 
 
 async def _answer_fault(request: Request, error: Any) -> Response:

@@ -8,7 +8,6 @@ next one goes on from there. It ends by itself when its standard input does.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from errors import AtelierError, CannotDownload
+from errors import AtelierError, CannotDownload, disk_is_full
 from model_registry.hub import COMMIT, Hub, Trouble
 from model_registry.hub_cache import HubCache
 from model_registry.listing import HubFile, Listing, choose, is_weights
@@ -70,7 +69,7 @@ def main() -> None:
         report({"failed": str(error)})
     except OSError as error:
         reason = f"{error.strerror or error}."
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if disk_is_full(error):
             reason = f"the disk is full. {MAKE_ROOM}"
         report({"failed": f"{weights.repo} cannot be kept in {settings.cache}: {reason}"})
     os._exit(0)  # other files may still be arriving

@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from cog import InvalidInput
+from errors import disk_is_full
 from workers import messages
 
 _OWN_FOLDERS = tuple(
@@ -54,6 +55,8 @@ def of_setup(error: BaseException) -> messages.SetupFailed:
 def _reason(error: BaseException) -> str:
     """The error in one sentence: its text, led by its type where the text alone would puzzle."""
     text = _sendable(_text(error)).strip()
+    if disk_is_full(error):
+        return f"The disk is full: {text}. Make room where Atelier's data folder is; run it again."
     if type(error) in (ValueError, InvalidInput, RuntimeError, Exception) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

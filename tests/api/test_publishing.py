@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -131,6 +133,21 @@ def test_a_page_of_another_site_changes_nothing_in_its_visitors_name(pushed):
         assert refused.status_code == 403 and "Another site" in refused.json()["detail"]
     own = pushed.post("models", json=body, headers={"Sec-Fetch-Site": "same-origin"})
     assert own.status_code == 201
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
+def test_what_the_disk_has_no_room_for_is_a_503_and_can_be_asked_again(pushed, catalog):
+    assert pushed.post("models", json={**NEW, "name": "wide"}).status_code == 201
+    about = catalog.published.records.root / "models" / "ada+wide.json"
+    on_the_way = about.with_name(f".{about.name}")
+    on_the_way.symlink_to("/dev/full")
+    refused = pushed.patch("models/ada/wide", json={"description": "Wider."})
+    assert refused.status_code == 503, refused.text
+    assert "No space left on device. Make room" in refused.json()["detail"]
+    on_the_way.unlink()
+    assert pushed.get("models/ada/wide").json()["description"] == ""
+    changed = pushed.patch("models/ada/wide", json={"description": "Wider."})
+    assert changed.json()["description"] == "Wider."
 
 
 def test_only_the_operator_changes_the_catalogue(tmp_path):

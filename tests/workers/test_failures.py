@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from workers.failures import is_out_of_memory
+from workers.failures import is_out_of_memory, of_run, of_setup
 
 
 class OutOfMemoryError(RuntimeError):
@@ -60,3 +60,11 @@ def test_an_error_that_hides_another_is_looked_behind():
 
 def test_what_a_model_says_of_an_input_stands_whatever_it_caught():
     assert not is_out_of_memory(handling(MemoryError(), ValueError("Give a smaller picture.")))
+
+
+def test_a_full_disk_is_told_with_what_to_do():
+    with pytest.raises(OSError) as caught, open("/dev/full", "w") as full:
+        full.write("content")
+        full.flush()
+    for failed in of_run("prediction", caught.value, 0.0), of_setup(caught.value):
+        assert failed.reason.startswith("The disk is full: ") and "Make room" in failed.reason
