@@ -235,12 +235,7 @@ class Instance:
         self._call_off_setup_timer()
         was_loading, self.leaving = self.concurrency == 0, True
         self._set_health("Its process has ended.")
-        if reason == KILLED and not self._ended_because:
-            held = max(self.resident, 0 if self.device.gpu else self.held)
-            self._ended_because = memory.killed(self.version, held)
-        reason = self._ended_because or f"The model's process {reason}."
-        # C++ code that nobody stands around ends the process with that.
-        ran_out = not self._ended_because and "bad_alloc" in self._last_words
+        reason, ran_out = self._why_it_ended(reason)
         failed: list[tuple[Running, messages.Failed]] = []
         unstarted: list[Job] = []
         for prediction_id, running in self.running.items():
@@ -263,6 +258,16 @@ class Instance:
             self.setup.failure = messages.SetupFailed(reason, out_of_memory=ran_out)
         self._owner.gone(self, unstarted)
 
+    def _why_it_ended(self, reason: str) -> tuple[str, bool]:
+        """In a sentence, and whether it is that memory ran out inside the process."""
+        if self._ended_because:
+            return self._ended_because, False
+        if reason == KILLED:
+            held = max(self.resident, 0 if self.device.gpu else self.held)
+            return memory.killed(self.version, held), False
+        # C++ code that nobody stands around ends the process with that.
+        return f"The model's process {reason}.", "bad_alloc" in self._last_words
+
     # --- what follows from it
 
     def _set_ready(self, concurrency: int) -> None:
@@ -281,8 +286,10 @@ class Instance:
 
     def _note_output(self, event: Event) -> None:
         running = self.running.get(event.prediction_id)
-        if running is not None and isinstance(event, messages.Output | messages.OutputPieces):
-            running.put_out = running.put_out or not _is_empty(event)
+        # An empty list of pieces only says that some may come.
+        pieces = isinstance(event, messages.OutputPieces) and bool(event.values)
+        if running is not None and (pieces or isinstance(event, messages.Output)):
+            running.put_out = True
 
     def _ended(self, end: Event) -> Running | None:
         running = self.running.pop(end.prediction_id, None)
@@ -319,7 +326,3 @@ class Instance:
         self.leaving = True
         if self._all_over():
             self.leave()
-
-
-def _is_empty(event: Event) -> bool:
-    return isinstance(event, messages.OutputPieces) and not event.values

@@ -139,14 +139,12 @@ class WorkerPool:
         return next(filter(None, answers), "")
 
     def _ready_of(self, version_id: str) -> list[Instance]:
-        """The loaded instances of a version that take predictions. A copy is looked through: other
-        threads ask as well.
-        """
-        return [
-            i
-            for i in list(self._instances.values())
-            if i.version.id == version_id and i.concurrency and not i.leaving
-        ]
+        """The loaded instances of a version that take predictions."""
+        return [i for i in self._of(version_id) if i.concurrency and not i.leaving]
+
+    def _of(self, version_id: str) -> list[Instance]:
+        # A copy is looked through: other threads ask as well.
+        return [i for i in list(self._instances.values()) if i.version.id == version_id]
 
     # --- what instances report
 
@@ -179,8 +177,7 @@ class WorkerPool:
 
     def gone(self, instance: Instance, unstarted: list[Job]) -> None:
         self._instances.pop(instance.id, None)
-        left = any(i.version.id == instance.version.id for i in self._instances.values())
-        if instance.setup.failure is None and not left:
+        if instance.setup.failure is None and not self._of(instance.version.id):
             self._known.none_is_left(instance.version)
         for job in unstarted:
             self._queue.put_back(job)
@@ -196,9 +193,7 @@ class WorkerPool:
         self._reservations.rest(version.id)
         waiting = self._queue.waiting_for(version.id)
         if failure.out_of_memory:
-            served = any(
-                i.version.id == version.id and not i.leaving for i in self._instances.values()
-            )
+            served = any(not each.leaving for each in self._of(version.id))
             if served or memory.next_lower(version, instance.precision) is not None:
                 self._known.ran_out(version, instance.precision, device)
                 told = memory.tried_again(device, instance.precision, failure.reason)
