@@ -20,6 +20,7 @@ from model_registry.listing import HubFile, Listing, pipeline_components
 from settings import HubSettings
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+_REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _SMALL = 20_000_000
 """Bytes that a file may have which is read into memory."""
@@ -163,7 +164,7 @@ def gated(repo: str, page: str, has_token: bool) -> str:
 
 def _listing(repo: str, found: Mapping[str, Any]) -> Listing:
     """Without what its `model_index.json` says. Raises whatever where `found` is no answer."""
-    commit = str(found["sha"])
+    commit, called = str(found["sha"]), str(found.get("id") or "")
     if not COMMIT.fullmatch(commit):  # it becomes the name of a folder
         raise ValueError(commit)
     return Listing(
@@ -174,6 +175,7 @@ def _listing(repo: str, found: Mapping[str, Any]) -> Listing:
         tags=tuple(map(str, found.get("tags") or ())),
         task=found.get("pipeline_tag"),
         library=found.get("library_name"),
+        renamed=called if called != repo and _REPO.fullmatch(called) else "",
     )
 
 

@@ -23,12 +23,15 @@ _LIBRARIES = ("transformers", "diffusers", "sentence-transformers", "safetensors
 @dataclass(frozen=True)
 class Facts:
     """A repository at one commit: its `listing`, and of its small files those that were read, by
-    path, as JSON. `page` is its address for people.
+    path, as JSON. `page` is its address for people, `card` the text of its README, `file` the only
+    one of its files that a person wants.
     """
 
     listing: Listing
     json: Mapping[str, Any]
     page: str
+    card: str = ""
+    file: str = ""
 
     @property
     def repo(self) -> str:

@@ -29,6 +29,18 @@ _TOKENIZERS = (
 )
 
 
+def may_be_checkpoints(facts: Facts) -> bool:
+    """Whether nothing tells what its safetensors are, so that one of them may be a model by itself:
+    then what is in it has to be asked.
+    """
+    return (
+        not facts.json.keys() & {"config.json", "model_index.json", "adapter_config.json"}
+        and "lora" not in facts.listing.tags
+        and facts.has(r"([^/]*/)?[^/]*\.safetensors")
+        and not facts.has(r"(.*/)?(config|model_index|params)\.json|.*lora[^/]*|learned_embeds.*")
+    )
+
+
 def without_config(facts: Facts) -> str:
     """Why a repository that says nothing of itself cannot be run."""
     files = [file.path for file in facts.listing.files]
@@ -60,10 +72,11 @@ def without_config(facts: Facts) -> str:
     missing = "it has neither a config.json (transformers) nor a model_index.json (diffusers)"
     if facts.library:
         return f"{missing}; it is made for {facts.library}, for which there is no runner."
-    if facts.has(r"[^/]*\.(safetensors|ckpt)"):
+    if facts.has(r"[^/]*\.ckpt"):
         return (
-            f"{missing}: single files of weights do not say what they are. Look for the same model "
-            "in one of these forms; its page may link to it."
+            f"{missing}, and a .ckpt can run code when read (pickle): single files are taken as "
+            "safetensors only. Look for the same model in one of these forms; its page may link "
+            "to it."
         )
     return f"{missing}: nothing can load it. Look for a repository in one of these forms."
 
@@ -176,7 +189,8 @@ def _by_form(facts: Facts) -> str:
     if facts.has(r"(.*/)?[^/]*\.(safetensors|bin|pt|pth|ckpt)"):
         return ""
     for endings, form in (
-        (r"gguf|ggml", "GGUF, for llama.cpp"),
+        (r"gguf", "GGUF, for llama.cpp"),
+        (r"ggml", "GGML, as llama.cpp had them once"),
         (r"onnx", "ONNX networks only"),
         (r"h5|keras|tflite|pb", "only for TensorFlow"),
         (r"msgpack", "only for JAX"),

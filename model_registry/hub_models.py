@@ -10,26 +10,30 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import yaml
 
 from errors import BrokenModel, CannotDownload, InvalidRequest
-from model_registry import hub_adapters, spec_files
+from model_registry import (
+    hub_adapters,
+    hub_checkpoints,
+    hub_choice,
+    hub_gguf,
+    hub_headers,
+    hub_lacks,
+    spec_files,
+)
 from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints
-from model_registry.hub import Hub
+from model_registry.hub import Hub, Trouble
 from model_registry.hub_facts import READ, Facts
 from model_registry.hub_recipe import recipe
-from model_registry.listing import Listing
+from model_registry.hub_reference import parsed
+from model_registry.listing import HubFile, Listing
 from model_registry.spec import Model
 from settings import HubSettings
 
 FOLDER = "hub_models"
-_PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([^?#]*)([?#].*)?")
-_REFERENCE = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>\w[\w./-]*))?")
-_OF_A_REVISION = ("tree", "blob", "resolve", "raw", "commit", "commits")
-_OTHER_PAGES = {"datasets": "a dataset", "spaces": "a Space", "papers": "a paper"}
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -61,13 +65,14 @@ class HubModels:
         trust_remote_code: str = "",
         unsafe_formats: bool = False,
     ) -> Model:
-        """Reads `hf:owner/repo[@revision]`, pins its commit, writes a spec and gives its model.
+        """Reads `hf:owner/repo[@revision][:file]`, pins its commit, writes a spec and gives its
+        model.
 
         `name` is what it is to be called, else as the repository, or hf-owner/repo where another
         model has that name. `trust_remote_code` is the full commit whose code a person agrees to
         run. Blocks. Raises `InvalidRequest`, `CannotDownload`, `BrokenModel`.
         """
-        repo, revision = parsed(reference)
+        asked, revision, file = parsed(reference)
         if trust_remote_code and not re.fullmatch(r"[0-9a-f]{40}", trust_remote_code):
             raise InvalidRequest(
                 f"To trust code names the commit that was read, in 40 hex digits, and not "
@@ -75,9 +80,11 @@ class HubModels:
             )
         if self._offline:
             raise CannotDownload(
-                f"{repo} cannot be looked at: Atelier was started with --offline. Start it without."
+                f"{asked} cannot be looked at: Atelier was started with --offline. Start it "
+                "without."
             )
-        facts = self._facts(repo, revision or trust_remote_code or None)
+        facts = self._facts(asked, revision or trust_remote_code or None, file)
+        repo = facts.repo
         commit = facts.listing.commit
         if trust_remote_code not in ("", commit):
             raise InvalidRequest(
@@ -91,6 +98,8 @@ class HubModels:
                 reason = f"{error.reason} The catalogue has it already, as {known}."
                 raise BrokenModel(error.model, reason) from None
             raise
+        if asked != repo:
+            spec["description"] += f" {asked} is called {repo} now."
         called = self._name(name, repo)
         return self._written({"name": called, **spec}, description)
 
@@ -103,24 +112,42 @@ class HubModels:
         return False
 
     def _spec(self, facts: Facts, trusted: bool, unsafe_formats: bool) -> dict[str, Any]:
-        if (known := hub_adapters.base_of(facts)) is None:
-            return recipe(facts, trusted, unsafe_formats)
-        base = self._facts(*known)
-        try:
-            made = recipe(base, False, unsafe_formats)
-        except BrokenModel as error:
-            raise hub_adapters.refused(facts, base.repo, error) from None
-        return hub_adapters.laid_over(facts, made, unsafe_formats)
+        if (known := hub_adapters.base_of(facts)) is not None and not facts.file:
+            base = self._facts(*known)
+            try:
+                made = recipe(base, False, unsafe_formats)
+            except BrokenModel as error:
+                raise hub_adapters.refused(facts, base.repo, error) from None
+            return hub_adapters.laid_over(facts, made, unsafe_formats)
+        if (file := hub_choice.gguf(facts)) is not None:
+            return hub_gguf.spec_of(facts, file, self._header(facts, file))
+        if facts.file or hub_lacks.may_be_checkpoints(facts):
+            file = hub_choice.checkpoint(facts)
+            assert file is not None
+            header = self._header(facts, file)
+            family = hub_checkpoints.family_of(facts, header)
+            return hub_checkpoints.spec_of(facts, file, header, family, self._facts(family.base))
+        return recipe(facts, trusted, unsafe_formats)
 
-    def _facts(self, repo: str, revision: str | None) -> Facts:
+    def _header(self, facts: Facts, file: HubFile) -> hub_headers.Header:
+        with Hub(self._settings) as hub:
+            try:
+                return hub_headers.read(hub, facts.listing, file.path)
+            except ValueError as error:
+                raise facts.refusal(f"{file.path} cannot be read: {error}.") from None
+
+    def _facts(self, repo: str, revision: str | None = None, file: str = "") -> Facts:
         with Hub(self._settings) as hub:
             listing = hub.listing(repo, revision)
+            if listing.renamed:
+                listing = hub.listing(listing.renamed, listing.commit)
             there = {file.path for file in listing.files}
             read = {path for path in READ if path in there}
             if "source.spm" in there and "vocab.json" in there:
                 read.add("vocab.json")  # names the languages that a Marian writes
             found = {path: _json(hub, listing, path) for path in sorted(read)}
-        return Facts(listing, found, f"{self._settings.endpoint}/{repo}")
+            card = _text(hub, listing, "README.md") if "README.md" in there else ""
+        return Facts(listing, found, f"{self._settings.endpoint}/{listing.repo}", card, file)
 
     def _name(self, asked: str, repo: str) -> str:
         if asked:
@@ -175,36 +202,14 @@ def _in_catalogue(repo: str) -> str:
     return ""
 
 
-def parsed(reference: str) -> tuple[str, str | None]:
-    """Repository and revision of `hf:owner/repo[@revision]`, or of its page's address, or of that
-    of a file of it. Raises `InvalidRequest`.
-    """
-    text = reference.strip().removeprefix("hf:")
-    page = _PAGE.fullmatch(text)
-    if page:
-        text = _of_page(unquote(page[1]), reference)
-    found = _REFERENCE.fullmatch(text)
-    if found is None:
-        owner = "/" not in text and re.fullmatch(r"\w[\w.-]*", text)
-        raise InvalidRequest(
-            f"{reference!r} is no repository of the Hub. Write hf:owner/repo, or "
-            "hf:owner/repo@revision."
-            + (" Its page shows the owner, such as openai-community/gpt2." if owner else "")
-        )
-    return found["repo"], found["revision"]
-
-
-def _of_page(path: str, reference: str) -> str:
-    """`owner/repo[@revision]`, as the path of a page at the Hub names it."""
-    owner, *rest = path.strip("/").split("/")
-    if owner in _OTHER_PAGES:
-        raise InvalidRequest(
-            f"{reference!r} is {_OTHER_PAGES[owner]} of the Hub, and no model. Write hf:owner/repo."
-        )
-    if len(rest) < 3 or rest[1] not in _OF_A_REVISION:
-        return "/".join([owner, *rest[:1]])
-    revision = "/".join(rest[2:5]) if rest[2] == "refs" else rest[2]
-    return f"{owner}/{rest[0]}@{revision}"
+def _text(hub: Hub, listing: Listing, path: str) -> str:
+    """A file for people; empty where it cannot be had, as its terms may say."""
+    try:
+        return hub.read(listing.repo, listing.commit, path).decode(errors="replace")
+    except Trouble:
+        raise
+    except CannotDownload:
+        return ""
 
 
 def _json(hub: Hub, listing: Listing, path: str) -> Any:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from model_registry import hub_lacks, hub_purpose, hub_tasks
+from model_registry.hub_card import described, licence
 from model_registry.hub_facts import Facts
 from model_registry.hub_tasks import Task
 from model_registry.listing import HubFile, choose, is_weights
@@ -22,8 +23,6 @@ _FLORENCE = (
     "What to do, alone and in its own words, such as <CAPTION>, <DETAILED_CAPTION>, <OCR> or <OD>."
 )
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
-_NON_COMMERCIAL = re.compile(r"(^|[-_])nc([-_.]|$)|non-?commercial|research", re.IGNORECASE)
-_LICENCES = {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause"}
 
 
 def recipe(facts: Facts, trusted: bool, unsafe_formats: bool) -> dict[str, Any]:
@@ -39,7 +38,7 @@ def recipe(facts: Facts, trusted: bool, unsafe_formats: bool) -> dict[str, Any]:
     inputs = {**task.inputs, **_inputs(facts, task)}
     spec: dict[str, Any] = {
         "category": task.category,
-        "description": f"{facts.repo} of the Hub: {task.name}.",
+        "description": described(facts, task.name),
         "runner": task.runner,
         "weights": {
             "repo": facts.repo,
@@ -47,10 +46,10 @@ def recipe(facts: Facts, trusted: bool, unsafe_formats: bool) -> dict[str, Any]:
             "files": [file.path for file in files],
             "size": written(sum(file.size for file in files)),
         },
-        "licence": _licence(facts),
+        "licence": licence(facts),
         "heavy": True,
         "verified": "tiny",
-        **_memory(facts, task, weights),
+        **memory(_numbers(facts, weights), task, bool(facts.config.get("quantization_config"))),
     }
     return spec | ({"setup": setup} if setup else {}) | ({"inputs": inputs} if inputs else {})
 
@@ -124,39 +123,30 @@ def _sampling(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _memory(facts: Facts, task: Task, weights: int) -> dict[str, Any]:
-    """What it takes, from the bytes of its weights: an estimate, which use replaces."""
-    said = str(facts.config.get("dtype") or facts.config.get("torch_dtype") or "float32")
-    quantized = bool(facts.config.get("quantization_config"))
-    numbers = weights / (1 if quantized else _BYTES.get(said, 4))
+def _numbers(facts: Facts, weights: int) -> float:
+    """How many numbers there are in so many bytes of weights."""
     if "model_index.json" in facts.json:
-        numbers = weights / 2  # diffusers' files rarely say; most are of 16 bits
+        return weights / 2  # diffusers' files rarely say; most are of 16 bits
+    if facts.config.get("quantization_config"):
+        return weights
+    said = str(facts.config.get("dtype") or facts.config.get("torch_dtype") or "float32")
+    return weights / _BYTES.get(said, 4)
+
+
+def memory(numbers: float, task: Task, packed: bool = False) -> dict[str, Any]:
+    """What so many numbers take: an estimate, which use replaces. `packed`: they are quantized
+    already, or cannot be.
+    """
     room = 600_000_000
     full = numbers * (2 if numbers > 1e9 else 4) * 1.15 + room
     found: dict[str, Any] = {"memory": written(full)}
     if numbers > 3e8:
         half = numbers * 2 * 1.15 + 2 * room
         rungs = {"bf16": half}
-        if task.large and not quantized:
+        if task.large and not packed:
             rungs |= {"int8": numbers * 1.25 + 2 * room, "4bit": numbers * 0.75 + 2 * room}
         elif task.category in ("image", "video", "editing"):
             rungs["offload"] = numbers * 1.1 + 2 * room
         found["precisions"] = {name: written(size) for name, size in rungs.items()}
         found["gpu"] = numbers > 1e9
     return found
-
-
-def _licence(facts: Facts) -> dict[str, Any]:
-    given = [tag.partition(":")[2] for tag in facts.listing.tags if tag.startswith("license:")]
-    name = next((each for each in given if each), "")
-    licence: dict[str, Any] = {
-        "name": _LICENCES.get(name, name) or "not said: see the repository",
-        "url": facts.page,
-    }
-    if name == "other":
-        licence["name"] = "its own: see the repository"
-    if _NON_COMMERCIAL.search(name):
-        licence["non_commercial"] = True
-    if facts.listing.gated:
-        licence["gated"] = True
-    return licence

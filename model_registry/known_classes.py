@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 
 _MAPPINGS = "models/auto/modeling_auto.py"
+JOINED = str.maketrans("", "", "-_.")
+"""What one library writes between parts of a name and another does not."""
 
 
 @cache
@@ -49,6 +51,26 @@ def quantizers() -> frozenset[str]:
     text = (_package("transformers") / "quantizers/auto.py").read_text()
     known = text.partition("AUTO_QUANTIZER_MAPPING = {")[2].partition("}")[0]
     return frozenset(re.findall(r'^ +"([\w-]+)":', known, re.MULTILINE))
+
+
+@cache
+def gguf_kinds() -> frozenset[str]:
+    """The architectures of GGUF that transformers reads as models that write, without what joins
+    the parts of their names (`qwen2moe`).
+    """
+    files = {
+        "integrations/ggml.py": "GGUF_CONFIG_MAPPING",
+        "integrations/gguf/gguf_config_mapping.py": "GGUF_CONFIG_ARCHS",
+    }
+    named: set[str] = set()
+    for path, name in files.items():
+        file = _package("transformers") / path
+        for node in ast.parse(file.read_text()).body if file.is_file() else ():
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+                keys = node.value.keys if isinstance(node.value, ast.Dict) else ()
+                named |= {str(key.value) for key in keys if isinstance(key, ast.Constant)}
+    write = {kind.translate(JOINED) for kind in transformers_mappings()["MODEL_FOR_CAUSAL_LM"]}
+    return frozenset(each.translate(JOINED) for each in named) & write
 
 
 @cache

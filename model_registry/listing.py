@@ -53,7 +53,7 @@ class Listing:
 
     `gated`: its terms have to be accepted on the Hub. `components` are the folders that a diffusers
     pipeline loads, None where it is none. `tags`, `task` and `library` are what its owner says it
-    is.
+    is. `renamed` is what it is called today, where that is not `repo`.
     """
 
     repo: str
@@ -64,6 +64,7 @@ class Listing:
     tags: tuple[str, ...] = ()
     task: str | None = None
     library: str | None = None
+    renamed: str = ""
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))

@@ -58,12 +58,14 @@ class Repository:
 
 @dataclass
 class StandIn:
-    """`seconds_per_chunk` slows down what is served; while `broken` is set, connections are cut in
-    the middle of a file; `served` counts the bytes of each file, `requests` what was asked.
+    """`renamed` has what repositories were called before; `seconds_per_chunk` slows down what is
+    served; while `broken` is set, connections are cut in the middle of a file; `served` counts the
+    bytes of each file, `requests` what was asked.
     """
 
     address: str = ""
     repositories: dict[str, Repository] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
     seconds_per_chunk: float = 0.0
     broken: bool = False
     served: Counter[str] = field(default_factory=Counter)
@@ -130,6 +132,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.requests.append(f"{self.command} {path}")
         if (asked := _API.fullmatch(path)) is not None:
             repo, kind, revision, below = asked.groups()
+            if (now := self.hub.renamed.get(repo)) is not None:
+                self._redirect(self.path.replace(f"/{repo}", f"/{now}", 1))
+                return
             repository = self._repository(repo, revision, gated=False)
             if repository and kind == "tree":
                 recursive = parse_qs(address.query).get("recursive", ["false"])[0]
@@ -205,6 +210,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(chunk)
                 self.hub.served[name] += len(chunk)
                 left -= len(chunk)
+
+    def _redirect(self, to: str) -> None:
+        self.send_response(307)
+        self.send_header("Location", to)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _json(self, value: Any) -> None:
         body = json.dumps(value).encode()

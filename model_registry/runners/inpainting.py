@@ -25,11 +25,17 @@ class Inpaint(BasePredictor):
         precision: str = "",
         always: dict[str, Any] | None = None,
         variant: str | None = None,
+        checkpoint: dict[str, Any] | None = None,
+        parts: dict[str, str] | None = None,
     ) -> None:
         """`weights` is a folder that `DiffusionPipeline` loads, `variant` the one of its files;
-        `always` goes into each call.
+        `always` goes into each call. With a `checkpoint` it has one file, and the part `settings`
+        says what is in it.
         """
-        self.painter = Painter(weights, precision, always, variant=variant)
+        settings = (parts or {}).get("settings", "")
+        self.painter = Painter(
+            weights, precision, always, variant=variant, checkpoint=checkpoint, settings=settings
+        )
         if "mask_image" not in self.painter.accepted:
             kind = type(self.painter.pipeline).__name__
             raise ValueError(f"{weights} holds a {kind}, which draws into no mask.")

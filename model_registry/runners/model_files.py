@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,3 +30,10 @@ def only_file(folder: str, *endings: str) -> Path:
         there = ", ".join(path.name for path in found) or "none"
         raise ValueError(f"The weights must hold one file of {' or '.join(endings)}, not {there}.")
     return found[0]
+
+
+def only_variant(folder: Path) -> str | None:
+    """What the names of the weights in a folder say besides ("fp16"), where there are no others."""
+    names = [path.name for path in folder.iterdir() if path.suffix in (".safetensors", ".bin")]
+    found = [re.search(r"\.(fp16|bf16|fp32)[-.]", name) for name in names]
+    return str(found[0][1]) if found and found[0] and all(found) else None

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import precision
+import single_file
+from model_files import only_variant
 from running_out import conversions_told
 
 
@@ -25,18 +26,28 @@ def quiet() -> None:
         log.set_verbosity_error()
 
 
-def load(weights: str, rung: str = "", **given: Any) -> Any:
+def load(
+    weights: str,
+    rung: str = "",
+    checkpoint: Mapping[str, Any] | None = None,
+    settings: str = "",
+    **given: Any,
+) -> Any:
     """The pipeline in the folder `weights`, on its device. `rung` is the precision chosen for it;
-    `given` are parts that come from elsewhere, and what else `from_pretrained` takes.
+    `given` are parts that come from elsewhere, and what else `from_pretrained` takes. With a
+    `checkpoint` it is in one file, as `single_file` says, and put together as in `settings`.
     """
     # Not `AutoPipelineForText2Image`: importing it imports every family of pipelines there is.
     from diffusers import DiffusionPipeline
 
     quiet()
-    settings = precision.pipeline(rung, *heavy_parts(weights), weights=weights)
-    given["variant"] = given.get("variant") or _only_variant(Path(weights))
+    chosen = precision.pipeline(rung, *heavy_parts(weights), weights=weights)
     with conversions_told():
-        pipeline = DiffusionPipeline.from_pretrained(weights, **settings, **given)
+        if checkpoint:
+            pipeline = single_file.loaded(weights, checkpoint, settings, chosen["dtype"])
+        else:
+            given["variant"] = given.get("variant") or _only_variant(Path(weights))
+            pipeline = DiffusionPipeline.from_pretrained(weights, **chosen, **given)
     pipeline.set_progress_bar_config(disable=True)
     precision.place(pipeline, rung)
     return pipeline
@@ -44,12 +55,8 @@ def load(weights: str, rung: str = "", **given: Any) -> Any:
 
 def _only_variant(weights: Path) -> str | None:
     """What the names of a part's weights say besides ("fp16"), where it has no others."""
-    for part in sorted(path.parent for path in weights.glob("*/config.json")):
-        names = [path.name for path in part.iterdir() if path.suffix in (".safetensors", ".bin")]
-        found = [re.search(r"\.(fp16|bf16|fp32)[-.]", name) for name in names]
-        if found and found[0] and all(found):
-            return str(found[0][1])
-    return None
+    parts = sorted(path.parent for path in weights.glob("*/config.json"))
+    return next(filter(None, map(only_variant, parts)), None)
 
 
 def heavy_parts(weights: str) -> list[str]:

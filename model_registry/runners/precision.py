@@ -47,12 +47,16 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def language_model(precision: str = "", weights: str = "") -> dict[str, Any]:
+def language_model(
+    precision: str = "", weights: str = "", size: int | None = None
+) -> dict[str, Any]:
     """Keyword arguments for transformers' `from_pretrained`. `weights` is the folder that will be
-    loaded: with it a CPU's choice and its threads follow from the size.
+    loaded, `size` how many numbers it holds where that is no matter of safetensors: a CPU's choice
+    and its threads follow from it.
     """
     _check(precision)
-    where, size, experts = device(), parameters_in(weights), quantizing.has_experts(weights)
+    where, experts = device(), quantizing.has_experts(weights)
+    size = parameters_in(weights) if size is None else size
     chosen: dict[str, Any] = {"dtype": _dtype(precision, where, size)}
     if where == "cuda":
         chosen["device_map"] = {"": 0}

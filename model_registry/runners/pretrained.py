@@ -4,7 +4,7 @@ tasks import it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from precision import language_model
@@ -23,17 +23,28 @@ def quiet() -> None:
     logging.set_verbosity_error()
 
 
-def pretrained(kind: str, weights: str, precision: str = "", trust_code: bool = False) -> Any:
+def pretrained(
+    kind: str,
+    weights: str,
+    precision: str = "",
+    trust_code: bool = False,
+    gguf: Mapping[str, Any] | None = None,
+) -> Any:
     """The model in the folder `weights`, on its device, for use and not for training.
 
     `kind` is one of transformers' automatic classes, or a class itself. `trust_code` runs the code
-    that the folder brings: only where a person has agreed to that. Raises `ValueError` for weights
-    of another class, which the library would fill up with random numbers.
+    that the folder brings: only where a person has agreed to that. `gguf` names the `file` of that
+    form which the model is unpacked from, and how many `numbers` it holds. Raises `ValueError` for
+    weights of another class, which the library would fill up with random numbers.
     """
     import transformers
 
     quiet()
-    settings = language_model(precision, weights)
+    settings = language_model(precision, weights, gguf["numbers"] if gguf else None)
+    if gguf:
+        # Left packed, they would need code that the library fetches from the Hub.
+        unpacked = transformers.GgufConfig(dequantize=True)
+        settings |= {"gguf_file": gguf["file"], "quantization_config": unpacked}
     # The library takes it where a class can; asked for by name, it refuses a class that cannot.
     settings.pop("attn_implementation", None)
     family = getattr(transformers, kind)

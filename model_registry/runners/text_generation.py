@@ -38,18 +38,22 @@ class TextGeneration(BasePredictor):
         precision: str = "",
         trust_code: bool = False,
         parts: dict[str, str] | None = None,
+        gguf: dict[str, Any] | None = None,
     ) -> None:
         """`weights` is a folder with a model and its tokenizer. `trust_code` runs the code that the
-        folder brings. The part `adapter` is a folder with LoRA weights for it.
+        folder brings. The part `adapter` is a folder with LoRA weights for it. `gguf` names the one
+        `file` that has all, and how many `numbers` are in it.
         """
         from transformers import AutoTokenizer
 
-        _tell_unpacked(weights)
+        if not gguf:
+            _tell_unpacked(weights)
         self.weights = weights
         adapter = (parts or {}).get("adapter", "")
         told = tokenizer_folder(weights, adapter)
-        self.tokenizer = AutoTokenizer.from_pretrained(told, **trusting(trust_code))
-        self.model = pretrained("AutoModelForCausalLM", weights, precision, trust_code)
+        given = {"gguf_file": gguf["file"]} if gguf else trusting(trust_code)
+        self.tokenizer = AutoTokenizer.from_pretrained(told, **given)
+        self.model = pretrained("AutoModelForCausalLM", weights, precision, trust_code, gguf)
         if adapter:
             self.model = adapted(self.model, adapter, self.tokenizer)
         embeddings = self.model.get_input_embeddings().weight

@@ -19,10 +19,18 @@ class TextToImage(BasePredictor):
     """Several pictures."""
 
     def setup(
-        self, weights: str, precision: str = "", always: dict[str, Any] | None = None
+        self,
+        weights: str,
+        precision: str = "",
+        always: dict[str, Any] | None = None,
+        checkpoint: dict[str, Any] | None = None,
+        parts: dict[str, str] | None = None,
     ) -> None:
-        """`weights` is a folder that `DiffusionPipeline` loads; `always` goes into each call."""
-        self.painter = Painter(weights, precision, always)
+        """`weights` is a folder that `DiffusionPipeline` loads; `always` goes into each call. With
+        a `checkpoint` it has one file, and the part `settings` says what is in it.
+        """
+        settings = (parts or {}).get("settings", "")
+        self.painter = Painter(weights, precision, always, checkpoint=checkpoint, settings=settings)
 
     def predict(  # type: ignore[misc]  # a list to who calls, given one by one
         self,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 
 import pytest
 
 from model_registry.description import Descriptions
 from model_registry.fingerprint import Fingerprints
+from model_registry.hub_models import HubModels
+from settings import HubSettings
+from tests.hub_stand_in import Repository, hub
 
 ECHO = """
 class Predictor:
@@ -54,3 +58,36 @@ def write(models):
         return folder
 
     return write
+
+
+@pytest.fixture(scope="module")
+def stand_in():
+    with hub({}) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def publish(stand_in, tmp_path):
+    """Puts a repository on the Hub: its files are texts, bytes, or JSON."""
+
+    def publish(name, files, tag=None, tags=(), token=None, library=None):
+        folder = tmp_path / "hub" / name
+        for path, content in files.items():
+            place = folder / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            content = content if isinstance(content, str | bytes) else json.dumps(content)
+            place.write_bytes(content.encode() if isinstance(content, str) else content)
+        stand_in.repositories[name] = Repository(folder, tag, library, tags, token)
+        return stand_in.repositories[name]
+
+    return publish
+
+
+@pytest.fixture
+def hub_models(stand_in, tmp_path, described):
+    """Those that are added; another model is called taken/name."""
+    settings = HubSettings(endpoint=stand_in.address, pause=0)
+    (tmp_path / "data").mkdir(exist_ok=True)
+    (described / "described").mkdir(exist_ok=True)
+    (tmp_path / "data" / "described").symlink_to(described / "described")
+    return HubModels(tmp_path / "data", settings, False, lambda name: name == "taken/name")
