@@ -8,6 +8,7 @@ from starlette.responses import Response
 from api.authentication import caller_of
 from api.bodies import answer
 from predictions import pricing
+from predictions.deployments import sku
 from predictions.service import PredictionService
 
 
@@ -43,8 +44,3 @@ class Account:
                 for hardware, count in counts.items()
             ]
         )
-
-
-def sku(hardware: str) -> str:
-    """The name of a kind of hardware as requests give it."""
-    return "-".join(hardware.lower().split())

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.account import sku
 from api.authentication import caller_of
 from api.bodies import answer, read
 from api.errors import InvalidBody
@@ -19,7 +17,14 @@ from api.pagination import cursor, page
 from api.rendering import timestamp
 from errors import Problem
 from predictions.callers import Caller
-from predictions.deployments import Deployment
+from predictions.deployments import (
+    FEWEST_LIMIT,
+    MOST_LIMIT,
+    Deployment,
+    no_name,
+    no_span,
+    sku,
+)
 from predictions.service import PredictionService
 
 REPLICATES = (
@@ -28,10 +33,9 @@ REPLICATES = (
     "gpu-h100-4x", "gpu-h100-8x",
 )  # fmt: skip
 """What Replicate calls its hardware: code that asks for it is taken, and runs on what there is."""
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 
-Fewest = Annotated[int, msgspec.Meta(ge=0, le=5)]
-Most = Annotated[int, msgspec.Meta(ge=0, le=20)]
+Fewest = Annotated[int, msgspec.Meta(ge=0, le=FEWEST_LIMIT)]
+Most = Annotated[int, msgspec.Meta(ge=0, le=MOST_LIMIT)]
 
 
 class Creation(msgspec.Struct, forbid_unknown_fields=True):
@@ -76,8 +80,7 @@ class Deployments:
         owner = self._owner(body, caller_of(request))
         name = body.name.removeprefix(f"{owner}/")
         for field, given in (("name", name), ("owner", owner)):
-            if not _NAME.fullmatch(given):
-                reason = f"{given!r} is no name; use small letters, digits, dots, dashes and _."
+            if reason := no_name(given):
                 raise InvalidBody(Problem(field, "invalid", reason))
         self._check(body.hardware, body.min_instances, body.max_instances)
         made = await self._service.deployments.create(
@@ -129,8 +132,7 @@ class Deployments:
             allowed = ", ".join(dict.fromkeys([*own, *REPLICATES]))
             reason = f"{hardware!r} is not known; there are {allowed}."
             raise InvalidBody(Problem("hardware", "enum", reason))
-        if fewest > most:
-            reason = f"min_instances is {fewest}, more than max_instances, {most}."
+        if reason := no_span(fewest, most):
             raise InvalidBody(Problem("min_instances", "number_lte", reason))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from components.house_rules import QUIET, markup
+from components.house_rules import QUIET, line_html, markup
 from components.operator import EVERYBODY, ONLY_THE_OPERATOR, Operator
 from errors import AtelierError
 from model_registry.sizes import size
@@ -36,7 +36,7 @@ class AddModel:
                 self._reference = gr.Textbox(
                     label="Repository", placeholder="owner/repo, or owner/repo@revision", scale=3
                 )
-                self._name = gr.Textbox(label="Name here", placeholder="as there", scale=2)
+                self._name = gr.Textbox(label="Name", placeholder="as there", scale=2)
             with gr.Accordion("if its files can run code", open=False, elem_classes=["quiet"]):
                 self._unsafe = gr.Checkbox(
                     label="Take weights in formats that run code when read (--unsafe-formats)"
@@ -61,12 +61,12 @@ class AddModel:
     ) -> AsyncIterator[Updates]:
         """What is told meanwhile, and then what came of it."""
         if not self._operator.is_at(request):
-            yield {self._told: _line(ONLY_THE_OPERATOR, "problem")}
+            yield {self._told: line_html(ONLY_THE_OPERATOR, "problem")}
             return
         if not reference.strip():
-            yield {self._told: _line("Write the name of a repository, such as owner/repo.")}
+            yield {self._told: line_html("Write the name of a repository, such as owner/repo.")}
             return
-        yield {self._told: _line(f"Reading {reference.strip()} …")}
+        yield {self._told: line_html(f"Reading {reference.strip()} …")}
         try:
             model = await self._service.catalog.add_from_hub(
                 reference,
@@ -75,7 +75,7 @@ class AddModel:
                 unsafe_formats=unsafe,
             )
         except (AtelierError, OSError) as error:
-            yield {self._told: _line(str(error), "problem")}
+            yield {self._told: line_html(str(error), "problem")}
             return
         yield {self._told: added_html(model), self._reference: "", self._name: ""}
 
@@ -88,8 +88,3 @@ def added_html(model: Model) -> str:
         f'<p class="small">{link}: {escape(model.description)} At commit '
         f"<code>{escape(revision[:12])}</code>. Its first run downloads {much}.</p>"
     )
-
-
-def _line(text: str, kind: str = "small") -> str:
-    role = ' role="alert"' if kind == "problem" else ""
-    return f'<p class="{kind}"{role}>{escape(text)}</p>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -18,3 +19,9 @@ QUIET: Mapping[str, Any] = {
 def markup(value: str = "", *, js: str | None = None, **properties: Any) -> gr.HTML:
     """HTML of ours, styled by our own style sheet alone; `js` runs when it is shown."""
     return gr.HTML(value, js_on_load=js, apply_default_css=False, **properties)
+
+
+def line_html(text: str, kind: str = "small") -> str:
+    """One line that is told; a `problem` is announced to screen readers."""
+    role = ' role="alert"' if kind == "problem" else ""
+    return f'<p class="{kind}"{role}>{escape(text)}</p>'

@@ -11,8 +11,10 @@ import gradio as gr
 
 from components import wording
 from components.consent_panel import licence_html
+from components.deploying import ASK_CHANGE, Deploying
 from components.deployment_rows import deployments_html
 from components.house_rules import QUIET, markup
+from components.operator import EVERYBODY, Operator
 from errors import AtelierError
 from model_registry.consents import Consents, asks_consent
 from model_registry.inventory import Held, Inventory
@@ -37,9 +39,12 @@ EMPTY = (
 
 
 class ModelsTab:
-    def __init__(self, service: PredictionService, visitors: Visitors) -> None:
+    def __init__(
+        self, service: PredictionService, visitors: Visitors, operator: Operator = EVERYBODY
+    ) -> None:
         self._service = service
         self._visitors = visitors
+        self._deploys = operator.is_at(None)
         self._chosen = gr.State()
         self._shown = gr.State("")
         self.timer = gr.Timer(REFRESH, active=False)
@@ -51,8 +56,11 @@ class ModelsTab:
                     self._remove = gr.Button("Remove", variant="stop", elem_id="remove", size="sm")
                     self._keep = gr.Button("Keep", elem_id="keep", size="sm")
             self._rows = markup(js=_ASK_REMOVE, elem_id="weights-rows")
-            self._deployments = markup(elem_id="deployments")
+            self._deployments = markup(js=ASK_CHANGE, elem_id="deployments")
+            deploying = Deploying(service, operator)
         self.listing = [self._rows, self._deployments, self._totals, self._shown]
+        for changed in deploying.wire(self._deployments):
+            changed.then(self.refresh, self._shown, self.listing, **QUIET)
         asking = [self._chosen, self._removal, self._question]
         self.timer.tick(self.refresh, self._shown, self.listing, **QUIET)
         self._rows.click(self._ask, None, asking, **QUIET)
@@ -72,7 +80,9 @@ class ModelsTab:
             found, await self._service.last_runs(), self._service.downloads.consents, time.time()
         )
         caller = self._visitors.caller(request.cookies)
-        deployments = deployments_html(self._service.deployments.list(caller))
+        deployments = deployments_html(
+            self._service.deployments.list(caller), changeable=self._deploys
+        )
         if rows + deployments == shown:
             return gr.skip()
         root = str(self._service.downloads.shelf.cache.root)

@@ -57,7 +57,7 @@ def build(
             with gr.Tab("Models", id="models") as models_tab:
                 PushModel(service, operator)
                 AddModel(service, operator)
-                weights = ModelsTab(service, visitors)
+                weights = ModelsTab(service, visitors, operator)
         dark.click(None, None, None, js="() => atelier.toggleDark()")
         _wire(page, tabs, explore, run, history, visitors)
         # Each tab has an address, so that going back and loading again lead to it.

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from components.house_rules import QUIET, markup
+from components.house_rules import QUIET, line_html, markup
 from components.operator import ONLY_THE_OPERATOR, Operator
 from errors import AtelierError
 from model_registry.spec import Model
@@ -37,7 +37,7 @@ class PushModel:
                     placeholder="/path/to/model, or https://host/owner/repo#branch:folder",
                     scale=3,
                 )
-                self._name = gr.Textbox(label="Called", placeholder="owner/name", scale=2)
+                self._name = gr.Textbox(label="Name", placeholder="owner/name", scale=2)
             with gr.Column(elem_classes=["captioned"]):
                 gr.Markdown("**or a zip of the folder**", elem_classes=["caption"])
                 self._zip = gr.File(
@@ -89,8 +89,3 @@ def pushed_html(model: Model, is_new: bool) -> str:
     beside = f" Beside it {older} older one{'s' if older > 1 else ''} can be run." if older else ""
     warnings = "".join(line_html(each) for each in model.warnings)
     return f'<p class="small">{link} {said}.{beside}</p>{warnings}'
-
-
-def line_html(text: str, kind: str = "small") -> str:
-    role = ' role="alert"' if kind == "problem" else ""
-    return f'<p class="{kind}"{role}>{escape(text)}</p>'

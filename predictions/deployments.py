@@ -7,6 +7,7 @@ change.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -24,6 +25,29 @@ from predictions.store import Store
 from predictions.tables import deployments as table
 from workers.pool import WorkerPool
 from workers.reservations import Reservation
+
+FEWEST_LIMIT, MOST_LIMIT = 5, 20
+"""Up to how many instances a deployment may keep loaded, and may have."""
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
+
+
+def no_name(name: str) -> str:
+    """Why a deployment cannot be called so; "" where it can."""
+    if _NAME.fullmatch(name):
+        return ""
+    return f"{name!r} is no name; use small letters, digits, dots, dashes and _."
+
+
+def no_span(fewest: int, most: int) -> str:
+    """Why there cannot be so many instances; "" where there can."""
+    if fewest <= most:
+        return ""
+    return f"min_instances is {fewest}, more than max_instances, {most}."
+
+
+def sku(hardware: str) -> str:
+    """The name of a kind of hardware as requests give it."""
+    return "-".join(hardware.lower().split())
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,7 +50,7 @@ def test_what_one_visitor_runs_is_not_for_the_others(page, browser, address):
     headers = {"Authorization": "Bearer r8_ada"}
     assert httpx.post(f"{address}/v1/deployments", json=body, headers=headers).is_success
     page.get_by_role("tab", name="Models").click()
-    expect(page.locator("#deployments")).to_contain_text("None.")
+    expect(page.locator("#deployments")).to_contain_text("There is none.")
     statuses = {
         name: httpx.get(asked, headers={"Authorization": f"Bearer r8_{name}"}).status_code
         for name in ("ada", "admin")
