@@ -27,7 +27,7 @@ from components.about import About
 from components.house_rules import QUIET, markup
 from components.output_panel import OutputPanel, Updates
 from components.starting import Starting
-from errors import AtelierError
+from errors import AtelierError, NotFound
 from model_registry.inputs import file_positions, map_files
 from model_registry.spec import Example, Model, Version
 from predictions.callers import Caller, Visitors
@@ -299,7 +299,8 @@ class RunTab:
         reference = opened["reference"]
         try:
             version = self._service.catalog.resolve(reference)
-            example = self._service.catalog.find(version.model).examples[event.example]
+            model = self._service.catalog.find(version.model)
+            example = example_at(model.examples, event.example)
         except AtelierError as error:
             gr.Warning(wording.message(error))
             return gr.skip()
@@ -336,6 +337,13 @@ class RunTab:
 NO_MODELS = (
     "There is no model here. Start the app with --models DIR, a folder of Cog model folders."
 )
+
+
+def example_at(examples: Sequence[Example], at: int) -> Example:
+    """Raises `NotFound` where it was edited away since the page has shown it."""
+    if at < len(examples):
+        return examples[at]
+    raise NotFound("Example", str(at + 1), "Load the page again: it shows those that there are.")
 
 
 def fill(
