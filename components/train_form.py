@@ -47,6 +47,7 @@ def _destination(destinations: Sequence[str], wanted: str) -> gr.Dropdown:
         list(destinations),
         value=wanted if wanted in destinations else next(iter(destinations), None),
         label="destination",
+        interactive=True,
         info="The model whose next version the weights are to be",
         elem_id="destination",
         elem_classes=["field"],

@@ -26,6 +26,7 @@ def test_a_model_is_trained_and_what_came_of_it_runs(page):
     expect(page).to_have_url(re.compile(r"\?prediction=\w+$"))
     page.locator("#output a[href*='?model=local/trains:']").click()
     expect(page.locator("#facts")).to_contain_text("trained from")
+    expect(page.locator("#destination input")).to_be_enabled()
     page.locator("#run").click()
     expect(page.locator("#text")).to_contain_text("I know cats")
 
