@@ -56,11 +56,12 @@ class ExploreTab:
         catalog = self._service.catalog
         models = catalog.search(text) if text.strip() else catalog.models()
         chosen = [each for each in models if kind in (ALL, section(each))]
-        if not chosen and (text.strip() or kind != ALL):
-            return self._nothing_html(text.strip(), kind)
         # The reasons speak of folders on this machine.
-        tells = kind == ALL and not text.strip() and self._operator.is_at(None)
-        return cards_html(chosen) + broken_html(catalog.broken if tells else ())
+        tells = kind == ALL and self._operator.is_at(None)
+        broken = [each for each in catalog.broken if tells and text.strip().lower() in each.model]
+        if not chosen and not broken and (text.strip() or kind != ALL):
+            return self._nothing_html(text.strip(), kind)
+        return cards_html(chosen) + broken_html(broken)
 
     def _nothing_html(self, text: str, kind: str) -> str:
         among = "" if kind == ALL else f" under {escape(kind)}"
