@@ -24,8 +24,8 @@ def row_html(prediction: Prediction, category: str, now: float, *, is_opened: bo
         f'<span class="model">{escape(prediction.model.rpartition("/")[2])}</span>'
         f'<span class="words">{_kind(prediction)}{escape(first_words(prediction.input))}</span>'
         f'<span class="state" data-state="{word}">{word}</span>'
-        f'<span class="figure">{wording.seconds(prediction.predict_time)}</span>'
-        f'<span class="figure">{wording.cost(prediction.cost)}</span>'
+        f'<span class="figure">{escape(wording.seconds(prediction.predict_time))}</span>'
+        f'<span class="figure">{escape(wording.cost(prediction.cost))}</span>'
         f'<span class="age">{wording.age(prediction.created_at, now)}</span></a>'
     )
 
@@ -59,7 +59,7 @@ def first_words(inputs: Mapping[str, Any], length: int = 120) -> str:
 def totals_html(totals: Totals) -> str:
     runs = "1 run" if totals.count == 1 else f"{totals.count:,} runs"
     compute, cost = wording.seconds(totals.predict_time), wording.cost(totals.cost)
-    return f'<p class="totals">{runs} · {compute} compute · {cost}</p>'
+    return f'<p class="totals">{escape(f"{runs} · {compute} compute · {cost}")}</p>'
 
 
 def head_html(prediction: Prediction, now: float) -> str:

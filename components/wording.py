@@ -17,11 +17,11 @@ def message(error: AtelierError) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """`40 ms`, `1.6 s`, `2 min 05 s`; a dash where there is nothing to say."""
+    """`<1 ms`, `40 ms`, `1.6 s`, `2 min 05 s`; a dash where there is nothing to say."""
     if value is None:
         return "–"
     if value < 0.1:
-        return f"{value * 1000:.0f} ms"
+        return "<1 ms" if 0 < value < 0.0005 else f"{value * 1000:.0f} ms"
     if value < 59.95:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
@@ -101,7 +101,9 @@ def status_html(prediction: Prediction | None, now: float, *, counts_tokens: boo
     if prediction is None:
         return ""
     word = prediction.status.value if prediction.status.terminal else state(prediction)
-    text = escape(status_line(prediction, now, counts_tokens=counts_tokens))
+    said = escape(status_line(prediction, now, counts_tokens=counts_tokens)).split(" · ")
+    # A line that is too long breaks between its parts, not within them.
+    text = " · ".join(f'<span class="part">{part}</span>' for part in said)
     return (
         f'{_bar(prediction)}<p class="status" data-state="{word}">'
         f'<span class="dot"></span><span class="sr" role="status">{word}</span>'
@@ -129,8 +131,9 @@ def times_html(prediction: Prediction, now: float) -> str:
         '<svg class="times" viewBox="0 0 1000 6" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect class="before" width="{share}" height="6"/>'
         f'<rect class="running" x="{share}" width="{1000 - share}" height="6"/>'
-        f'</svg><p class="legend"><span class="before">queued and loading {seconds(before)}</span>'
-        f'<span class="running">running {seconds(running)}</span></p>'
+        '</svg><p class="legend">'
+        f'<span class="before">queued and loading {escape(seconds(before))}</span>'
+        f'<span class="running">running {escape(seconds(running))}</span></p>'
     )
 
 
@@ -142,13 +145,16 @@ def failure(prediction: Prediction) -> str:
     """Why a prediction has no result, and where more is said; "" where nothing went wrong."""
     if prediction.error and prediction.status is Status.FAILED:
         hint = (
-            "The traceback is in the logs below."
+            " The traceback is in the logs below."
             if has_traceback(prediction)
-            else "What it printed is in the logs below."
+            else " What it printed is in the logs below."
             if prediction.logs
-            else "Change the inputs and run again."
+            else " Change the inputs and run again."
+            # What never started did not fail by its inputs: the error says what to do.
+            if prediction.started_at is not None
+            else ""
         )
-        return f"{prediction.error.rstrip('.')}. {hint}"
+        return f"{prediction.error.rstrip('.')}.{hint}"
     return prediction.error or ""
 
 

@@ -66,11 +66,17 @@ def test_what_models_say_cannot_break_out_of_the_page():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0.04, "40 ms"), (1.62, "1.6 s"), (59.97, "1 min 00 s"), (125, "2 min 05 s"),
-     (7260, "2 h 01 min")],
+    [(None, "–"), (0.0001, "<1 ms"), (0.04, "40 ms"), (1.62, "1.6 s"), (59.97, "1 min 00 s"),
+     (125, "2 min 05 s"), (7260, "2 h 01 min")],
 )  # fmt: skip
 def test_seconds(value, text):
     assert wording.seconds(value) == text
+
+
+def test_only_what_has_run_is_told_to_change_its_inputs():
+    failed = {"status": Status.FAILED, "error": "a/b does not exist at the Hub. Check its name."}
+    assert wording.failure(prediction(**failed)).endswith("Check its name.")
+    assert "Change the inputs" in wording.failure(prediction(**failed, started_at=101.0))
 
 
 @pytest.mark.parametrize(
