@@ -108,8 +108,8 @@ def snippets_html(model: Model, version: Version) -> str:
         f"  -d '{_FILE.sub(_ENCODED, body)}'"
     )
     return "".join(
-        f'<h3>{name}</h3><div class="snippet"><button class="copy" type="button">Copy</button>'
-        f"<pre><code>{_with_origin(code)}</code></pre></div>"
+        f'<h2>{name}</h2><div class="snippet"><button class="copy" type="button">Copy</button>'
+        f'<pre tabindex="0"><code>{_with_origin(code)}</code></pre></div>'
         for name, code in (("Python", python), ("Node", javascript), ("Shell", shell))
     )
 
@@ -122,8 +122,9 @@ def schema_html(version: Version) -> str:
         for each in input_fields.fields(version.schema)
     )
     table = (
-        '<div class="wide"><table class="schema"><thead><tr><th>Input</th><th>Type</th><th>Default'
-        f"</th><th>What it is</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        '<div class="wide" tabindex="0"><table class="schema"><thead><tr><th>Input</th>'
+        "<th>Type</th><th>Default</th><th>What it is</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
     )
     whole = (
         '<p class="small">The whole schema: <a href="/v1/models/'
@@ -131,7 +132,7 @@ def schema_html(version: Version) -> str:
         f'/versions/{version.id[:8]}…</a> · all endpoints: <a href="/v1/docs">/v1/docs</a></p>'
     )
     none = '<p class="small">It takes none.</p>'
-    return f"<h3>Inputs</h3>{table if rows else none}{whole}"
+    return f"<h2>Inputs</h2>{table if rows else none}{whole}"
 
 
 def _input_row(field: Field, schema: Mapping[str, Any]) -> str:

@@ -82,6 +82,28 @@ for (const event of ["load", "loadedmetadata"]) {
     }, true);
 }
 
+// What Gradio leaves without words for those who do not see it, or names otherwise than it shows.
+function name(button) {
+    const field = button.closest(".captioned")?.querySelector("strong")?.textContent;
+    const shown = button.innerText.trim().replace(/\s+/g, " ");
+    const said = button.getAttribute("aria-label") ?? "";
+    const named = button.matches(".upload-container") && field ? `${field}: ${shown || said}` : `${shown}: ${said}`;
+    if (!said.includes(shown) || (field && named.startsWith(field) && !said.startsWith(field))) {
+        button.setAttribute("aria-label", named);
+    }
+}
+let naming = 0;
+new MutationObserver(() => {
+    naming ||= requestAnimationFrame(() => {
+        naming = 0;
+        document.querySelectorAll("button[aria-label]").forEach(name);
+        document.getElementById("dark")?.setAttribute("aria-label", "◐ day or night");
+        for (const picture of document.querySelectorAll(".picture img:not([alt]), .picture img[alt='']")) {
+            picture.alt = "What the model made";
+        }
+    });
+}).observe(document.body, {childList: true, subtree: true, characterData: true});
+
 window.addEventListener("popstate", () => location.reload());
 
 const chosen = localStorage.getItem("atelier-theme");

@@ -13,6 +13,7 @@ import gradio as gr
 from gradio.components import Component
 
 from components.input_fields import MISSING, Field, InputKind, is_number
+from components.theme import WAVEFORM
 
 UNSET = "atelier:unset"
 """The choice that stands for "left out" where a widget always has one."""
@@ -158,7 +159,12 @@ def _path_of(payload: Any) -> str | None:
 
 def _audio(field: Field, value: Any) -> Component:
     return gr.Audio(
-        value, type="filepath", sources=["upload", "microphone"], buttons=[], **_captioned(field)
+        value,
+        type="filepath",
+        sources=["upload", "microphone"],
+        buttons=[],
+        waveform_options=WAVEFORM,
+        **_captioned(field),
     )
 
 

@@ -37,7 +37,7 @@ MADE = "Made by this model. Press Run for yours."
 DRAWN = "The output takes the place of this drawing."
 WAITING = '<p class="placeholder waiting"></p>'
 """Keeps the place of an output that is being made."""
-NOTHING_MADE = '<p class="placeholder">The run ended well and gave no output.</p>'
+NOTHING_MADE = '<p class="placeholder nothing">The run ended well and gave no output.</p>'
 
 
 class OutputPanel:

@@ -15,6 +15,7 @@ import gradio as gr
 from components import wording
 from components.house_rules import QUIET, markup
 from components.page_files import ShownFile, named
+from components.theme import WAVEFORM
 from model_registry.spec import Version
 from predictions.references import reference_of, references
 
@@ -208,6 +209,7 @@ def _audio(view: View) -> None:
         view.value.path,
         show_label=False,
         interactive=False,
+        waveform_options=WAVEFORM,
         buttons=["download"],
         elem_classes=["player"],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gradio import WaveformOptions
 from gradio.themes import Base
 from gradio.themes.utils import colors, sizes
 
@@ -18,6 +19,9 @@ ACT_HOVER, ACT_HOVER_DARK = "#2F2DB8", "#A3A2F8"
 ON_ACT, ON_ACT_DARK = "#FFFFFF", "#131316"
 TINT, TINT_DARK = "#EEEDFB", "#26263B"
 FAILED, FAILED_DARK = "#B3261E", "#F2877F"
+
+# Drawn by a script, which knows no style sheet: seen by day and by night.
+WAVEFORM = WaveformOptions(waveform_color="#9A98A0", waveform_progress_color="#6F6DF0")
 
 _PALETTE = colors.Color(
     name="atelier",
@@ -177,6 +181,7 @@ _SINGLE: Mapping[str, str] = {
     "button_secondary_shadow": "none",
     "button_secondary_shadow_hover": "none",
     "button_secondary_shadow_active": "none",
+    "checkbox_border_radius": "4px",
     "checkbox_label_padding": "6px 12px",
     "checkbox_label_gap": "8px",
     "shadow_drop": "none",

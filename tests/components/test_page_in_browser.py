@@ -297,11 +297,23 @@ def test_a_failure_is_a_sentence_and_its_traceback_one_click_away(page):
     expect(page.locator("#logs textarea")).to_have_value(re.compile("so far so good[^$]*Traceback"))
 
 
-def test_a_run_without_output_says_so(page):
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_run_without_output_says_so(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
     open_model(page, "yields-nothing")
     run(page)
     status(page, "succeeded")
-    expect(page.locator("#output .placeholder")).to_contain_text("gave no output")
+    expect(page.locator("#output").get_by_text("gave no output")).to_be_visible()
+
+
+def test_what_is_only_seen_has_a_name_for_those_who_do_not_see(page):
+    form = open_model(page, "image-in-out")
+    expect(form.get_by_role("button", name=re.compile("^image.*: Drop Image Here"))).to_be_visible()
+    expect(page.get_by_role("button", name="day or night")).to_be_visible()
+    open_model(page, "every-output")
+    run(page)
+    status(page, "succeeded")
+    expect(page.locator("#output").get_by_role("img", name="What the model made")).to_be_visible()
 
 
 def test_a_crash_does_not_promise_a_traceback(page):
@@ -415,7 +427,7 @@ def test_a_deployment_is_listed_with_the_way_to_its_version(page):
     expect(shown).to_contain_text("0 to 2 instances")
     expect(shown.locator("a")).to_have_attribute("href", f"/?model=local/echo:{version}")
     assert page.request.delete("/v1/deployments/atelier/calls").ok
-    expect(page.locator("#deployments")).to_contain_text("None.")
+    expect(page.locator("#deployments")).to_contain_text("There is none.")
 
 
 def test_live_rows_move_by_themselves(page, context):
