@@ -1,4 +1,5 @@
-"""The app over two models whose weights are on the Hub: one free, one with conditions.
+"""The app over two models whose weights are on the Hub, one free, one with conditions, and those of
+the folders that are named.
 
 python -m tests.components.weights_app --data DIR --port 0      (HF_ENDPOINT names a stand-in)
 """
@@ -46,8 +47,12 @@ def main(arguments: list[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "cog.yaml").write_text("predict: predict.py:Weighs")
         (folder / "predict.py").write_text(WEIGHS)
-    loaded = Catalog.load([settings.data / "models"], settings.data, specs=settings.data)
+    folders = [settings.data / "models", *settings.models]
+    loaded = Catalog.load(folders, settings.data, specs=settings.data)
     for model in loaded.models():
+        if model.owner != "ada":
+            models.append(model)
+            continue
         code = replace(model.latest.code, weights="hub:")
         weights = Weights("", f"somebody/{model.name}", size=8_000_000)
         version = replace(model.latest, code=code, weights=(weights,))
