@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from errors import BrokenModel
+from model_registry.hub_card import described
 from model_registry.hub_facts import Facts
 from model_registry.listing import choose
 from model_registry.sizes import written
@@ -54,7 +55,7 @@ def laid_over(facts: Facts, base: Mapping[str, Any], unsafe_formats: bool) -> di
     rungs = {name: size for name, size in base.get("precisions", {}).items() if name == "bf16"}
     return {
         **base,
-        "description": f"{facts.repo} of the Hub: text generation, a LoRA over {name}.",
+        "description": described(facts, f"text generation, a LoRA over {name}"),
         "parts": {"adapter": part},
         **({"precisions": rungs} if rungs else {}),
     }

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from html import unescape
 from typing import Any
-
-import yaml
 
 from model_registry.hub_facts import Facts
 
@@ -15,15 +12,17 @@ _LONGEST = 240
 """Letters of a description."""
 _SHORTEST = 25
 """A shorter line is a title or a link."""
-_FRONT = re.compile(r"\A\s*---\s*\n(.*?)\n---\s*(\n|\Z)", re.DOTALL)
+_READ = 20_000
+"""Letters of the text that are looked at. Anybody writes them: no pattern may take long for any."""
+_TOLD = re.compile(r"^(license(?:_name|_link)?):[ \t]*(\S[^\n]{0,300})", re.MULTILINE)
 _NO_PROSE = re.compile(
-    r"<!--.*?-->|```.*?(```|\Z)|<(style|script|table|details)\b.*?</\2>|\$\$.*?\$\$"
-    r"|!\[[^\]]*\]\([^)]*\)|\[!\[.*?\)\]\([^)]*\)",
+    r"<!--.*?(-->|\Z)|```.*?(```|\Z)|<(style|script|table|details)\b.*?(</\3>|\Z)"
+    r"|!\[[^\]\n]{0,300}\]\([^)\n]{0,500}\)|\[!\[[^\n]{0,500}?\)\]\([^)\n]{0,500}\)",
     re.DOTALL | re.IGNORECASE,
 )
-_LINK = re.compile(r"!?\[([^\]]*)\](\([^)]*\)|\[[^\]]*\])")
-_BLOCK = re.compile(r"</?(p|div|br|h\d|center|li|ul|ol|hr|tr|td)\b[^>]*>", re.IGNORECASE)
-_TAG = re.compile(r"</?[a-zA-Z][^>]*>")
+_LINK = re.compile(r"\[([^\]\[\n]{0,300})\](\([^)\n]{0,500}\)|\[[^\]\n]{0,100}\])")
+_BLOCK = re.compile(r"</?(p|div|br|h\d|center|li|ul|ol|hr|tr|td)\b[^>]{0,500}>", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-zA-Z][^>]{0,500}>")
 _OTHER_LINE = re.compile(r"\s*(#|\||[-*+] |\d+[.)] |>|={3,}|-{3,}|\[\w+\]:|:::)")
 _SAYS_NOTHING = re.compile(
     r"more information needed|automatically generated|model card|table of contents|click here"
@@ -43,17 +42,16 @@ def described(facts: Facts, what: str) -> str:
 
 def licence(facts: Facts) -> dict[str, Any]:
     """What the owner says of who may do what with it."""
-    front = _front(facts.card)
+    front = {name: value.strip(" \t\r\"'") for name, value in _TOLD.findall(_parts(facts.card)[0])}
     given = [tag.partition(":")[2] for tag in facts.listing.tags if tag.startswith("license:")]
-    name = next((each for each in [*given, str(front.get("license") or "")] if each), "")
-    link = str(front.get("license_link") or "")
+    name = next((each for each in [*given, front.get("license", "")] if each), "")
+    link = front.get("license_link", "")
     found: dict[str, Any] = {
         "name": _LICENCES.get(name, name) or "not said: see the repository",
         "url": link if link.startswith("https://") else facts.page,
     }
     if name == "other":
-        own = str(front.get("license_name") or "").strip()[:80]
-        found["name"] = own or "its own: see the repository"
+        found["name"] = front.get("license_name", "")[:80] or "its own: see the repository"
     if _NON_COMMERCIAL.search(name) or _NON_COMMERCIAL.search(found["name"]):
         found["non_commercial"] = True
     if facts.listing.gated:
@@ -61,18 +59,18 @@ def licence(facts: Facts) -> dict[str, Any]:
     return found
 
 
-def _front(card: str) -> Mapping[str, Any]:
-    """What a README says for programs, before its text."""
-    found = _FRONT.match(card)
-    try:
-        held = yaml.safe_load(found[1]) if found else None
-    except yaml.YAMLError:
-        return {}
-    return held if isinstance(held, dict) else {}
+def _parts(card: str) -> tuple[str, str]:
+    """What a README says for programs, and its text, which comes after that."""
+    card = card.replace("\r\n", "\n").lstrip()
+    begin, mark, rest = card.partition("---\n")
+    if begin or not mark:
+        return "", card
+    front, mark, text = f"\n{rest}".partition("\n---")
+    return (front, text) if mark else ("", card)
 
 
 def _sentence(card: str) -> str:
-    text = _NO_PROSE.sub(" ", _FRONT.sub("", card, count=1)[:100_000])
+    text = _NO_PROSE.sub(" ", _parts(card)[1][:_READ])
     for paragraph in _paragraphs(_BLOCK.sub("\n\n", text)):
         for sentence in _END.split(paragraph):
             if len(sentence) >= _SHORTEST and not _SAYS_NOTHING.search(sentence):

@@ -316,6 +316,29 @@ def test_the_licence_is_what_the_owner_says(models, publish):
     assert models.make("hf:tiny/silent").licence.name.startswith("not said")
 
 
+def test_a_model_is_described_by_the_first_sentence_of_its_readme(models, publish, tmp_path):
+    card = "---\nlicense: other\nlicense_name: tiny-1\n---\n# Tiny\n\nTiny goes on with any text."
+    publish("tiny/told", LLAMA | {"README.md": card}, tags=("license:other",))
+    model = models.make("hf:tiny/told")
+    assert model.description == "Tiny goes on with any text."
+    assert model.licence.name == "tiny-1"
+    assert models.make("hf:tiny/told", description="Mine").description == "Mine"
+
+
+def test_a_repository_is_added_under_the_name_it_has_today(models, publish, stand_in):
+    publish("tiny/today", LLAMA)
+    stand_in.renamed["tiny/once"] = "tiny/today"
+    model = models.make("hf:tiny/once")
+    assert model.id == "tiny/today" and model.latest.weights[0].repo == "tiny/today"
+    assert model.description.endswith("tiny/once is called tiny/today now.")
+
+
+def test_a_part_of_a_commit_is_no_revision_and_says_what_is(models, publish):
+    commit = publish("tiny/llama", LLAMA).commit
+    with pytest.raises(CannotDownload, match="has no revision .*a commit in all its 40 digits"):
+        models.make(f"hf:tiny/llama@{commit[:7]}")
+
+
 def test_a_gated_repository_that_may_not_be_read_says_what_to_do(models, publish):
     publish("tiny/gated", of_transformers("llama", "LlamaForCausalLM"), token="secret")
     with pytest.raises(CannotDownload, match="accept its terms.*HF_TOKEN"):
