@@ -8,20 +8,19 @@ next one goes on from there. It ends by itself when its standard input does.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from errors import AtelierError, CannotDownload, disk_is_full
-from model_registry.hub import COMMIT, Hub, Trouble
+from model_registry.arrival import Arrival, Report, Tries
+from model_registry.hub import COMMIT, Hub
 from model_registry.hub_cache import HubCache
 from model_registry.listing import HubFile, Listing, choose, is_weights
 from model_registry.shelf import Shelf
@@ -30,19 +29,11 @@ from model_registry.spec import Weights
 from settings import HubSettings
 
 AT_ONCE = 4
-TRIES = 6
-"""How often in a row nothing may arrive."""
-_LONGEST_PAUSE = 30.0
-_LONGEST_WISH = 600.0
-"""Seconds: who is told to come back later than that is told so, and does not sit and wait."""
 MAKE_ROOM = (
     "Remove models on the Models page, or let HF_HOME name a larger disk, and run it again: what "
     "has been downloaded is kept."
 )
 _REPORT_EVERY = 0.25
-_LOOK_EVERY = 0.5
-
-Report = Callable[[dict[str, Any]], None]
 
 
 def main() -> None:
@@ -103,6 +94,7 @@ class Fetch:
         self._hub = Hub(settings)
         self._settings = settings
         self._report = report
+        self._tries = Tries(settings.pause, report)
         self._commit = ""
         self._lock = threading.Lock()
         self._done: dict[str, int] = {}
@@ -110,7 +102,7 @@ class Fetch:
 
     def run(self) -> str:
         """The folder in which all files are. Raises `CannotDownload`, `OSError`."""
-        listing = self._retried(self._listing)
+        listing = self._tries.of(self._listing)
         self._commit = listing.commit
         files = choose(listing, self._weights.files)
         self._check_named(files)
@@ -183,102 +175,11 @@ class Fetch:
                 "models on the Models page, or let HF_HOME name a larger disk."
             )
 
-    # --- one file
-
     def _get(self, file: HubFile) -> None:
-        with self._held(file):
-            if not self._cache.holds(self._repo, file):
-                self._load(file)
-                partial = self._cache.partial(self._repo, file)
-                os.replace(partial, self._cache.blob(self._repo, file))
-            self._advance(file, file.size)
-            self._cache.link(self._repo, self._commit, file)
-
-    def _load(self, file: HubFile) -> None:
-        """All of the file. Damage on the way may be chance once: a second time it is said."""
-        for _ in range(2):
-            if self._retried(lambda: self._fill(file), file) == file.etag:
-                return
-            self._cache.partial(self._repo, file).unlink()
-            self._advance(file, 0)
-        raise CannotDownload(
-            f"{file.path} of {self._repo} has arrived damaged, twice. Something between here and "
-            "the Hub changes what it sends, a proxy or a mirror: look to it and run it again."
-        )
-
-    def _fill(self, file: HubFile) -> str:
-        """Appends to the file's beginning until it is whole; what arrives is there at once. The
-        hash of it all.
-        """
-        partial = self._cache.partial(self._repo, file)
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("ab+") as content:
-            digest = self._begun(content, file)
-            while content.tell() < file.size:
-                self._append(content, file, digest)
-        return str(digest.hexdigest())
-
-    def _append(self, content: Any, file: HubFile, digest: Any) -> None:
-        start = content.tell()
-        with self._hub.opened(self._repo, self._commit, file.path, start) as response:
-            if not _begins_at(start, response):
-                content.truncate(0)
-                raise Trouble(
-                    f"{file.path} of {self._repo} had to be begun anew too often: it is sent from "
-                    "its beginning only. Look to a proxy or a mirror and run it again."
-                )
-            for chunk in response.iter_bytes():
-                content.write(chunk)
-                digest.update(chunk)
-                content.flush()
-                self._advance(file, content.tell())
-                if content.tell() > file.size:  # which its hash will say
-                    return
-        if content.tell() == start:
-            raise Trouble(
-                f"{file.path} of {self._repo} is sent without content. Run it again later: what "
-                "has been downloaded is kept."
-            )
-
-    def _begun(self, content: Any, file: HubFile) -> Any:
-        """The digest of what is there already; the file is then at its end."""
-        if content.tell() > file.size:
-            content.truncate(0)
-        digest = file.digest()
-        content.seek(0)
-        while chunk := content.read(1 << 20):
-            digest.update(chunk)
-        return digest
-
-    def _retried(self, do: Callable[[], Any], file: HubFile | None = None) -> Any:
-        """What `do` returns, tried again with longer and longer pauses as long as it is worth it:
-        whenever more has arrived than ever before, the count begins anew.
-        """
-        tries, most = 0, self._downloaded(file) if file else 0
-        while True:
-            try:
-                return do()
-            except Trouble as trouble:
-                now = self._downloaded(file) if file else 0
-                tries, most = (0, now) if now > most else (tries + 1, most)
-                if tries == TRIES or (trouble.after or 0) > _LONGEST_WISH:
-                    raise
-                pause = min(_LONGEST_PAUSE, self._settings.pause * 2.0**tries)
-                pause = pause if trouble.after is None else trouble.after
-                what = str(trouble).partition(". ")[0]
-                self._report({"note": f"{what}; trying again in {pause:.0f} s"})
-                time.sleep(pause)
-
-    @contextlib.contextmanager
-    def _held(self, file: HubFile) -> Iterator[None]:
-        """The file for this process alone. Who else downloads it is waited for, and watched."""
-        while True:
-            with self._cache.alone([self._cache.lock(self._repo, file)]) as held:
-                if held:
-                    yield
-                    return
-            self._advance(file, self._downloaded(file))
-            time.sleep(_LOOK_EVERY)
+        advance = functools.partial(self._advance, file)
+        Arrival(
+            self._hub, self._cache, self._repo, self._commit, file, self._tries, advance
+        ).bring()
 
     def _downloaded(self, file: HubFile) -> int:
         return self._cache.downloaded(self._repo, self._commit, file)
@@ -303,14 +204,6 @@ class Fetch:
                 root = self._cache.root
                 failed = f"Only {size(free)} are left on the disk of {root}. {MAKE_ROOM}"
                 self._report({"failed": failed})
-
-
-def _begins_at(start: int, response: httpx.Response) -> bool:
-    """Whether it goes on from there, as it was asked to. A server may begin at the beginning."""
-    if not start:
-        return True
-    begins = response.headers.get("Content-Range", f"bytes {start}-")
-    return response.status_code == 206 and begins.startswith(f"bytes {start}-")
 
 
 def _end_with_standard_input() -> None:
