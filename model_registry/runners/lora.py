@@ -79,7 +79,9 @@ class Lora:
                 self._pipeline.load_lora_weights(str(file), adapter_name=name)
             adapters = self._pipeline.get_list_adapters()
             if any(name in names for names in adapters.values()) and not self._widened():
-                return
+                if self._widths(name) <= (known := lora_files.widths(file)) or not known:
+                    return
+                reason = "its layers are of another width"
         except Exception as error:
             if is_out_of_memory(error):
                 raise
@@ -97,6 +99,12 @@ class Lora:
         another picture do, and are of no use without one.
         """
         return bool(getattr(self._denoiser(), "_overwritten_params", None))
+
+    def _widths(self, name: str) -> set[int]:
+        """What goes into the loaded weights: diffusers fills up narrower ones with zeros."""
+        parts = [each for each in self._pipeline.components.values() if hasattr(each, "modules")]
+        layers = [each for part in parts for each in part.modules() if hasattr(each, "lora_A")]
+        return {each.lora_A[name].weight.shape[1] for each in layers if name in each.lora_A}
 
     def _denoiser(self) -> Any:
         parts = self._pipeline.components

@@ -40,6 +40,8 @@ _CIVITAI = re.compile(
     re.IGNORECASE,
 )
 _HUB = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/", re.IGNORECASE)
+_DOWN = re.compile(r"lora_A\b|lora_down\b|\bdown\.weight$|lora\.down\b")
+"""In the names of the weights that a layer's input meets first, as the formats have them."""
 _REPO = re.compile(r"([\w.-]+/[\w.-]+)(?:/(?:(?:resolve|blob)/([\w.-]+)/)?(.+\.safetensors))?/?")
 
 
@@ -79,6 +81,16 @@ def checked(path: Path, name: str) -> Path:
             return path
     except (SafetensorError, OSError) as error:
         raise InvalidInput(f"{name} is no file of safetensors ({error}). {ALLOWED}") from None
+
+
+def widths(path: Path) -> set[int]:
+    """How much goes into the layers of these weights; empty where it cannot be told."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        names = [name for name in file.keys() if _DOWN.search(name)]  # noqa: SIM118
+        shapes = [file.get_slice(name).get_shape() for name in names]
+    return {shape[1] for shape in shapes if len(shape) > 1}
 
 
 def _civitai_address(model: str | None, version: str | None, download: str | None) -> str:
