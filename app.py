@@ -373,7 +373,11 @@ def make_data_folder(data: Path) -> None:
 
 @contextlib.contextmanager
 def data_folder(data: Path) -> Iterator[None]:
-    """Makes the data folder and holds it for this process alone. Raises `CannotStart`."""
+    """Makes the data folder and holds it for this process alone, without what a kill has left half
+    written there. Raises `CannotStart`.
+    """
+    from model_registry import half_written
+
     make_data_folder(data)
     lock = open(data / "lock", "w")  # noqa: SIM115 (held until the process ends)
     with lock:
@@ -384,6 +388,8 @@ def data_folder(data: Path) -> Iterator[None]:
                 f"the data folder {data} is in use by another Atelier. "
                 "Stop that one or give another --data."
             ) from None
+        home = Path(os.environ.get("HF_HOME", data / "huggingface"))
+        half_written.sweep(half_written.places(data, home))
         yield
 
 

@@ -27,6 +27,7 @@ import msgspec
 from errors import BrokenModel
 from model_registry import ready_document
 from model_registry.describer import ROOT, Describer, kill
+from model_registry.half_written import put
 from model_registry.spec import Code, Version
 
 TIMEOUT = 60.0
@@ -191,10 +192,8 @@ class Descriptions:
             except Hangs as error:
                 # Once is enough: no later start or push waits for it.
                 kept["hangs"] = error.reason + _TRIED_AGAIN
-            temporary = path.with_suffix(f".{os.getpid()}")
             with contextlib.suppress(OSError):  # a full disk: it is asked for again, then
-                temporary.write_text(json.dumps(kept))
-                temporary.replace(path)
+                put(path, json.dumps(kept))
         if "hangs" in kept:
             raise Hangs(model, kept["hangs"])
         return kept

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from model_registry.half_written import put
+
 SKIPPED = {".git", ".cog", "__pycache__", ".venv", "node_modules", ".DS_Store", ".pytest_cache"}
 """What lies in model folders and belongs to no model."""
 _CODE = (".py", ".yaml", ".yml", ".toml", ".whl")
@@ -63,10 +65,8 @@ class Fingerprints:
 
     def save(self) -> None:
         """Keeps what was used since the start, so that the memory does not grow for ever."""
-        temporary = self._path.with_suffix(".new")
         with self._saving:
-            temporary.write_text(json.dumps(self._used.copy()))
-            temporary.replace(self._path)
+            put(self._path, json.dumps(self._used.copy()))
 
     def _add(self, digest: Any, root: Path, paths: list[Path]) -> None:
         for path in paths:

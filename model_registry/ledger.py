@@ -7,12 +7,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from errors import AtelierError
+from model_registry.half_written import put
 
 
 class Ledger:
@@ -56,9 +56,7 @@ class Ledger:
                 self._write(held)
 
     def _write(self, held: dict[str, Any]) -> None:
-        fresh = self._path.with_name(f"{self._path.name}.new")
-        fresh.write_text(json.dumps(held, indent=1, sort_keys=True) + "\n")
-        os.replace(fresh, self._path)
+        put(self._path, json.dumps(held, indent=1, sort_keys=True) + "\n")
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -141,6 +141,9 @@ class Records:
             for place in (self.root / "incoming").iterdir():
                 with contextlib.suppress(BlockingIOError), _flocked(place, wait=False):
                     _remove(place)
+            for each in ("versions", "models"):
+                for half in (self.root / each).glob(".*"):
+                    half.unlink(missing_ok=True)
             self._sweep_folders()
 
     # --- what is written, and where

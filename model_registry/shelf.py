@@ -5,10 +5,10 @@ files belong to it, and which of them are on disk.
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from model_registry.half_written import put
 from model_registry.hub_cache import HubCache
 from model_registry.ledger import Ledger
 from model_registry.listing import HubFile, Listing, choose
@@ -59,9 +59,7 @@ class Shelf:
     def keep(self, listing: Listing) -> None:
         path = self._listing_file(listing.repo, listing.commit)
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}")
-        fresh.write_text(listing.as_json())
-        os.replace(fresh, path)
+        put(path, listing.as_json())
 
     def files(self, weights: Weights) -> tuple[str, tuple[HubFile, ...]] | None:
         """The commit and the files that belong to the weights; None before the Hub was asked."""

@@ -84,14 +84,6 @@ def test_a_data_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
     assert "cannot be written" in said and "--data" in said
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
-def test_a_full_disk_is_one_clear_line(tmp_path):
-    (tmp_path / "fingerprints.new").symlink_to("/dev/full")
-    models = str(ROOT / "tests" / "broken_models")
-    said = refused("--port", "0", "--data", str(tmp_path), "--models", models)
-    assert "the disk is full" in said
-
-
 def test_nonsense_options_are_one_clear_line(tmp_path):
     assert "'many'" in refused("--port", "many")
     assert "'many'" in refused(environment={"ATELIER_PORT": "many"})

@@ -32,22 +32,12 @@ def run(gate: str) -> Iterator[str]:
         time.sleep(0.01)
     yield "after"
 """
-# In namespaces of its own: nothing is left of it when the app ends, however that happens.
-ON_A_DISK = 'mount -t tmpfs -o size=40m none "$0" && exec "$@"'
 pytestmark = pytest.mark.slow
 ENDED = ("succeeded", "failed", "canceled")
 
 
-def can_mount(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mount")
-    command = ["unshare", "-rm", "sh", "-c", ON_A_DISK, str(folder), "true"]
-    with contextlib.suppress(FileNotFoundError):
-        return subprocess.run(command, capture_output=True).returncode == 0
-    return False
-
-
 class Disk:
-    """A small one, which only the app sees."""
+    """Only the app sees it: nothing is left of it when that ends, however it does."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -78,6 +68,23 @@ class Client(httpx.Client):
 
 
 @pytest.fixture
+def mounted(tmp_path):
+    """The beginning of a command that has a disk of so many kilobytes, and its folder."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mounted(size):
+        mount = f'mount -t tmpfs -o size={size}k none "$0" && exec "$@"'
+        return ["unshare", "-rm", "sh", "-c", mount, str(folder)], folder
+
+    command, _ = mounted(4)
+    with contextlib.suppress(FileNotFoundError):
+        if subprocess.run([*command, "true"], capture_output=True).returncode == 0:
+            return mounted
+    pytest.skip("needs a system that lets its users mount a file system")
+
+
+@pytest.fixture
 def stand_in(tmp_path):
     repository = tmp_path / "repository"
     repository.mkdir()
@@ -88,12 +95,10 @@ def stand_in(tmp_path):
 
 
 @pytest.fixture
-def app(tmp_path, tmp_path_factory, stand_in):
-    """The app on such a disk: the disk, a client of its API, and what it says."""
-    if not can_mount(tmp_path_factory):
-        pytest.skip("needs a system that lets its users mount a file system")
-    disk = Disk(tmp_path / "disk")
-    disk.folder.mkdir()
+def app(tmp_path, mounted, stand_in):
+    """The app on a small disk: the disk, a client of its API, and what it says."""
+    on_a_disk, folder = mounted(40_000)
+    disk = Disk(folder)
     gated = tmp_path / "models" / "gated"
     shutil.copytree(MODELS / "echo", gated.with_name("echo"))
     gated.mkdir()
@@ -104,7 +109,7 @@ def app(tmp_path, tmp_path_factory, stand_in):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
     with open(tmp_path / "stderr.txt", "w") as stderr:
         disk.process = subprocess.Popen(
-            ["unshare", "-rm", "sh", "-c", ON_A_DISK, str(disk.folder), *command],
+            [*on_a_disk, *command],
             cwd=ROOT, env={**environment, **stand_in.environment()},
             stdout=subprocess.PIPE, stderr=stderr, text=True,
         )  # fmt: skip
@@ -116,6 +121,15 @@ def app(tmp_path, tmp_path_factory, stand_in):
         disk.process.send_signal(signal.SIGTERM)
         disk.process.wait(30)
         disk.process.stdout.close()
+
+
+def test_a_disk_that_is_full_at_the_start_is_one_clear_line(mounted):
+    on_a_disk, folder = mounted(16)
+    command = [sys.executable, "app.py", "--port", "0", "--data", str(folder / "data")]
+    done = subprocess.run([*on_a_disk, *command], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and not done.stdout
+    (line,) = done.stderr.strip().splitlines()
+    assert "the disk is full" in line and "or give another with --data" in line
 
 
 def test_a_disk_that_fills_while_something_runs_loses_nothing(app, tmp_path):

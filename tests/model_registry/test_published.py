@@ -292,6 +292,7 @@ def test_a_push_that_is_killed_between_its_steps_leaves_nothing(tmp_path, folder
     assert list((data / "published" / "incoming").iterdir())
     after.records.sweep()
     assert not list((data / "published" / "incoming").iterdir())
+    assert not list((data / "published").glob("*/.*"))
     assert len(list((data / "published" / "folders").iterdir())) == 1
     second, is_new = after.push(folder, "ada/say")
     assert is_new and code_of(second.latest) == CODE.format("two ")
