@@ -29,6 +29,39 @@ _TOKENIZERS = (
 )
 
 
+_MARKED = (
+    "it cuts out what a point or a box marks. Things by their names are found by detectors such as "
+    "hf:IDEA-Research/grounding-dino-tiny; whole scenes are parted by such as "
+    "hf:facebook/mask2former-swin-tiny-coco-instance"
+)
+_LAID_OUT = (
+    "it reads words by their places on a page, which another program has to find first. Models "
+    "that chat about pictures read pages themselves, such as hf:Qwen/Qwen3-VL-8B-Instruct"
+)
+_VOICELESS = (
+    "it speaks only with the vector of a voice, which its files do not hold. VITS, Bark or CSM "
+    "bring theirs, such as hf:facebook/mms-tts-eng"
+)
+_INSTEAD = {
+    **dict.fromkeys(("sam", "sam2", "sam2_video", "sam3", "sam3_video", "sam3_tracker",
+                     "sam3_tracker_video", "sam_hq", "edgetam", "edgetam_video"), _MARKED),
+    **dict.fromkeys(("layoutlm", "layoutlmv2", "layoutlmv3", "layoutxlm", "lilt", "bros",
+                     "markuplm", "udop"), _LAID_OUT),
+}  # fmt: skip
+"""Kinds that need what no runner gives them, whatever their class, and what would do instead."""
+
+
+def check_kind(facts: Facts) -> None:
+    """Refuses what takes more than any runner gives it. Raises `BrokenModel`."""
+    reason = _INSTEAD.get(facts.kind)
+    if any(name in ("SpeechT5ForTextToSpeech", "SpeechT5HifiGan") for name in facts.architectures):
+        reason = _VOICELESS
+    if reason:
+        raise facts.refusal(
+            f"its class is {', '.join(facts.architectures) or facts.kind}: {reason}."
+        )
+
+
 def may_be_checkpoints(facts: Facts) -> bool:
     """Whether nothing tells what its safetensors are, so that one of them may be a model by itself:
     then what is in it has to be asked.
@@ -96,6 +129,11 @@ def without_kind(facts: Facts) -> str:
             "diffusers. There may be a copy whose name ends in -Diffusers."
         )
     said = "its config.json names neither a model_type nor architectures"
+    if facts.library == "timm":
+        return (
+            f"{said}; it is made for timm, which needs torchvision and has no runner. Models of "
+            "transformers that sort pictures will do, such as hf:google/vit-base-patch16-224."
+        )
     if facts.library:
         return f"{said}; it is made for {facts.library}, for which there is no runner."
     return f"{said}, so that it is none for transformers, and nothing here can load it."

@@ -45,7 +45,10 @@ OF_DIFFUSERS: tuple[Pipelines, ...] = tuple(
         ("AceStep", "songs", "sound_diffusion:Song", "audio", ""),
         ("StableAudio3Pipeline", "sound from words", "sound_diffusion:StableAudio3", "audio", ""),
         ("StableAudioPipeline", "sound from words", "sound_diffusion:StableAudioOpen", "audio", ""),
-        ("Audio|Music", "", "", "", "there is no runner for this kind of sound"),
+        ("Audio|Music", "", "", "", "there is no runner for this kind of sound. Stable Audio and "
+         "ACE-Step will do, such as hf:stabilityai/stable-audio-open-1.0"),
+        (r"^Kandinsky(V22)?Pipeline$", "", "", "", "it draws from what another pipeline has made "
+         "of the words. Its successor will do: hf:kandinsky-community/kandinsky-3"),
         ("ShapE", "", "", "", "it is in the catalogue already, as cjwbw/shap-e"),
         ("Inpaint|Fill", "drawing anew", "inpainting:Inpaint", "editing", ""),
         ("EditPlus|Flux2", "picture editing", "image_edit:ImagesEdit", "editing", ""),

@@ -63,6 +63,7 @@ def task_of(facts: Facts, trusted: bool) -> tuple[Task, bool]:
         facts.config.get("_class_name") or not (facts.kind or facts.architectures)
     ):
         raise facts.refusal(hub_lacks.without_kind(facts))
+    hub_lacks.check_kind(facts)
     hub_lacks.check_packages(facts)
     if "modules.json" in facts.json and not _ranks(facts):
         return _sentence_encoder(facts, trusted)

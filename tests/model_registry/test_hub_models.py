@@ -458,6 +458,27 @@ REFUSED = {
         of_transformers("voxtral", "VoxtralForConditionalGeneration"),
         "its class is VoxtralForConditionalGeneration: there is no runner",
     ),
+    "what a mark is needed for": (
+        of_transformers("sam", "SamModel"),
+        "what a point or a box marks",
+    ),
+    "words by their places": (
+        of_transformers("layoutlmv3", "LayoutLMv3ForTokenClassification"),
+        "LayoutLMv3ForTokenClassification: it reads words by their places on a page",
+    ),
+    "speech without a voice": (
+        of_transformers("speecht5", "SpeechT5ForTextToSpeech"),
+        "the vector of a voice, which its files do not hold.*hf:facebook/mms-tts-eng",
+    ),
+    "a pipeline after another": (
+        of_diffusers("KandinskyV22Pipeline"),
+        "from what another pipeline has made of the words.*kandinsky-3",
+    ),
+    "sound that nothing makes": (
+        of_diffusers("AudioLDM2Pipeline"),
+        "AudioLDM2Pipeline, and there is no runner for this kind of sound. Stable Audio",
+    ),
+    "a checkpoint that can run code": ({"model.ckpt": "w"}, "a .ckpt can run code when read"),
     "a LoRA": (
         {"adapter_config.json": {"base_model_name_or_path": "some/base"}, "a.safetensors": "w"},
         "it is a LoRA for some/base.*give this as lora_weights",
@@ -506,7 +527,7 @@ REFUSED = {
     ),
     "weights of timm": (
         {"config.json": {"architecture": "resnet50", "pretrained_cfg": {}}, "a.safetensors": "w"},
-        "neither a model_type nor architectures; it is made for timm",
+        "neither a model_type nor architectures; it is made for timm.*hf:google/vit-base",
     ),
     "a LoRA for pictures": (
         {"pytorch_lora_weights.safetensors": "w"},
