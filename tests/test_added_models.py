@@ -15,7 +15,18 @@ import pytest
 
 from tests.hub_stand_in import Repository, hub
 from tests.test_app import ROOT, running
-from tests.tiny import editing, hub_repos, image, language, music, sorting, video, voices
+from tests.tiny import (
+    checkpoints,
+    editing,
+    gguf_file,
+    hub_repos,
+    image,
+    language,
+    music,
+    sorting,
+    video,
+    voices,
+)
 from tests.tiny.vision import data_uri, smolvlm2
 
 REGISTRY = ROOT / "model_registry"
@@ -63,6 +74,18 @@ TASKS = {
 }
 QUICK = ("feature-extraction",)
 """The others are heavy."""
+
+
+SETTINGS = {
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": checkpoints.stable_diffusion_settings,
+    "stabilityai/stable-diffusion-xl-base-1.0": checkpoints.sdxl_settings,
+}
+"""Where checkpoints of a family take theirs from."""
+IN_ONE_FILE = {
+    "checkpoint": (checkpoints.stable_diffusion_checkpoint, DRAWN),
+    "checkpoint-without-vae": (checkpoints.sdxl_without_vae, DRAWN),
+    "model-GGUF": (gguf_file.llama, {"prompt": "hello", "max_tokens": 5, "seed": 1}),
+}
 
 
 def own_code(folder: Path) -> None:
@@ -162,6 +185,21 @@ def test_a_repository_of_the_task_is_added_and_runs(tag, client, stand_in, folde
             uploaded = client.post("/v1/files", files={"content": lights})
         inputs = {"audio": uploaded.json()["urls"]["get"]}
     assert ran(client, f"tiny/{tag}", inputs) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", IN_ONE_FILE)
+def test_a_model_in_one_file_is_added_and_runs(name, client, stand_in, folder):
+    for base, make in SETTINGS.items():
+        if base not in stand_in.repositories:
+            publish(stand_in, folder, base, make, "text-to-image")
+    make, inputs = IN_ONE_FILE[name]
+    publish(stand_in, folder, f"tiny/{name}", make, None)
+    model = added(client, f"tiny/{name}")
+    assert model.status_code == 201, model.text
+    assert ran(client, f"tiny/{name}", inputs)
 
 
 @pytest.mark.slow
