@@ -9,6 +9,7 @@ import base64
 import binascii
 import mimetypes
 import re
+import time
 import urllib.parse
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -24,6 +25,10 @@ from predictions.files import Files
 
 _OURS = re.compile(r"https?://[^/]+/(?:v1/)?v1/(?:files|outputs)/([a-z2-7]{26})(?:/.*)?$")
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+PATIENCE = 60.0
+"""Seconds that a file may take besides those it has earned by its bytes."""
+SLOWEST = 1_000
+"""Bytes a second that a file has to bring on the whole."""
 
 
 class CannotFetch(AtelierError):
@@ -37,6 +42,7 @@ class InputFiles:
         self._files = files
         self._offline = offline
         self._allow_private = allow_private
+        self._fetching: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
     @staticmethod
     def any(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
@@ -69,10 +75,27 @@ class InputFiles:
 
     async def fetch(
         self, schema: Mapping[str, Any], inputs: dict[str, Any], prediction_id: str, owner: str
-    ) -> dict[str, Any]:
-        """The inputs with every file as an absolute local path; remote ones are downloaded. Raises
-        `CannotFetch`, `NotFound`.
+    ) -> dict[str, Any] | None:
+        """The inputs with every file as an absolute local path; remote ones are downloaded. None
+        once the prediction is given up. Raises `CannotFetch`, `NotFound`.
         """
+        fetching = asyncio.ensure_future(self._fetched(schema, inputs, prediction_id, owner))
+        self._fetching[prediction_id] = fetching
+        try:
+            await asyncio.wait([fetching])
+            return None if fetching.cancelled() else fetching.result()
+        finally:
+            fetching.cancel()
+            del self._fetching[prediction_id]
+
+    def give_up(self, prediction_id: str) -> None:
+        """Nothing is fetched for it any more."""
+        if fetching := self._fetching.get(prediction_id):
+            fetching.cancel()
+
+    async def _fetched(
+        self, schema: Mapping[str, Any], inputs: dict[str, Any], prediction_id: str, owner: str
+    ) -> dict[str, Any]:
         paths: dict[str, str] = {}
         for field, value in model_inputs.file_positions(schema, inputs):
             if isinstance(value, str) and value.startswith("data:"):
@@ -126,7 +149,7 @@ class InputFiles:
                     or "input"
                 )
                 file = await self._files.save(
-                    _bytes(response),
+                    _bytes(url, response),
                     name=name,
                     content_type=content_type,
                     prediction_id=prediction_id,
@@ -141,8 +164,21 @@ class InputFiles:
         return {FILE: f"{file.id}/{file.name}"}
 
 
-async def _bytes(response: httpx.Response) -> AsyncIterator[bytes]:
-    async for chunk in response.aiter_bytes(1 << 18):
+async def _bytes(url: str, response: httpx.Response) -> AsyncIterator[bytes]:
+    """Raises `CannotFetch` when it comes more slowly than anybody sends who means it."""
+    size, began, chunks = 0, time.monotonic(), response.aiter_bytes()
+    while True:
+        left = began + PATIENCE + size / SLOWEST - time.monotonic()
+        try:
+            chunk = await asyncio.wait_for(anext(chunks, None), max(0.0, left))
+        except asyncio.TimeoutError:
+            raise CannotFetch(
+                f"{url} cannot be fetched: {size} bytes have come in "
+                f"{time.monotonic() - began:.0f} s. At least {SLOWEST} a second must."
+            ) from None
+        if chunk is None:
+            return
+        size += len(chunk)
         yield chunk
 
 

@@ -339,9 +339,11 @@ class PredictionService:
     ) -> None:
         """Brings what the pool has to have on disk: input files and weights."""
         try:
-            complete = await self._input_files.fetch(
+            fetched = await self._input_files.fetch(
                 version.schema, complete, prediction.id, prediction.owner
             )
+            if fetched is None:
+                return
             if self._unfinished.is_open(prediction.id) and version.weights:
                 provided = await self._provision.provide(prediction.id, version)
                 if provided is None:
@@ -356,7 +358,7 @@ class PredictionService:
             reason = f"What it needs could not be fetched: {type(error).__name__}: {error}"
             self._unfinished.fold([messages.Failed(prediction.id, reason)])
             return
-        self._submit(prediction, version, complete)
+        self._submit(prediction, version, fetched)
 
     def _submit(self, prediction: Prediction, version: Version, complete: dict[str, Any]) -> None:
         if self._unfinished.is_open(prediction.id):
@@ -373,6 +375,7 @@ class PredictionService:
             self._spawn(self.webhooks.attend(self.follow(prediction.id), self.wait, told))
 
     def _stop_working_on(self, prediction_id: str) -> None:
+        self._input_files.give_up(prediction_id)
         self._provision.give_up(prediction_id)
         self.pool.cancel(prediction_id)
 

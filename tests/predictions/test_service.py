@@ -424,6 +424,46 @@ async def test_urls_are_fetched_and_what_cannot_be_fetched_fails_the_prediction(
     assert refused.status is Status.FAILED and "cannot be fetched" in refused.error
 
 
+@pytest.fixture
+async def endless():
+    """The address of a file that begins and then never goes on; `left` is set when its reader has
+    left.
+    """
+    begun, left = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbegins")
+        begun.set()
+        await reader.read()
+        left.set()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}/endless.png", begun, left
+
+
+async def test_a_file_that_never_ends_is_given_up(app, endless, monkeypatch):
+    monkeypatch.setattr("predictions.input_files.PATIENCE", 0.1)
+    url, _, left = endless
+    ended = await app.run("local/image-in-out", {"image": url})
+    assert ended.status is Status.FAILED and "6 bytes have come in" in ended.error
+    await asyncio.wait_for(left.wait(), 30)
+    assert not list((app.service.files.root / "uploads").iterdir())
+
+
+async def test_nothing_more_is_fetched_for_what_is_canceled(app, endless):
+    url, begun, left = endless
+    created = await app.service.create("local/image-in-out", {"image": url})
+    await asyncio.wait_for(begun.wait(), 30)
+    await app.service.cancel(created.id)
+    await asyncio.wait_for(left.wait(), 20)  # sooner than it would be for its slowness
+    while list((app.service.files.root / "uploads").iterdir()):
+        await asyncio.sleep(0.01)
+
+
 async def test_offline_no_url_is_fetched(start, web):
     app = await start(offline=True)
     ended = await app.run("local/image-in-out", {"image": f"{web}/dot.png"})
