@@ -9,7 +9,7 @@ from typing import Any
 from cog.encoding import FILE
 from components.form import MEDIA
 from components.input_fields import Field
-from components.input_widgets import Upload
+from components.input_values import Upload
 from errors import InvalidInput, Problem
 from model_registry.inputs import check
 from model_registry.spec import Version

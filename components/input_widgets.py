@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from components.input_fields import MISSING, Field, InputKind, is_number
+from components import input_values
+from components.input_fields import MISSING, Field, InputKind
 from components.theme import WAVEFORM
 
-UNSET = "atelier:unset"
-"""The choice that stands for "left out" where a widget always has one."""
-
 RADIO_CHOICES = 4
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file that the page received and that is not yet stored."""
-
-    path: str
 
 
 # --- widgets: one small function per kind; `value` is what `shown` made of an input
@@ -116,14 +105,16 @@ def _toggle(field: Field, value: Any) -> Component:
 
 def _optional_toggle(field: Field, value: Any) -> Component:
     return gr.Radio(
-        [("unset", UNSET), ("yes", "yes"), ("no", "no")], value=value, **_labelled(field)
+        [("unset", input_values.UNSET), ("yes", "yes"), ("no", "no")],
+        value=value,
+        **_labelled(field),
     )
 
 
 def _choice(field: Field, value: Any) -> Component:
     choices = [(str(each), each) for each in field.choices]
     if field.may_be_unset:
-        choices.insert(0, ("unset", UNSET))
+        choices.insert(0, ("unset", input_values.UNSET))
     if len(field.choices) <= RADIO_CHOICES:
         return gr.Radio(choices, value=value, **_labelled(field))
     return gr.Dropdown(choices, value=value, **_labelled(field))
@@ -225,168 +216,6 @@ def _json(field: Field, value: Any) -> Component:
     )
 
 
-# --- inputs → what a widget shows, and back. A reader never judges: what it cannot read it hands
-# on, and the one
-# validator names the problem beside all others.
-
-
-def _same(field: Field, value: Any) -> Any:
-    return value
-
-
-def _show_text(field: Field, value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _never_shown(field: Field, value: Any) -> None:
-    """A secret is not kept, so there is nothing to show but the mask that stands for it."""
-
-
-def _read_text(field: Field, raw: Any) -> Any:
-    """An emptied text is left out, unless a default stands behind it that the person has taken
-    away.
-    """
-    if raw is None or (raw == "" and (field.required or field.default in (MISSING, ""))):
-        return MISSING
-    return raw
-
-
-def _show_number(field: Field, value: Any) -> str | None:
-    return None if value is None else repr(value) if is_number(value) else str(value)
-
-
-def _read_number(field: Field, raw: Any) -> Any:
-    text = str(raw if raw is not None else "").strip()
-    return _parse_number(text) if text else MISSING
-
-
-def _parse_number(text: str) -> Any:
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        value = float(text)
-    except ValueError:
-        return text
-    return value if math.isfinite(value) else text
-
-
-def _read_slider(field: Field, raw: Any) -> Any:
-    if raw is None:
-        return MISSING
-    return int(raw) if field.integer and float(raw).is_integer() else raw
-
-
-def _read_toggle(field: Field, raw: Any) -> Any:
-    return bool(raw)
-
-
-def _show_optional_toggle(field: Field, value: Any) -> str:
-    return UNSET if value is None else "yes" if value else "no"
-
-
-def _read_optional_toggle(field: Field, raw: Any) -> Any:
-    return {"yes": True, "no": False}.get(raw, MISSING)
-
-
-def _show_choice(field: Field, value: Any) -> Any:
-    if value in field.choices:
-        return value
-    return UNSET if field.may_be_unset else None
-
-
-def _read_choice(field: Field, raw: Any) -> Any:
-    return MISSING if raw is None or raw == UNSET else raw
-
-
-def _show_choices(field: Field, value: Any) -> list[Any]:
-    return [each for each in _as_list(value) if each in field.choices]
-
-
-def _read_list(field: Field, raw: Any) -> Any:
-    return _list_or_missing(field, list(raw or ()))
-
-
-def _list_or_missing(field: Field, values: list[Any]) -> Any:
-    return MISSING if not values and (field.required or field.default in (MISSING, [])) else values
-
-
-def _show_file(field: Field, value: Any) -> str | None:
-    return str(value) if isinstance(value, Path) else None
-
-
-def _read_file(field: Field, raw: Any) -> Any:
-    return Upload(str(raw)) if raw else MISSING
-
-
-def _show_files(field: Field, value: Any) -> list[str] | None:
-    return [str(each) for each in _as_list(value) if isinstance(each, Path)] or None
-
-
-def _read_files(field: Field, raw: Any) -> Any:
-    return [Upload(str(each)) for each in raw] if raw else MISSING
-
-
-def _show_lines(field: Field, value: Any) -> str | None:
-    """One a line; as JSON where an item itself has a line break."""
-    if value is None:
-        return None
-    items = [
-        each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)
-        for each in _as_list(value)
-    ]
-    awkward = any("\n" in each or each != each.strip() or not each for each in items)
-    return json.dumps(value, ensure_ascii=False) if awkward else "\n".join(items)
-
-
-def _read_lines(field: Field, raw: Any) -> Any:
-    text = (raw or "").strip()
-    if text.startswith("[") and isinstance(parsed := _parse_json(text), list):
-        return parsed
-    lines = [line for each in text.splitlines() if (line := each.strip())]
-    return _list_or_missing(field, lines)
-
-
-def _read_numbers(field: Field, raw: Any) -> Any:
-    values = _read_lines(field, raw)
-    return (
-        [_parse_number(each) if isinstance(each, str) else each for each in values]
-        if values is not MISSING
-        else values
-    )
-
-
-def _show_json(field: Field, value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False, indent=2)
-
-
-def _read_json(field: Field, raw: Any) -> Any:
-    text = (raw or "").strip()
-    return _parse_json(text) if text else MISSING
-
-
-def _show_any(field: Field, value: Any) -> str | None:
-    """A text as it stands, unless it would be read back as something else."""
-    if value is None:
-        return None
-    if isinstance(value, str) and _parse_json(value) is value:
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _parse_json(text: str) -> Any:
-    """What `text` says as JSON, else the very same text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
-
-
 # --- the table
 
 
@@ -403,24 +232,26 @@ class Kind:
 
 
 KINDS: Mapping[InputKind, Kind] = {
-    InputKind.LINE: Kind(_line, _show_text, _read_text),
-    InputKind.PROMPT: Kind(_prompt, _show_text, _read_text),
-    InputKind.SECRET: Kind(_secret, _never_shown, _read_text),
-    InputKind.NUMBER: Kind(_number, _show_number, _read_number),
-    InputKind.SLIDER: Kind(_slider, _same, _read_slider),
-    InputKind.TOGGLE: Kind(_toggle, _same, _read_toggle),
-    InputKind.OPTIONAL_TOGGLE: Kind(_optional_toggle, _show_optional_toggle, _read_optional_toggle),
-    InputKind.CHOICE: Kind(_choice, _show_choice, _read_choice),
-    InputKind.CHOICES: Kind(_choices, _show_choices, _read_list),
-    InputKind.IMAGE: Kind(_image, _show_file, _read_file, captioned=True),
-    InputKind.AUDIO: Kind(_audio, _show_file, _read_file, captioned=True),
-    InputKind.VIDEO: Kind(_video, _show_file, _read_file, captioned=True),
-    InputKind.FILE: Kind(_file, _show_file, _read_file, captioned=True),
-    InputKind.FILES: Kind(_files, _show_files, _read_files, captioned=True),
-    InputKind.LINES: Kind(_lines, _show_lines, _read_lines),
-    InputKind.NUMBERS: Kind(_lines, _show_lines, _read_numbers),
-    InputKind.JSON: Kind(_json, _show_json, _read_json, captioned=True),
-    InputKind.ANY: Kind(_line, _show_any, _read_json),
+    InputKind.LINE: Kind(_line, input_values.show_text, input_values.read_text),
+    InputKind.PROMPT: Kind(_prompt, input_values.show_text, input_values.read_text),
+    InputKind.SECRET: Kind(_secret, input_values.never_shown, input_values.read_text),
+    InputKind.NUMBER: Kind(_number, input_values.show_number, input_values.read_number),
+    InputKind.SLIDER: Kind(_slider, input_values.same, input_values.read_slider),
+    InputKind.TOGGLE: Kind(_toggle, input_values.same, input_values.read_toggle),
+    InputKind.OPTIONAL_TOGGLE: Kind(
+        _optional_toggle, input_values.show_optional_toggle, input_values.read_optional_toggle
+    ),
+    InputKind.CHOICE: Kind(_choice, input_values.show_choice, input_values.read_choice),
+    InputKind.CHOICES: Kind(_choices, input_values.show_choices, input_values.read_list),
+    InputKind.IMAGE: Kind(_image, input_values.show_file, input_values.read_file, captioned=True),
+    InputKind.AUDIO: Kind(_audio, input_values.show_file, input_values.read_file, captioned=True),
+    InputKind.VIDEO: Kind(_video, input_values.show_file, input_values.read_file, captioned=True),
+    InputKind.FILE: Kind(_file, input_values.show_file, input_values.read_file, captioned=True),
+    InputKind.FILES: Kind(_files, input_values.show_files, input_values.read_files, captioned=True),
+    InputKind.LINES: Kind(_lines, input_values.show_lines, input_values.read_lines),
+    InputKind.NUMBERS: Kind(_lines, input_values.show_lines, input_values.read_numbers),
+    InputKind.JSON: Kind(_json, input_values.show_json, input_values.read_json, captioned=True),
+    InputKind.ANY: Kind(_line, input_values.show_any, input_values.read_json),
 }
 
 

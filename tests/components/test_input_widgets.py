@@ -9,7 +9,8 @@ import pytest
 
 from components import input_widgets
 from components.input_fields import FILE_KINDS, MISSING, Field, InputKind, fields
-from components.input_widgets import KINDS, UNSET, Upload, read, shown, widget
+from components.input_values import UNSET, Upload
+from components.input_widgets import KINDS, read, shown, widget
 
 PROMPT = {"type": "string"}
 SLIDER = {"type": "integer", "minimum": 1, "maximum": 50, "default": 20}
