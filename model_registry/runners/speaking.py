@@ -13,6 +13,14 @@ def refuse_nothing(text: str) -> None:
         raise InvalidInput("The text is empty. Write what should be said.")
 
 
+def fell_silent(name: str) -> InvalidInput:
+    """Why there is no sound, of a model that chose its end as its first word."""
+    return InvalidInput(
+        f"{name} fell silent before it had said anything, as it now and then does. Give another "
+        "seed or other words."
+    )
+
+
 def forget_lengths() -> None:
     """Before torch first computes: lets oneDNN keep few of the programs that it makes for each
     length of sound. No two sentences have one length, and those of thirty held 4 GB.

@@ -9,7 +9,7 @@ from typing import Any
 
 from pretrained import on_device, pretrained, quiet
 from sound_making import SoundMaking
-from speaking import Counting, refuse_nothing, warm
+from speaking import Counting, fell_silent, refuse_nothing, warm
 
 from cog import BaseModel, BasePredictor, Input, InvalidInput, Path
 
@@ -93,10 +93,7 @@ class Bark(BasePredictor):
         with torch.inference_mode():
             parts = self._spoken(given, text_temp, waveform_temp)
             if not parts["fine_prompt"].shape[-1]:
-                raise InvalidInput(
-                    "Bark fell silent before it had said anything, as it now and then does. Give "
-                    "another seed or other words."
-                )
+                raise fell_silent("Bark")
             wave = self.model.codec_decode(parts["fine_prompt"])[0]
         rate = self.model.generation_config.sample_rate
         spoken = making.file(wave.float().cpu().numpy(), rate, "wav", "speech")

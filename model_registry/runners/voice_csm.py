@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pretrained import on_device, pretrained, quiet
 from sound_making import SoundMaking
-from speaking import Counting, refuse_nothing, warm
+from speaking import Counting, fell_silent, refuse_nothing, warm
 
 from cog import BasePredictor, Input, InvalidInput, Path
 
@@ -47,13 +47,17 @@ class Csm(BasePredictor):
                 f"milliseconds of sound there is room for {room}. Shorten one of them."
             )
         with torch.inference_mode():
-            (wave,) = self.model.generate(
+            (frames,) = self.model.generate(
                 **on_device(read, self.model),
-                output_audio=True,
                 max_new_tokens=most,
                 streamer=Counting(most),
                 depth_decoder_do_sample=temperature > 0,
                 **({"depth_decoder_temperature": temperature} if temperature else {}),
                 **warm(temperature),
             )
+            ended = (frames == self.model.config.codebook_eos_token_id).all(-1).nonzero()
+            said = frames[: int(ended[0])] if len(ended) else frames
+            if not len(said):
+                raise fell_silent("CSM")
+            wave = self.model.codec_model.decode(said.T[None]).audio_values[0, 0]
         return Path(making.file(wave.float().cpu().numpy(), self.rate, "wav", "speech"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pretrained import on_device, pretrained, quiet
 from recording import sample
 from sound_making import SoundMaking
-from speaking import Counting, refuse_nothing, warm
+from speaking import Counting, fell_silent, refuse_nothing, warm
 
 from cog import BasePredictor, Input, InvalidInput, Path
 
@@ -108,9 +110,19 @@ class Dia(BasePredictor):
                 stopping_criteria=[Counting(max_new_tokens)],
                 **warm(temperature),
             )
+            if not self._spoken(tokens, length if heard else None):
+                raise fell_silent("Dia")
             wave = self.processor.decode(tokens, length if heard else None)
         samples = wave.float().cpu().numpy()
         if speed_factor != 1:
             places = np.linspace(0, len(samples) - 1, round(len(samples) / speed_factor))
             samples = np.interp(places, np.arange(len(samples)), samples)
         return Path(making.file(samples, self.rate, "wav", "speech"))
+
+    def _spoken(self, tokens: Any, prompt: int | None) -> bool:
+        """Whether there is a token of sound between what came before and the end."""
+        config = self.model.generation_config
+        first = tokens[0, :, 0]
+        before = int((first == config.bos_token_id).sum()) if prompt is None else prompt
+        after = int((first == config.pad_token_id).sum()) + 1
+        return before + after < len(first)

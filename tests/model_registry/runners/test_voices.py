@@ -133,6 +133,29 @@ def test_csm_ends_at_the_maximum(csm):
         csm.run(text="x" * 200_000)
 
 
+def test_csm_says_it_when_it_falls_silent_at_once(csm, monkeypatch):
+    heads = csm.runner.model.lm_head, csm.runner.model.depth_decoder.codebooks_head
+    for head in heads:  # what is likeliest of all alike is token 0, the end
+        monkeypatch.setattr(head.weight, "data", head.weight.data * 0)
+    with pytest.raises(ValueError, match="CSM fell silent"):
+        csm.run(text="hello", temperature=0)
+
+
+def test_dia_says_it_when_it_falls_silent_at_once(dia, monkeypatch):
+    model = dia.runner.model
+    forward = model.forward
+
+    def ends(*given, **named):
+        answer = forward(*given, **named)
+        answer.logits[..., model.generation_config.eos_token_id] = 1e4
+        return answer
+
+    monkeypatch.setattr(model, "forward", ends)
+    for heard in ({}, {"audio_prompt": VOICE, "audio_prompt_text": "[S1] Turn on the light."}):
+        with pytest.raises(ValueError, match="Dia fell silent"):
+            dia.run(text="[S1] Hi.", max_new_tokens=500, **heard)
+
+
 def test_dia_speaks_after_a_voice_without_repeating_it(dia):
     asked = {"text": "[S1] Hi.", "max_new_tokens": 60, "speed_factor": 1, "seed": 1}
     plain = seconds(dia.run(**asked))
