@@ -8,6 +8,7 @@ import fcntl
 import gc
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -400,6 +401,10 @@ def set_environment(settings: Settings) -> None:
     # Downloaded weights live with the data unless the person has a place for them already.
     os.environ.setdefault("HF_HOME", str(settings.data / "huggingface"))
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # What the page was given to show. Gradio, when it is killed, forgets that it has these.
+    given = settings.data / "page"
+    shutil.rmtree(given, ignore_errors=True)
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(given))
     if settings.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     if not settings.allow_private_webhooks:

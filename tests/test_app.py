@@ -206,6 +206,18 @@ def test_predictions_survive_a_kill_of_the_whole_app(tmp_path):
             assert canceled["status"] == "canceled"
 
 
+def test_what_the_page_was_given_goes_with_the_start_after_a_kill(tmp_path, monkeypatch):
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
+    with running(tmp_path) as (process, address):
+        upload = {"files": ("a.txt", b"what a visitor chose")}
+        (given,) = httpx.post(f"{address}/gradio_api/upload", files=upload, timeout=60).json()
+        assert Path(given).is_relative_to(tmp_path / "data" / "page") and Path(given).is_file()
+        process.kill()
+        process.wait()
+    with running(tmp_path):
+        assert not Path(given).exists()
+
+
 def test_with_a_tokens_file_only_its_tokens_are_let_in(tmp_path):
     (tmp_path / "tokens").write_text("# the team\nsesame\n")
     tokens = {"ATELIER_TOKENS": str(tmp_path / "tokens")}
