@@ -88,7 +88,8 @@ def _make_way(work: Path) -> None:
         (alone / "cog").symlink_to(root / "cog")
     sys.path[:] = [str(alone), *(each for each in sys.path if each not in ("", str(root)))]
     os.environ["PYTHONPATH"] = str(alone)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "workers"]:
+    ours = {"workers", *(file.stem for file in root.glob("*.py"))}
+    for name in [name for name in sys.modules if name.partition(".")[0] in ours]:
         del sys.modules[name]
     # Many models parse their command line; ours is none of theirs.
     del sys.argv[1:]

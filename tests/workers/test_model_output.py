@@ -85,19 +85,24 @@ async def test_a_model_sees_its_folder_its_environment_and_its_neighbours(pool):
     version = pool.model(
         """
         import os
-        import workers
+        import errors, settings, workers
         class Predictor(BasePredictor):
             def predict(self) -> list[str]:
-                return [os.getcwd(), os.environ["COLOUR"], workers.NAME]
+                return [os.getcwd(), os.environ["COLOUR"], errors.OF, settings.OF, workers.OF]
         """,
         environment={"COLOUR": "blue"},
     )
-    (Path(version.code.folder) / "workers.py").write_text("NAME = 'the model has its own workers'")
+    for name in ("errors", "settings", "workers"):
+        (Path(version.code.folder) / f"{name}.py").write_text(
+            f"OF = 'the model has its own {name}'"
+        )
     prediction = pool.run(version)
     await pool.end(prediction)
     assert pool.output(prediction) == [
         version.code.folder,
         "blue",
+        "the model has its own errors",
+        "the model has its own settings",
         "the model has its own workers",
     ]
 
