@@ -345,6 +345,9 @@ class PredictionService:
             if fetched is None:
                 return
             if self._unfinished.is_open(prediction.id) and version.weights:
+                if reason := self.pool.refusal(version):  # before gigabytes come for nothing
+                    self._unfinished.fold([messages.Failed(prediction.id, reason)])
+                    return
                 provided = await self._provision.provide(prediction.id, version)
                 if provided is None:
                     return

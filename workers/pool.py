@@ -27,7 +27,7 @@ from workers.job_queue import JobQueue
 from workers.messages import Event
 from workers.process import ChildProcess, end_what_is_left
 from workers.reservations import Reservation, Reservations
-from workers.scheduler import Feed, Group, Kept, Launch, Occupant, Refuse, decide, relieve
+from workers.scheduler import Feed, Group, Kept, Launch, Occupant, Refuse, decide, refusal, relieve
 from workers.spares import Spares
 from workers.standing import Setups, Standing
 from workers.waiting import Board
@@ -130,6 +130,12 @@ class WorkerPool:
     def standing(self, version_id: str) -> Standing:
         """How a reserved version is doing."""
         return self._setups.standing(version_id, self._instances.values())
+
+    def refusal(self, version: Version) -> str:
+        """Why it can never run on this machine, its weights on disk or not; "" where it may."""
+        group = self._group(version)
+        reason = refusal(group, self.devices)
+        return reason and reason + memory.would_fit(version, self.devices)
 
     async def trouble(self, version_id: str, seconds: float) -> str:
         """What ails the ready instances of a version by the model's own account, "" if nothing

@@ -180,11 +180,25 @@ def _serving(group: Group, occupants: Sequence[Occupant]) -> list[Occupant]:
     ]
 
 
+def refusal(group: Group, devices: Sequence[Device]) -> str:
+    """Why an instance would fit on none of the devices, were they empty; "" where it would."""
+    candidates = _candidates(group, devices)
+    for device in candidates:
+        for precision in group.precisions(device):
+            if group.need(precision, device) <= device.memory:
+                return ""
+    return _refusal(group, candidates)
+
+
+def _candidates(group: Group, devices: Sequence[Device]) -> Sequence[Device]:
+    """The devices of the kind that it wants, or all where there is none of them."""
+    return [d for d in devices if d.gpu == group.gpu] or devices
+
+
 def _place(
     group: Group, occupants: Sequence[Occupant], devices: Sequence[Device]
 ) -> Decision | None:
-    candidates = [d for d in devices if d.gpu] if group.gpu else [d for d in devices if not d.gpu]
-    candidates = candidates or list(devices)
+    candidates = _candidates(group, devices)
     own = _serving(group, occupants)
     if any(o.loading for o in own) or len(own) >= max(len(candidates), group.most):
         return None

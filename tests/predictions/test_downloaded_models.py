@@ -94,6 +94,15 @@ async def test_the_first_run_downloads_tells_how_far_it_is_and_runs(run, stand_i
     assert stand_in.served == served
 
 
+async def test_what_can_never_fit_is_told_so_before_a_byte_of_it_comes(run, weighs, stand_in):
+    vast = replace(weighs.latest, memory=10**15)
+    app = await run(replace(weighs, versions=(vast,)))
+    ended = await app.run("ada/weighs")
+    assert ended.status is Status.FAILED
+    assert ended.error.startswith("It needs 1000000.0 GB of memory; ")
+    assert not stand_in.requests
+
+
 async def test_two_predictions_share_a_download_and_canceling_one_leaves_the_other(run, stand_in):
     app = await run()
     stand_in.stops_at = SIZE // 2
