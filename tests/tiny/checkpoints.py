@@ -1,5 +1,6 @@
 """Tiny pipelines in one file, as their makers share them: the tensors of diffusers' classes under
-the names and in the shapes of the programs that they come from.
+the names and in the shapes of the programs that they come from. Those that draw with a transformer
+are in `transformer_checkpoints.py`.
 """
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.tiny.image import clip, flow, sdxl_unet, seeded, t5, vae
+from tests.tiny.image import clip, sdxl_unet, seeded, vae
 
 RESNET = (
     ("norm1", "in_layers.0"), ("conv1", "in_layers.2"), ("time_emb_proj", "emb_layers.1"),
@@ -81,10 +82,10 @@ def one_file(pipeline, path: Path, *without: str) -> None:
     from safetensors.torch import save_file
 
     found = {f"model.diffusion_model.{k}": v for k, v in _unet(pipeline.unet).items()}
-    found |= {f"first_stage_model.{name}": each for name, each in _vae(pipeline.vae).items()}
+    found |= {f"first_stage_model.{name}": each for name, each in vae_tensors(pipeline.vae).items()}
     first = {
         f"text_model.{name.removeprefix('text_model.')}": each
-        for name, each in _of(pipeline.text_encoder)
+        for name, each in tensors_of(pipeline.text_encoder)
     }
     if "text_encoder_2" in pipeline.components:
         found |= {f"conditioner.embedders.0.transformer.{k}": v for k, v in first.items()}
@@ -122,14 +123,14 @@ def sdxl_settings(folder: Path) -> None:
     settings(sdxl(), folder, "vae")
 
 
-def _of(model):
+def tensors_of(model):
     return model.state_dict().items()
 
 
 def _unet(unet):
     layers = unet.config.layers_per_block + 1
     found = {}
-    for name, each in _of(unet):
+    for name, each in tensors_of(unet):
         found[_unet_name(name, layers, unet)] = each
     return found
 
@@ -156,13 +157,13 @@ def _unet_name(name, layers, unet):
 
 
 def _inner(kind, name):
-    return _replaced(name, RESNET) if kind == "resnets" else name
+    return replaced(name, RESNET) if kind == "resnets" else name
 
 
-def _vae(vae):
+def vae_tensors(vae):
     last = len(vae.config.up_block_types) - 1
     found = {}
-    for name, each in _of(vae):
+    for name, each in tensors_of(vae):
         name = re.sub(r"down_blocks\.(\d+)\.resnets\.", r"down.\1.block.", name)
         name = re.sub(r"down_blocks\.(\d+)\.downsamplers\.0\.", r"down.\1.downsample.", name)
         name = re.sub(
@@ -189,102 +190,23 @@ def _open_clip(model):
     import torch
 
     found = {}
-    held = dict(_of(model))
+    held = dict(tensors_of(model))
     for name, each in held.items():
         if name == "text_projection.weight":
             found["text_projection"] = each.T
         elif (at := re.match(r"(.*)\.self_attn\.q_proj\.(weight|bias)", name)) is not None:
             parts = [held[f"{at[1]}.self_attn.{part}_proj.{at[2]}"] for part in "qkv"]
-            place = _replaced(f"{at[1]}.", OPEN_CLIP)
+            place = replaced(f"{at[1]}.", OPEN_CLIP)
             found[f"{place}attn.in_proj_{at[2]}"] = torch.cat(parts)
         elif not re.search(r"self_attn\.[kv]_proj", name):
-            found[_replaced(name, OPEN_CLIP)] = each
+            found[replaced(name, OPEN_CLIP)] = each
     return found
 
 
-def _replaced(name, pairs):
+def replaced(name, pairs):
     for ours, theirs in pairs:
         name = name.replace(ours, theirs)
     return name
-
-
-def flux():
-    """A FLUX.1 schnell of one block of each kind, at the true width: diffusers knows only that when
-    it reads a file. A gigabyte, in bfloat16, of numbers that mostly come again and again.
-    """
-    import torch
-    from diffusers import FluxPipeline, FluxTransformer2DModel
-    from transformers import CLIPTextModel
-
-    seeded()
-    tokenizer, words = clip()
-    tokenizer_2, text_encoder_2 = t5()
-    with torch.device("meta"):
-        transformer = FluxTransformer2DModel(
-            in_channels=64, num_layers=1, num_single_layers=1, joint_attention_dim=16,
-            pooled_projection_dim=16, guidance_embeds=False,
-        )  # fmt: skip
-    transformer = transformer.to_empty(device="cpu").to(torch.bfloat16)
-    few = torch.randn(997).mul_(0.02).to(torch.bfloat16)
-    for each in transformer.parameters():
-        each.data = few.repeat(each.numel() // 997 + 1)[: each.numel()].view(each.shape)
-    return FluxPipeline(
-        vae=vae(use_quant_conv=False, use_post_quant_conv=False, latents=16),
-        text_encoder=CLIPTextModel(words),
-        text_encoder_2=text_encoder_2,
-        tokenizer=tokenizer,
-        tokenizer_2=tokenizer_2,
-        transformer=transformer,
-        scheduler=flow(),
-    )
-
-
-FLUX = (
-    ("time_text_embed.timestep_embedder.linear_1", "time_in.in_layer"),
-    ("time_text_embed.timestep_embedder.linear_2", "time_in.out_layer"),
-    ("time_text_embed.text_embedder.linear_1", "vector_in.in_layer"),
-    ("time_text_embed.text_embedder.linear_2", "vector_in.out_layer"),
-    ("context_embedder", "txt_in"), ("x_embedder", "img_in"),
-    ("norm_out.linear", "final_layer.adaLN_modulation.1"),
-    ("single_transformer_blocks.", "single_blocks."), ("transformer_blocks.", "double_blocks."),
-    ("norm1_context.linear", "txt_mod.lin"), ("norm1.linear", "img_mod.lin"),
-    ("norm.linear", "modulation.lin"),
-    ("attn.norm_added_q.weight", "txt_attn.norm.query_norm.scale"),
-    ("attn.norm_added_k.weight", "txt_attn.norm.key_norm.scale"),
-    ("attn.to_out.0", "img_attn.proj"), ("attn.to_add_out", "txt_attn.proj"),
-    ("ff_context.net.0.proj", "txt_mlp.0"), ("ff_context.net.2", "txt_mlp.2"),
-    ("ff.net.0.proj", "img_mlp.0"), ("ff.net.2", "img_mlp.2"),
-)  # fmt: skip
-
-
-def flux_file(transformer, path: Path) -> None:
-    """Writes what draws, alone, as its makers do."""
-    import torch
-    from safetensors.torch import save_file
-
-    held, found = dict(_of(transformer)), {}
-    for name, each in held.items():
-        place = _replaced(name, FLUX)
-        if (at := re.match(r"(double_blocks\.\d+)\.attn\.to_q\.(\w+)", place)) is not None:
-            parts = [held[name.replace("to_q", f"to_{part}")] for part in "qkv"]
-            found[f"{at[1]}.img_attn.qkv.{at[2]}"] = torch.cat(parts)
-        elif (at := re.match(r"(double_blocks\.\d+)\.attn\.add_q_proj\.(\w+)", place)) is not None:
-            parts = [held[name.replace("add_q", f"add_{part}")] for part in "qkv"]
-            found[f"{at[1]}.txt_attn.qkv.{at[2]}"] = torch.cat(parts)
-        elif (at := re.match(r"(single_blocks\.\d+)\.attn\.to_q\.(\w+)", place)) is not None:
-            parts = [held[name.replace("to_q", f"to_{part}")] for part in "qkv"]
-            mixed = held[name.replace("attn.to_q", "proj_mlp")]
-            found[f"{at[1]}.linear1.{at[2]}"] = torch.cat([*parts, mixed])
-        elif at := re.match(r"(single_blocks|double_blocks)(.*)attn\.norm_([qk])\.w", place):
-            within = "img_attn.norm" if at[1] == "double_blocks" else "norm"
-            which = "query" if at[3] == "q" else "key"
-            found[f"{at[1]}{at[2]}{within}.{which}_norm.scale"] = each
-        elif "final_layer" in place:  # the halves lie the other way round
-            found[place] = torch.cat(each.chunk(2)[::-1])
-        elif not re.search(r"attn\.(to|add)_[kv]|proj_mlp", place):
-            top = place.startswith("proj_out")
-            found[place.replace("proj_out", "final_layer.linear" if top else "linear2")] = each
-    save_file({name: each.contiguous() for name, each in found.items()}, path)
 
 
 def named(folder: Path, **parts) -> None:

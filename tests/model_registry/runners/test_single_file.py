@@ -7,7 +7,7 @@ from PIL import Image
 
 from tests.model_registry.runners.conftest import Model
 from tests.model_registry.runners.drawn_models import disc
-from tests.tiny import checkpoints
+from tests.tiny import checkpoints, transformer_checkpoints
 
 # diffusers hands torch tensors to numpy in a way that numpy 2 is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -35,17 +35,29 @@ def model(runner, folder, *borrowed):
 
 
 @pytest.mark.parametrize(
-    ("made", "runner", "borrowed"),
+    ("made", "written", "runner", "borrowed"),
     [
-        (checkpoints.stable_diffusion, DRAWS, {}),
-        (lambda: checkpoints.stable_diffusion(9), DRAWS_INTO, {}),
-        (checkpoints.sdxl, DRAWS, {"vae": "first_stage_model."}),
+        (checkpoints.stable_diffusion, checkpoints.one_file, DRAWS, {}),
+        (lambda: checkpoints.stable_diffusion(9), checkpoints.one_file, DRAWS_INTO, {}),
+        (checkpoints.sdxl, checkpoints.one_file, DRAWS, {"vae": "first_stage_model."}),
+        (
+            transformer_checkpoints.stable_diffusion_3,
+            transformer_checkpoints.stable_diffusion_3_file,
+            DRAWS,
+            {},
+        ),
+        (
+            transformer_checkpoints.stable_diffusion_3,
+            transformer_checkpoints.stable_diffusion_3_file,
+            DRAWS,
+            {"text_encoder_3": "text_encoders.t5xxl."},
+        ),
     ],
-    ids=["Stable Diffusion 1", "for inpainting", "XL without a VAE"],
+    ids=["Stable Diffusion 1", "for inpainting", "XL without a VAE", "3", "3 without T5"],
 )
-def test_a_file_holds_what_folders_hold(made, runner, borrowed, tmp_path):
+def test_a_file_holds_what_folders_hold(made, written, runner, borrowed, tmp_path):
     pipeline = made()
-    checkpoints.one_file(pipeline, tmp_path / FILE, *borrowed.values())
+    written(pipeline, tmp_path / FILE, *borrowed.values())
     checkpoints.settings(pipeline, tmp_path / "settings", *borrowed)
     drawn = model(runner, tmp_path, *borrowed)
     found = numbers(drawn.runner.painter.pipeline)
@@ -74,8 +86,8 @@ def test_a_file_that_lacks_something_of_a_part_says_what(tmp_path):
 
 @pytest.mark.heavy
 def test_flux_is_what_draws_alone(tmp_path):
-    pipeline = checkpoints.flux()
-    checkpoints.flux_file(pipeline.transformer, tmp_path / FILE)
+    pipeline = transformer_checkpoints.flux()
+    transformer_checkpoints.flux_file(pipeline.transformer, tmp_path / FILE)
     wanted = numbers(pipeline)
     held, pipeline.transformer = pipeline.transformer, None
     borrowed = ("vae", "text_encoder", "text_encoder_2")
