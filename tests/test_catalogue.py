@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from components.input_fields import fields
-from tests.tiny_catalogue import DOWNLOADING, SMALL, tiny_catalogue
+from tests.tiny_catalogue import DOWNLOADING, SMALL, installed, tiny_catalogue
 
 QUICKEST = {
     "black-forest-labs/flux-schnell",
@@ -22,19 +22,12 @@ seconds of libraries, while `test_every_runner` runs every runner's classes in o
 """
 
 
-def runs(spec):
-    """Not the models with packages of their own: those take gigabytes or what GitHub alone has.
-    `test_own_packages` runs one of them.
-    """
-    return not spec.get("packages")
-
-
 def downloading():
     """A parameter for each spec whose weights are downloaded."""
     for spec in DOWNLOADING:
         marks = [] if spec["name"] in QUICKEST else [pytest.mark.heavy]
-        if not runs(spec):
-            marks = [pytest.mark.skip(reason="its packages are not to be had here")]
+        if not installed(spec):
+            marks = [pytest.mark.skip(reason="test_own_environments runs it")]
         yield pytest.param(spec, id=spec["name"], marks=marks)
 
 
@@ -67,7 +60,7 @@ def test_every_model_that_downloads_says_on_what_it_was_run(app):
 
 
 def test_the_quickest_are_of_the_catalogue():
-    assert {spec["name"] for spec in DOWNLOADING if runs(spec)} >= QUICKEST
+    assert {spec["name"] for spec in DOWNLOADING if installed(spec)} >= QUICKEST
 
 
 PROMISED = [

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
+import subprocess
 import time
+from importlib import metadata
 from pathlib import Path
 
 import httpx
@@ -16,7 +19,7 @@ from model_registry import spec_files
 from model_registry.catalog import Catalog
 from model_registry.consents import Consents
 from tests.hub_stand_in import Repository, hub
-from tests.test_app import running
+from tests.test_app import ROOT, running
 
 FAMILIES = [
     importlib.import_module(f"tests.tiny.{path.stem}")
@@ -37,6 +40,18 @@ DOWNLOADING = [spec for spec in SPECS if repos(spec)]
 """The specs whose weights are downloaded."""
 
 
+def installed(spec):
+    """Whether what a spec asks for besides the app's packages is there: else the model lives in an
+    environment of its own.
+    """
+    try:
+        for each in spec.get("packages", ()):
+            metadata.version(re.match(r"[\w.-]+", each)[0])
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 class TinyCatalogue:
     """`models` are the catalogue's by name, `client` speaks to the app."""
 
@@ -46,14 +61,20 @@ class TinyCatalogue:
         self.client = client
         self._stand_in = stand_in
 
-    def provide(self, spec):
-        """Puts the tiny twins of a spec's repositories on the stand-in."""
+    def provide(self, spec, python=None):
+        """Puts the tiny twins of a spec's repositories on the stand-in; made by the interpreter
+        `python`, where only that has what makes them.
+        """
         for repo in repos(spec):
             if repo not in self._stand_in.repositories:
                 assert repo in TINY, f"tests/tiny has no tiny weights for {repo}"
                 made = self.folder / "repos" / repo
                 made.mkdir(parents=True)
-                TINY[repo](made)
+                if python is None:
+                    TINY[repo](made)
+                else:
+                    make = [python, "-m", "tests.apart", "tiny", repo, made]
+                    subprocess.run(make, cwd=ROOT, check=True)
                 self._stand_in.repositories[repo] = Repository(made)
 
     def run(self, name, inputs, patience=280):

@@ -1,5 +1,8 @@
 """What holds for every runner of the catalogue, each on tiny weights and as its spec says: a seed
 gives its bytes, and a cancel ends a run within one step and leaves nothing behind.
+
+Of the runners whose packages are here: `test_own_environments` runs this file in the environments
+of the others.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from cog import CancelationException
 from cog.scope import Scope, entered
 from model_registry import inputs
 from tests.model_registry.runners.conftest import Model, Told
-from tests.tiny_catalogue import DOWNLOADING, SMALL, TINY
+from tests.tiny_catalogue import DOWNLOADING, SMALL, TINY, installed
 
 pytestmark = [
     # EnCodec and DAC ask torch for its old weight norm; Dia's tokenizer is told a length that only
@@ -38,7 +41,7 @@ USED = {"steps", "output_token_count", "audio_seconds", "faces"}
 def one_of_each_runner():
     names = {}
     for spec in DOWNLOADING:
-        if not spec.get("packages"):
+        if installed(spec):
             names.setdefault(spec["runner"], spec["name"])
     return [
         pytest.param(
