@@ -1,5 +1,5 @@
 """A model folder that names packages: its form before they are installed and after, its runs, and
-another beside it that wants others. A model of the catalogue whose packages come from PyPI.
+another beside it that wants others.
 """
 
 from __future__ import annotations
@@ -7,14 +7,11 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-import yaml
 
 import app
-from model_registry import spec_files
 from model_registry.catalog import Catalog
 from predictions.prediction import Status
 from settings import PoolSettings, Settings
-from tests.tiny import voices
 from tests.workers.test_environments import wheel
 
 PREDICT = """
@@ -136,27 +133,3 @@ async def test_a_wheel_that_was_replaced_under_its_name_is_installed_anew(servic
     service.catalog._folders._clock = lambda: float("inf")
     later = await ended(service, "local/older", text="x")
     assert later.output == "x low 77 1.0" and later.version != first.version
-
-
-@pytest.mark.heavy
-@pytest.mark.timeout(600)
-async def test_a_model_of_the_catalogue_speaks_with_packages_of_its_own(tmp_path, described):
-    """Kokoro's voices but for English, whose package is on GitHub alone."""
-    spec = yaml.safe_load((spec_files.SPECS / "audio" / "kokoro.yaml").read_text())
-    voices.TINY[spec["weights"]["repo"]](tmp_path / "weights")
-    spec["weights"] = {"path": str(tmp_path / "weights")}
-    spec["packages"] = [each for each in spec["packages"] if "https:" not in each]
-    (tmp_path / "specs" / "audio").mkdir(parents=True)
-    (tmp_path / "specs" / "audio" / "kokoro.yaml").write_text(yaml.safe_dump(spec))
-    settings = Settings(data=tmp_path / "data", pool=PoolSettings(spares=0))
-    settings.data.mkdir()
-    service = app.build_service(settings, Catalog.load([], described, tmp_path / "specs"))
-    await service.start()
-    try:
-        created = await service.create(spec["name"], voices.SMALL[spec["name"]])
-        spoken = await service.wait(created.id, 500)
-    finally:
-        await service.stop()
-    assert spoken.status is Status.SUCCEEDED, (spoken.error, spoken.logs)
-    assert spoken.metrics["audio_seconds"] > 0
-    assert "kokoro-0.9.4" in spoken.logs

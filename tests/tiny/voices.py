@@ -284,7 +284,8 @@ def kokoro(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     parts = ("bert", "bert_encoder", "predictor", "text_encoder", "decoder")
     torch.save({part: {} for part in parts}, folder / "kokoro-v1_0.pth")
-    torch.save(torch.randn(510, 1, 256), folder / "voices" / "ef_dora.pt")
+    for voice in ("af_bella", "bf_emma", "ef_dora", "jf_alpha", "zf_xiaobei"):
+        torch.save(torch.randn(510, 1, 256), folder / "voices" / f"{voice}.pt")
 
 
 TINY = {
@@ -300,5 +301,5 @@ SMALL = {
     "suno-ai/bark": {"prompt": "Hello there.", "history_prompt": "en_speaker_0", "seed": 1},
     "sesame/csm-1b": {"text": "Hello there.", "max_audio_length_ms": 800},
     "nari-labs/dia-1.6b": {"text": "[S1] Hello. [S2] Hi.", "max_new_tokens": 500},
-    "jaaari/kokoro-82m": {"text": "Buenos días.", "voice": "ef_dora"},
+    "jaaari/kokoro-82m": {"text": "Good morning.", "voice": "af_bella"},
 }
