@@ -34,7 +34,9 @@ class AddModel:
         ):
             with gr.Row():
                 self._reference = gr.Textbox(
-                    label="Repository", placeholder="owner/repo, or owner/repo@revision", scale=3
+                    label="Repository",
+                    placeholder="owner/repo, owner/repo@revision, owner/repo:file",
+                    scale=3,
                 )
                 self._name = gr.Textbox(label="Name", placeholder="as there", scale=2)
             with gr.Accordion("if its files can run code", open=False, elem_classes=["quiet"]):

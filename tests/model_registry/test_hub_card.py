@@ -40,6 +40,7 @@ CARDS = {
         f"> a quoted remark here\n\n{SENTENCE}",
         SENTENCE,
     ),
+    "an address": (f"Model info on another page: https://a/b/c\n\n{SENTENCE}", SENTENCE),
     "abbreviations and entities": (
         "Tiny reads e.g. German &amp; French texts of J. S. Bach. Then it sings.",
         "Tiny reads e.g. German & French texts of J. S. Bach.",
