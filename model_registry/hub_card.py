@@ -27,7 +27,8 @@ _OTHER_LINE = re.compile(r"\s*(#|\||[-*+] |\d+[.)] |>|={3,}|-{3,}|\[\w+\]:|:::)"
 _SAYS_NOTHING = re.compile(
     r"more information needed|automatically generated|model card|table of contents|click here"
     r"|^(note|important|warning|update|news|paper|code|github|demo|license|licence)\b"
-    r"|\bplease (see|refer|read|visit|join|follow)\b|discord|disclaimer|https?://|^(see|join|follow|read) ",
+    r"|\bplease (see|refer|read|visit|join|follow)\b"
+    r"|^(see|join|follow|read) |discord|disclaimer|https?://",
     re.IGNORECASE,
 )
 _END = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)\s+(?=[A-Z\"'(])")
