@@ -65,7 +65,7 @@ class Deploying:
         ) as self._new:
             with gr.Column():
                 self._model = gr.Dropdown(
-                    self._choices(),
+                    facts.choices(self._service.catalog.models()),
                     value=None,
                     label="Model",
                     elem_id="deployed-model",
@@ -91,7 +91,12 @@ class Deploying:
         ]
         changes = [self._chosen, self._new_fewest, self._new_most, self._newest]
         # Models come and go while the app runs.
-        self._new.expand(lambda: gr.update(choices=self._choices()), None, self._model, **QUIET)
+        self._new.expand(
+            lambda: gr.update(choices=facts.choices(self._service.catalog.models())),
+            None,
+            self._model,
+            **QUIET,
+        )
         rows.click(self._ask, None, panel, **QUIET)
         self._keep.click(self._closed, None, panel, **QUIET)
         return (
@@ -199,9 +204,6 @@ class Deploying:
 
     def _hardware(self) -> str:
         return sku(self._service.pool.devices[0].hardware)
-
-    def _choices(self) -> list[tuple[str, str]]:
-        return [(facts.title(each), each.id) for each in self._service.catalog.models()]
 
 
 def _span() -> tuple[gr.Slider, gr.Slider]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 
 from components import wording
@@ -34,6 +35,11 @@ _VERIFIED = {
 
 def title(model: Model) -> str:
     return f"{model.owner} / {model.name}"
+
+
+def choices(models: Iterable[Model]) -> list[tuple[str, str]]:
+    """The models as a person chooses among them: a title, and the name that it stands for."""
+    return [(title(each), each.id) for each in models]
 
 
 def sign(category: str) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from components import history_rows, output_panel, output_views, page_files, run_tab, wording
+from components import history_rows, output_panel, output_views, page_files, wording
 from components.house_rules import QUIET, markup
+from components.opening import Opening
 from components.output_views import View
 from components.watched import version_of
 from errors import AtelierError
@@ -55,10 +56,10 @@ class Detail:
 
 
 class HistoryTab:
-    def __init__(self, service: PredictionService, run: run_tab.RunTab, visitors: Visitors) -> None:
+    def __init__(self, service: PredictionService, opening: Opening, visitors: Visitors) -> None:
         self._service = service
         self._visitors = visitors
-        self._run = run
+        self._opening = opening
         self._position = gr.State()
         self._next = gr.State()
         self._shown = gr.State("")
@@ -69,15 +70,17 @@ class HistoryTab:
         self._wire()
 
     def _build(self) -> None:
-        models = [
-            ("All models", ANY),
-            *((each.id, each.id) for each in self._service.catalog.models()),
-        ]
         states = [("Any state", ANY), *((each.value, each.value) for each in Status)]
         bare: dict[str, Any] = {"show_label": False, "container": False}
         with gr.Row(elem_id="filters"):
             self._model = gr.Dropdown(
-                models, value=ANY, label="model", min_width=160, scale=2, elem_id="of-model", **bare
+                self._models(),
+                value=ANY,
+                label="model",
+                min_width=160,
+                scale=2,
+                elem_id="of-model",
+                **bare,
             )
             self._status = gr.Dropdown(
                 states, value=ANY, label="state", min_width=120, scale=1, elem_id="of-state", **bare
@@ -173,6 +176,16 @@ class HistoryTab:
 
     # --- the list
 
+    def _models(self) -> list[tuple[str, str]]:
+        found = self._service.catalog.models()
+        return [("All models", ANY), *((each.id, each.id) for each in found)]
+
+    def opens(self, tab: gr.Tab) -> None:
+        """What is to be as new as the tab that shows it. Models come and go while the app runs."""
+        tab.select(lambda: gr.update(choices=self._models()), None, self._model, **QUIET)
+        tab.select(lambda: gr.update(active=True), None, self.timer, **QUIET)
+        tab.select(self.refresh, self.refresh_inputs, self.listing, **QUIET)
+
     async def refresh(
         self,
         request: gr.Request,
@@ -206,7 +219,9 @@ class HistoryTab:
             self._older: gr.update(visible=page.next is not None),
             self._newest: gr.update(visible=position is not None),
             self._example: gr.update(
-                visible=not page.predictions and anything and self._run.first_model() is not None
+                visible=not page.predictions
+                and anything
+                and self._opening.first_model() is not None
             ),
         }
 
@@ -277,11 +292,11 @@ class HistoryTab:
         except AtelierError as error:
             gr.Warning(wording.message(error))
             return {}
-        return await self._run.open_again(prediction)
+        return await self._opening.again(prediction)
 
     async def run_example(self, caller: Caller) -> dict[Any, Any]:
         """Runs the first example there is and shows it in the Run tab."""
-        first = self._run.first_model()
+        first = self._opening.first_model()
         if first is None:
             return {}
         inputs = dict(first.examples[0].input) if first.examples else {}
@@ -289,8 +304,8 @@ class HistoryTab:
             prediction = await self._service.create(first.id, inputs, source="web", caller=caller)
         except AtelierError:
             # Without an example the form has to be filled by hand: show it.
-            return await self._run.open(first.id, inputs)
-        return await self._run.open(first.id, inputs, prediction.id)
+            return await self._opening.open(first.id, inputs)
+        return await self._opening.open(first.id, inputs, prediction.id)
 
     @property
     def again(self) -> gr.Button:

@@ -53,7 +53,7 @@ def build(
             with gr.Tab("Run", id="run") as run_tab:
                 run = RunTab(service, visitors)
             with gr.Tab("History", id="history") as history_tab:
-                history = HistoryTab(service, run, visitors)
+                history = HistoryTab(service, run.opening, visitors)
             with gr.Tab("Models", id="models") as models_tab:
                 PushModel(service, operator)
                 AddModel(service, operator)
@@ -74,8 +74,7 @@ def build(
             tab.select(lambda: gr.update(active=False), None, weights.timer, **QUIET)
         models_tab.select(lambda: gr.update(active=True), None, weights.timer, **QUIET)
         models_tab.select(weights.refresh, weights.shown, weights.listing, **QUIET)
-        history_tab.select(lambda: gr.update(active=True), None, history.timer, **QUIET)
-        history_tab.select(history.refresh, history.refresh_inputs, history.listing, **QUIET)
+        history.opens(history_tab)
     drawing_at_once.allow(page)
     return page
 
@@ -89,13 +88,13 @@ def _wire(
     visitors: Visitors,
 ) -> None:
     """What leads from one tab to another, and what a link opens."""
-    shows_run = [tabs, *run.open_outputs]
+    shows_run = [tabs, *run.opening.outputs]
 
     async def follow_link(request: gr.Request) -> dict[Any, Any]:
         prediction_id = request.query_params.get("prediction")
         model = request.query_params.get("model")
         tab = request.query_params.get("tab")
-        updates = await run.open_link(prediction_id, model, visitors.caller(request.cookies))
+        updates = await run.opening.follow(prediction_id, model, visitors.caller(request.cookies))
         if prediction_id or model:
             return {**updates, tabs: gr.update(selected="run")}
         # Run is open already; whoever has clicked on another tab meanwhile stays there.
@@ -103,7 +102,7 @@ def _wire(
         return {**updates, run.link: "", **opened}
 
     async def open_card(event: gr.EventData) -> dict[Any, Any]:
-        return {**await run.open(event.model), tabs: gr.update(selected="run")}
+        return {**await run.opening.open(event.model), tabs: gr.update(selected="run")}
 
     async def use_again(request: gr.Request, prediction_id: str | None) -> dict[Any, Any]:
         caller = visitors.caller(request.cookies)

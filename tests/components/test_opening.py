@@ -1,10 +1,10 @@
-"""What the Run tab answers where the page is older than the model."""
+"""What is opened where the page is older than the model."""
 
 from __future__ import annotations
 
 import pytest
 
-from components.run_tab import example_at
+from components.opening import example_at
 from errors import NotFound
 from model_registry.spec import Example
 
