@@ -265,21 +265,24 @@ def sides(form: float, area: int) -> tuple[int, int]:
     """Width and height of an area in pixels, at a proportion of the one to the other; at most 4 to
     1, which no model of video was made for.
     """
-    form = min(4.0, max(0.25, form))
+    form = _bounded(form)
     return round(math.sqrt(area * form)), round(math.sqrt(area / form))
+
+
+def _bounded(form: float) -> float:
+    return min(4.0, max(0.25, form))
 
 
 def _in_form(
     given: tuple[int, int], width: int | None, height: int | None, area: int
 ) -> tuple[int, int]:
     """The sides that are None, after a picture's form."""
-    form = given[0] / given[1]
+    form = _bounded(given[0] / given[1])
     if width:
-        area = round(width * width / form)
-    elif height:
-        area = round(height * height * form)
-    wide, high = sides(form, area)
-    return width or wide, height or high
+        return width, height or round(width / form)
+    if height:
+        return round(height * form), height
+    return sides(form, area)
 
 
 def _autoencoder_in(weights: str) -> str:

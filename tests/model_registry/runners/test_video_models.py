@@ -243,6 +243,17 @@ def test_what_is_no_picture_or_far_too_large_is_refused(request, tmp_path, kind,
             runner.run(**given, **{name: str(file)})
 
 
+@pytest.mark.parametrize(
+    ("given", "side", "made"),
+    [((1, 200), {"width": 32}, (128, 32)), ((200, 1), {"height": 32}, (32, 128))],
+)
+def test_no_side_grows_beyond_four_times_the_one_asked_for(ltx, tmp_path, given, side, made):
+    Image.new("RGB", given).save(tmp_path / "long.png")
+    asked = {"prompt": "a fox", "num_inference_steps": 2, "num_frames": 9, "seed": 1}
+    frames = opened(ltx.run(**asked, **side, image=str(tmp_path / "long.png")))
+    assert frames.shape[1:3] == made
+
+
 def test_a_picture_of_one_pixel_moves(ltx, tmp_path):
     Image.new("RGB", (1, 1), "red").save(tmp_path / "one.png")
     frames = opened(ltx.run(**SMALL, num_frames=9, image=str(tmp_path / "one.png")))
