@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -68,9 +68,10 @@ class HubModels:
         """Reads `hf:owner/repo[@revision][:file]`, pins its commit, writes a spec and gives its
         model.
 
-        `name` is what it is to be called, else as the repository, or hf-owner/repo where another
-        model has that name. `trust_remote_code` is the full commit whose code a person agrees to
-        run. Blocks. Raises `InvalidRequest`, `CannotDownload`, `BrokenModel`.
+        `name` is what it is to be called, else as the repository and the file that was named, or
+        hf-owner/repo where another model has that name. `trust_remote_code` is the full commit
+        whose code a person agrees to run. Blocks. Raises `InvalidRequest`, `CannotDownload`,
+        `BrokenModel`.
         """
         asked, revision, file = parsed(reference)
         if trust_remote_code and not re.fullmatch(r"[0-9a-f]{40}", trust_remote_code):
@@ -100,7 +101,7 @@ class HubModels:
             raise
         if asked != repo:
             spec["description"] += f" {asked} is called {repo} now."
-        called = self._name(name, repo)
+        called = self._name(name, repo, file)
         return self._written({"name": called, **spec}, description)
 
     def remove(self, name: str) -> bool:
@@ -149,7 +150,7 @@ class HubModels:
             card = _text(hub, listing, "README.md") if "README.md" in there else ""
         return Facts(listing, found, f"{self._settings.endpoint}/{listing.repo}", card, file)
 
-    def _name(self, asked: str, repo: str) -> str:
+    def _name(self, asked: str, repo: str, file: str) -> str:
         if asked:
             if not _NAME.fullmatch(asked):
                 raise InvalidRequest(
@@ -158,6 +159,8 @@ class HubModels:
             if self._is_free(asked):
                 return asked
             raise InvalidRequest(f"The name {asked} is taken by another model. Choose another.")
+        if file:  # there may be others of the repository already
+            repo += "-" + re.sub(r"[^A-Za-z0-9._-]+", "-", PurePosixPath(file).stem)
         return repo if self._is_free(repo) else f"hf-{repo}"
 
     def _is_free(self, name: str) -> bool:

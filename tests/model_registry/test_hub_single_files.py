@@ -192,7 +192,9 @@ def test_of_several_models_one_has_to_be_named(hub_models, publish, families):
     with pytest.raises(BrokenModel, match=r"one.safetensors, two v2.safetensors. Name one, such as "
                        "hf:tiny/model:one.safetensors"):  # fmt: skip
         hub_models.make("hf:tiny/model")
-    named = hub_models.make("hf:tiny/model:two v2.safetensors").latest
+    model = hub_models.make("hf:tiny/model:two v2.safetensors")
+    assert model.id == "tiny/model-two-v2"
+    named = model.latest
     assert named.code.options["checkpoint"]["file"] == "two v2.safetensors"
     with pytest.raises(BrokenModel, match=r"has no three.safetensors. It has one.safetensors, two"):
         hub_models.make("hf:tiny/model:three.safetensors")
