@@ -37,7 +37,14 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _expect_head(self) -> None:
-        self._hurry = self.loop.call_later(HEAD_TIMEOUT, self.transport.close)
+        self._hurry = self.loop.call_later(HEAD_TIMEOUT, self._give_up)
+
+    def _give_up(self) -> None:
+        # A request before this one is being answered: till then nothing more may be read at all.
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._expect_head()
+        else:
+            self.transport.close()
 
     def _expect_nothing(self) -> None:
         if self._hurry is not None:

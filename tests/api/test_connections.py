@@ -56,18 +56,18 @@ def test_a_second_request_is_to_be_said_as_soon(connect, monkeypatch):
     assert connection.recv(1) == b""
 
 
-def test_who_has_said_it_may_wait_for_its_answer(connect, http, monkeypatch):
+@pytest.mark.parametrize("next_request", [b"", b"GET"], ids=["alone", "before another"])
+def test_who_has_said_it_may_wait_for_its_answer(connect, monkeypatch, next_request):
     monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.05)
     body = b'{"input": {"n": 10, "delay": 0.05}}'
     connection = connect()
     connection.sendall(
         b"POST /v1/models/local/counts/predictions HTTP/1.1\r\nHost: here\r\nPrefer: wait\r\n"
-        b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        b"Content-Length: %d\r\n\r\n%s%s" % (len(body), body, next_request)
     )
-    answer = b""
-    while part := connection.recv(1 << 16):
-        answer += part
-    assert b'"succeeded"' in answer
+    with HTTPResponse(connection) as answer:
+        answer.begin()
+        assert b'"succeeded"' in answer.read()
 
 
 def test_more_files_may_be_open_than_a_process_begins_with():
