@@ -49,9 +49,9 @@ class Retention:
         """Removes what is due at `now`, in Unix seconds."""
         assert self.seconds is not None
         while due := await self._due(now - self.seconds):
-            await self._remove_files(file_table.c.prediction_id.in_(due))
             folders = [self._files.outputs_folder(each) for each in due]
             await asyncio.to_thread(_remove, folders)
+            await self._remove_files(file_table.c.prediction_id.in_(due))
             await self._store.write(
                 sql.update(table)
                 .where(table.c.id.in_(due))
@@ -70,9 +70,9 @@ class Retention:
         paths = [
             row.path for row in await self._store.read(sql.select(file_table.c.path).where(which))
         ]
-        # The row first: what is named must be there.
-        await self._store.write(sql.delete(file_table).where(which))
+        # The files first: a full disk takes no change of the database until they have made room.
         await asyncio.to_thread(_remove, [(self._files.root / path).parent for path in paths])
+        await self._store.write(sql.delete(file_table).where(which))
 
 
 def _remove(folders: Sequence[Any]) -> None:

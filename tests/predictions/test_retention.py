@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sqlite3
 
 import pytest
 
@@ -30,6 +31,26 @@ async def test_an_old_prediction_loses_its_data_and_keeps_its_record(app):
         ended.cost,
     )
     assert not name.exists() and not list(app.service.files.root.glob("uploads/*"))
+
+
+async def test_a_full_disk_gets_the_room_of_what_is_old_before_it_has_to_take_anything(
+    app, tmp_path
+):
+    app.service.retention.seconds = DAY
+    uri = f"data:image/png;base64,{RED_DOT}"
+    ended = await app.run("local/image-in-out", {"image": uri})
+    files = app.service.files.root
+    with sqlite3.connect(tmp_path / "data" / "atelier.db") as database:
+        database.execute(
+            "CREATE TRIGGER refuse BEFORE DELETE ON files BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    with pytest.raises(Exception, match="full"):
+        await app.service.retention.sweep(ended.completed_at + DAY + 1)
+    assert not [path for path in files.rglob("*") if path.is_file()]
+    database.execute("DROP TRIGGER refuse")
+    database.close()
+    await app.service.retention.sweep(ended.completed_at + DAY + 1)
+    assert (await app.service.get(ended.id)).data_removed
 
 
 async def test_what_still_runs_is_never_touched(app):
