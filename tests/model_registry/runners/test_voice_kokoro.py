@@ -66,7 +66,7 @@ def test_a_mandarin_text_without_spaces_is_said_whole(sounds):
     assert "".join(pieces).count("kʊ→ŋ") == 30
 
 
-@pytest.mark.parametrize("voice", ["af_bella", "bf_emma", "ef_dora", "zf_xiaobei"])
+@pytest.mark.parametrize("voice", ["af_bella", "zf_xiaobei"])
 def test_a_long_text_is_spoken_in_parts(kokoro, voice):
     text = "今天天气很好。" * 40 if voice[0] == "z" else "This is one of many sentences. " * 20
     kokoro.run(text=text, voice=voice, seed=1)
