@@ -84,19 +84,20 @@ for (const event of ["load", "loadedmetadata"]) {
 
 // What Gradio leaves without words for those who do not see it, or names otherwise than it shows.
 function name(button) {
-    const field = button.closest(".captioned")?.querySelector("strong")?.textContent;
-    const shown = button.innerText.trim().replace(/\s+/g, " ");
-    const said = button.getAttribute("aria-label") ?? "";
-    const named = button.matches(".upload-container") && field ? `${field}: ${shown || said}` : `${shown}: ${said}`;
-    if (!said.includes(shown) || (field && named.startsWith(field) && !said.startsWith(field))) {
-        button.setAttribute("aria-label", named);
-    }
+    const said = button.getAttribute("aria-label");
+    const field = button.matches(".upload-container") && button.closest(".captioned")?.querySelector("strong");
+    // Of a place to drop files only its own words: what lies in a closed group has no others.
+    const words = field ? [...button.querySelector(".wrap")?.childNodes ?? []].filter((each) => each.nodeType === Node.TEXT_NODE) : [];
+    const shown = field ? words.map((each) => each.data.trim()).filter(Boolean).join(" ") : button.innerText.trim();
+    if (said.includes(shown) && (!field || said.startsWith(field.textContent))) return;
+    button.setAttribute("aria-label", field ? `${field.textContent}: ${shown || said}` : `${shown}: ${said}`);
 }
 let naming = 0;
 new MutationObserver(() => {
     naming ||= requestAnimationFrame(() => {
         naming = 0;
         document.querySelectorAll("button[aria-label]").forEach(name);
+        document.querySelectorAll(".prose pre:not([tabindex])").forEach((each) => { each.tabIndex = 0; });
         document.getElementById("dark")?.setAttribute("aria-label", "◐ day or night");
         for (const picture of document.querySelectorAll(".picture img:not([alt]), .picture img[alt='']")) {
             picture.alt = "What the model made";
