@@ -71,10 +71,11 @@ class HistoryTab:
 
     def _build(self) -> None:
         states = [("Any state", ANY), *((each.value, each.value) for each in Status)]
+        self._first = self._models()
         bare: dict[str, Any] = {"show_label": False, "container": False}
         with gr.Row(elem_id="filters"):
             self._model = gr.Dropdown(
-                self._models(),
+                self._first,
                 value=ANY,
                 label="model",
                 min_width=160,
@@ -181,10 +182,17 @@ class HistoryTab:
         return [("All models", ANY), *((each.id, each.id) for each in found)]
 
     def opens(self, tab: gr.Tab) -> None:
-        """What is to be as new as the tab that shows it. Models come and go while the app runs."""
-        tab.select(lambda: gr.update(choices=self._models()), None, self._model, **QUIET)
+        """What is to be as new as the tab that shows it."""
         tab.select(lambda: gr.update(active=True), None, self.timer, **QUIET)
-        tab.select(self.refresh, self.refresh_inputs, self.listing, **QUIET)
+        tab.select(self._opened, self.refresh_inputs, [*self.listing, self._model], **QUIET)
+
+    async def _opened(self, request: gr.Request, *given: Any) -> dict[Any, Any]:
+        """Models come and go while the app runs: those that the page was not built with can be
+        chosen, too.
+        """
+        models = self._models()
+        added = {} if models == self._first else {self._model: gr.update(choices=models)}
+        return {**await self.refresh(request, *given), **added}
 
     async def refresh(
         self,
