@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import lora_files
-from running_out import is_out_of_memory
 
 from cog import InvalidInput
+from cog.running_out import is_out_of_memory
 
 
 class Lora:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from row_cache import RowCache
-from running_out import is_out_of_memory
+
+from cog.running_out import is_out_of_memory
 
 SHARED_KINDS = {"full_attention", "sliding_attention"}
 """The kinds of layers whose memory is keys and values by position, and nothing else."""

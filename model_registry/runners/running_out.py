@@ -1,5 +1,5 @@
-"""Memory that runs out, as libraries tell it or hide it. No runner: those that catch errors, and
-what loads weights, import it.
+"""Memory that runs out while weights are loaded, where the library hides it. No runner: what loads
+weights imports it.
 """
 
 from __future__ import annotations
@@ -10,15 +10,6 @@ import re
 from collections.abc import Iterator
 
 _RAISED = re.compile(r"^[\w.]*(?:Error|Exception)\b.*$", re.MULTILINE)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch says with this that a GPU or the machine has no more memory."""
-    import torch
-
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
 
 
 @contextlib.contextmanager

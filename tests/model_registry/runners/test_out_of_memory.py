@@ -13,13 +13,13 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cog.running_out import is_out_of_memory
 from model_registry import inputs
 from model_registry.hub_tasks import OF_TRANSFORMERS
 from tests.model_registry.runners import test_every_runner as every
 from tests.model_registry.runners.conftest import REGISTRY, Model
 from tests.test_added_models import TASKS
 from tests.tiny_catalogue import DOWNLOADING, SMALL
-from workers.failures import is_out_of_memory
 
 pytestmark = every.pytestmark
 

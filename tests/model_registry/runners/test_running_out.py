@@ -9,8 +9,8 @@ import torch
 from transformers import MixtralConfig, MixtralForCausalLM
 
 from cog import InvalidInput
+from cog.running_out import is_out_of_memory
 from model_registry.spec_files import RUNNERS
-from workers.failures import is_out_of_memory
 
 sys.path.append(str(RUNNERS))
 from lora import Lora
