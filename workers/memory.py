@@ -71,6 +71,7 @@ class Known:
         self._too_large.get(version.id, set()).difference_update(worked)
 
 
+OFFLOAD = "offload"
 PACKAGES = {"mxfp4": "kernels", "fp8": "torchao", "int8": "torchao", "4bit": "bitsandbytes"}
 """What has to be installed for a rung. `requirements-gpu.txt` has all but kernels, which runs code
 that it fetches from the Hub: who wants that installs it.
@@ -78,12 +79,24 @@ that it fetches from the Hub: who wants that installs it.
 
 
 def ladder(version: Version) -> tuple[Rung, ...]:
-    """The rungs that can be loaded with the packages that are there; all of them where none can, or
-    where the model has packages of its own.
+    """The rungs that can be loaded with the packages and the memory that are there; all of them
+    where none can. What packages a model of its own has is not known here.
     """
+    missing = {r.precision for r in version.ladder if _missing(r.precision)}
     if version.code.packages:
-        return version.ladder
-    return tuple(r for r in version.ladder if not _missing(r.precision)) or version.ladder
+        missing.clear()
+    if _offloaded(version) > machine_memory():
+        missing.add(OFFLOAD)
+    return tuple(r for r in version.ladder if r.precision not in missing) or version.ladder
+
+
+def _offloaded(version: Version) -> int:
+    """Bytes of the machine's memory that an instance takes whose weights are mostly not on the GPU:
+    as many as it takes on a CPU, but for what the GPU holds. More than there are, and libraries
+    read weights from the disk again for each step.
+    """
+    on_gpu = next((r.memory for r in version.ladder if r.precision == OFFLOAD), None)
+    return 0 if on_gpu is None or version.memory is None else version.memory - on_gpu
 
 
 @functools.cache
@@ -147,11 +160,20 @@ def ran_out(
 
 
 def would_fit(version: Version, devices: Iterable[Device]) -> str:
-    """What to add where a version is refused, if all that it lacks is a package."""
+    """What to add where a version is refused, if all that it lacks is a package, or memory of the
+    machine to be offloaded to.
+    """
     most = max((device.memory for device in devices if device.gpu), default=0)
     fitting = [rung.precision for rung in version.ladder if rung.memory <= most]
     lacking = [each for each in fitting if _missing(each)]
-    return f" It would at {' or '.join(lacking)}, which {_needs(lacking)}" if lacking else ""
+    told = f" It would at {' or '.join(lacking)}, which {_needs(lacking)}" if lacking else ""
+    needed = _offloaded(version)
+    if OFFLOAD in fitting and needed > machine_memory():
+        told += (
+            f" Offloaded, it would take {gigabytes(needed)} of the machine's memory besides, which "
+            f"has {gigabytes(machine_memory())}."
+        )
+    return told
 
 
 def less(version: Version) -> str:

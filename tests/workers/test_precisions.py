@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from model_registry.spec import Rung
 from tests.workers.greedy import CARD, LADDER, greedy
-from workers.devices import GIB
+from workers.devices import GIB, machine_memory
 
 
 async def test_a_model_is_loaded_at_the_best_precision_that_fits(make_pool):
@@ -69,3 +70,14 @@ async def test_a_precision_below_that_lacks_a_package_is_named_where_all_others_
         "It takes less at fp8 or 4bit, which need no_such_package: "
         "pip install -r requirements-gpu.txt."
     )
+
+
+async def test_weights_are_offloaded_only_to_a_machine_that_holds_them(make_pool):
+    pool = await make_pool(CARD)
+    ladder = (Rung("bf16", 40 * GIB), Rung("offload", 5 * GIB))
+    held = pool.run(greedy(pool, ladder=ladder, memory=5 * GIB + machine_memory()))
+    await pool.end(held)
+    assert pool.output(held) == "offload"
+    end = await pool.end(pool.run(greedy(pool, ladder=ladder, memory=6 * GIB + machine_memory())))
+    assert "at least 42.9 GB of memory (at bf16)" in end.reason
+    assert " of the machine's memory besides, which has " in end.reason
