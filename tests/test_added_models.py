@@ -204,6 +204,7 @@ def test_a_model_in_one_file_is_added_and_runs(name, client, stand_in, folder):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.heavy
 def test_code_of_a_repository_runs_once_its_commit_is_trusted(client, stand_in, folder):
     commit = publish(stand_in, folder, "tiny/own-code", own_code, "text-generation").commit
     refused = added(client, "tiny/own-code")
@@ -220,6 +221,7 @@ def test_a_model_with_a_source_that_names_nothing_is_refused(client):
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_a_model_added_on_the_command_line_is_there_at_the_next_start(
     tmp_path, stand_in, environment
 ):

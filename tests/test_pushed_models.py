@@ -66,6 +66,7 @@ def ended(client, prediction):
     return prediction["output"]
 
 
+@pytest.mark.heavy
 def test_a_pushed_version_runs_beside_the_next_one_and_after_a_kill(tmp_path):
     data, folder = tmp_path / "data", tmp_path / "meets"
 
@@ -96,6 +97,7 @@ def test_a_pushed_version_runs_beside_the_next_one_and_after_a_kill(tmp_path):
             assert ended(client, create(client, reference, "one")) == says
 
 
+@pytest.mark.heavy
 def test_a_push_that_is_killed_midway_leaves_the_running_app_as_it_was(tmp_path):
     data = tmp_path / "data"
     marker = "reached"

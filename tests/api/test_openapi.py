@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import jsonschema
+import pytest
 from starlette.routing import Mount
 
 import api.app
@@ -59,6 +60,7 @@ def test_the_page_asks_no_other_host_and_names_every_path(http):
         assert path in page.text
 
 
+@pytest.mark.heavy
 def test_a_fuzzer_finds_no_fault_and_nothing_undeclared(tmp_path_factory, described):
     """Answers are held to the document: their status, type and schema."""
     catalog = Catalog.load([MODELS], described)

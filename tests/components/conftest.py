@@ -25,7 +25,7 @@ PATIENCE = 30_000
 """Milliseconds until a state that never comes is a failure."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """Where the app answers, with the models of tests/models and an empty history."""
     folder = tmp_path_factory.mktemp("app")

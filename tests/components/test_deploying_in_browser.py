@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.components.test_page_in_browser import settle
+
+pytestmark = pytest.mark.heavy
 
 expect.set_options(timeout=30_000)
 

@@ -148,9 +148,19 @@ def shows(what):
     ("name", "filled", "shown"),
     [
         ("tales", holds("seed", "3"), "#text"),
-        ("poster", shows("img"), "#output img"),
-        ("echoes", shows("[aria-label='Play']"), "#output [aria-label='Play']"),
-        ("qr-code", holds("text", "https://example.org/menu"), "#output img"),
+        pytest.param("poster", shows("img"), "#output img", marks=pytest.mark.heavy),
+        pytest.param(
+            "echoes",
+            shows("[aria-label='Play']"),
+            "#output [aria-label='Play']",
+            marks=pytest.mark.heavy,
+        ),
+        pytest.param(
+            "qr-code",
+            holds("text", "https://example.org/menu"),
+            "#output img",
+            marks=pytest.mark.heavy,
+        ),
         ("tone", holds("text", "What a lovely morning, I could sing!"), "#output"),
     ],
 )

@@ -13,6 +13,8 @@ from tests.components.conftest import FLAGS
 from tests.components.test_page_in_browser import settle
 from tests.test_app import running
 
+pytestmark = pytest.mark.heavy
+
 RECORDING = STARTERS / "listen" / "lights.wav"
 
 

@@ -159,6 +159,7 @@ def test_a_closed_page_stops_nothing(page, context):
     expect(again.locator("#text")).to_contain_text("38 39")
 
 
+@pytest.mark.heavy
 def test_tabs_of_the_browser_are_independent(page, context):
     other = context.new_page()
     open_model(page, "echo").get_by_label("text").fill("here")
@@ -273,6 +274,7 @@ def test_a_picture_goes_in_and_comes_out(page, tmp_path):
     assert download.value.suggested_filename.endswith(".png")
 
 
+@pytest.mark.heavy
 def test_a_result_goes_into_the_form_of_another_model(page):
     page.goto("/?model=starter/shapes")
     expect(page.get_by_label("prompt").first).to_have_value("a red circle on a blue background")
@@ -430,6 +432,7 @@ def test_a_deployment_is_listed_with_the_way_to_its_version(page):
     expect(page.locator("#deployments")).to_contain_text("There is none.")
 
 
+@pytest.mark.heavy
 def test_live_rows_move_by_themselves(page, context):
     other = context.new_page()
     form = open_model(other, "counts")

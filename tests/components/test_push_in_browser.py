@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.components.test_page_in_browser import run, settle, status
+
+pytestmark = pytest.mark.heavy
 
 CODE = "def Predictor(text: str) -> str:\n    return {!r} + text\n"
 

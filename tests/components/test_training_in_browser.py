@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.components.test_page_in_browser import history, open_model, status
+
+pytestmark = pytest.mark.heavy
 
 
 def train(page, name, **inputs):

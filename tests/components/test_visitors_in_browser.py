@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 from tests.components.conftest import MODELS
 from tests.test_app import running
 
+pytestmark = pytest.mark.heavy
+
 expect.set_options(timeout=30_000)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 
 async def test_a_spare_child_is_loaded_instead_of_a_new_one(make_pool):
     pool = await make_pool(spares=1)
@@ -24,6 +26,7 @@ async def test_a_spare_child_is_loaded_instead_of_a_new_one(make_pool):
     assert pool.output(prediction) == [str(spare.pid), "True"]
 
 
+@pytest.mark.heavy
 async def test_no_spare_is_begun_beside_what_runs(make_pool, monkeypatch):
     pool = await make_pool(spares=1)
     while not pool.pool._spares.children:

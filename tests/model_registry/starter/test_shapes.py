@@ -29,7 +29,7 @@ def test_the_checker_sees_nothing_where_nothing_is():
 
 
 def test_shapes_draws_what_was_asked_for():
-    figures = shapes.evaluate(STARTERS / "shapes", seed=2026, count=40)
+    figures = shapes.evaluate(STARTERS / "shapes", seed=2026, count=24)
     lowest, _ = shapes.BARS["all right"]
     assert figures["all right"] >= lowest, figures
 
