@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -101,9 +102,23 @@ def parameters(pipeline: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def called(pipeline: Any, settings: Mapping[str, Any]) -> Any:
-    """The images that the pipeline gives for those of the settings that it takes."""
+    """The images that the pipeline gives for those of the settings that it takes. Raises
+    `RuntimeError` where there is nothing to be seen on one, because the numbers are none.
+    """
     takes = parameters(pipeline)
-    return pipeline(**{name: value for name, value in settings.items() if name in takes}).images
+    with warnings.catch_warnings():
+        # All that the library does about it is a black picture.
+        warnings.filterwarnings("error", "invalid value encountered in cast", RuntimeWarning)
+        try:
+            return pipeline(
+                **{key: value for key, value in settings.items() if key in takes}
+            ).images
+        except RuntimeWarning:
+            raise RuntimeError(
+                "The model computed no numbers (NaN), which would be a black picture. LoRA weights "
+                "that are broken do that, a lora_scale that is far too high, or weights that need "
+                "a higher precision than the one named in the logs."
+            ) from None
 
 
 def multiple(pipeline: Any) -> int:

@@ -52,6 +52,18 @@ def test_each_of_several_pictures_is_the_one_that_its_own_seed_gives(shapes):
     assert several[2].read_bytes() == alone.read_bytes()
 
 
+def test_a_picture_of_no_numbers_is_an_error_instead_of_a_black_one(shapes):
+    *_, weight = shapes.runner.painter.pipeline.vae.decoder.parameters()
+    kept = weight.data.clone()
+    weight.data.fill_(float("nan"))
+    try:
+        with pytest.raises(RuntimeError, match="no numbers .* LoRA weights that are broken"):
+            shapes.run(prompt=PROMPT, seed=1, num_inference_steps=1)
+    finally:
+        weight.data.copy_(kept)
+    assert shapes.run(prompt=PROMPT, seed=1, num_inference_steps=1)
+
+
 def test_every_step_is_told_and_a_preview_is_shown(shapes):
     shapes.run(prompt=PROMPT, seed=1, num_outputs=2, num_inference_steps=4)
     assert shapes.told.steps == [(step, 8, "step") for step in range(1, 9)]
