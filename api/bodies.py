@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, TypeVar
 
@@ -14,12 +12,9 @@ from starlette.responses import Response
 
 from api.errors import BodyTooLarge, InvalidBody, TooSlow
 from errors import InvalidRequest, Problem
+from predictions.in_time import SLOWEST, in_time
 
 MAX_JSON = 32_000_000
-PATIENCE = 60.0
-"""Seconds that a body may take besides those it has earned by its bytes."""
-SLOWEST = 1_000
-"""Bytes a second that a body has to bring on the whole."""
 
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
@@ -64,23 +59,19 @@ async def bounded(
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise too_large
-    size, began = 0, time.monotonic()
-    chunks = request.stream()
-    while True:
-        left = began + PATIENCE + size / SLOWEST - time.monotonic()
-        try:
-            chunk = await asyncio.wait_for(anext(chunks, None), max(0.0, left))
-        except asyncio.TimeoutError:
-            raise TooSlow(
-                f"The body came too slowly: {size} bytes in {PATIENCE + size / SLOWEST:.0f} s. "
-                f"Send at least {SLOWEST} bytes a second."
-            ) from None
-        if chunk is None:
-            return
+    size = 0
+    async for chunk in in_time(request.stream(), _too_slow):
         size += len(chunk)
         if size > limit:
             raise too_large
         yield chunk
+
+
+def _too_slow(size: int, seconds: float) -> TooSlow:
+    return TooSlow(
+        f"The body came too slowly: {size} bytes in {seconds:.0f} s. "
+        f"Send at least {SLOWEST} bytes a second."
+    )
 
 
 def _problem(complaint: str) -> Problem:

@@ -9,9 +9,8 @@ import base64
 import binascii
 import mimetypes
 import re
-import time
 import urllib.parse
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -22,13 +21,10 @@ from model_registry import inputs as model_inputs
 from predictions import outgoing
 from predictions.callers import Caller
 from predictions.files import Files
+from predictions.in_time import SLOWEST, in_time
 
 _OURS = re.compile(r"https?://[^/]+/(?:v1/)?v1/(?:files|outputs)/([a-z2-7]{26})(?:/.*)?$")
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-PATIENCE = 60.0
-"""Seconds that a file may take besides those it has earned by its bytes."""
-SLOWEST = 1_000
-"""Bytes a second that a file has to bring on the whole."""
 
 
 class CannotFetch(AtelierError):
@@ -132,6 +128,13 @@ class InputFiles:
             raise CannotFetch(
                 f"{url} cannot be fetched: Atelier runs with --offline. Upload the file instead."
             )
+
+        def too_slow(size: int, seconds: float) -> CannotFetch:
+            return CannotFetch(
+                f"{url} cannot be fetched: {size} bytes have come in {seconds:.0f} s. At least "
+                f"{SLOWEST} a second must."
+            )
+
         try:
             async with (
                 outgoing.client(
@@ -149,7 +152,7 @@ class InputFiles:
                     or "input"
                 )
                 file = await self._files.save(
-                    _bytes(url, response),
+                    in_time(response.aiter_bytes(), too_slow),
                     name=name,
                     content_type=content_type,
                     prediction_id=prediction_id,
@@ -162,24 +165,6 @@ class InputFiles:
                 f"{url} cannot be fetched: {error or type(error).__name__}."
             ) from error
         return {FILE: f"{file.id}/{file.name}"}
-
-
-async def _bytes(url: str, response: httpx.Response) -> AsyncIterator[bytes]:
-    """Raises `CannotFetch` when it comes more slowly than anybody sends who means it."""
-    size, began, chunks = 0, time.monotonic(), response.aiter_bytes()
-    while True:
-        left = began + PATIENCE + size / SLOWEST - time.monotonic()
-        try:
-            chunk = await asyncio.wait_for(anext(chunks, None), max(0.0, left))
-        except asyncio.TimeoutError:
-            raise CannotFetch(
-                f"{url} cannot be fetched: {size} bytes have come in "
-                f"{time.monotonic() - began:.0f} s. At least {SLOWEST} a second must."
-            ) from None
-        if chunk is None:
-            return
-        size += len(chunk)
-        yield chunk
 
 
 def decode_data_uri(uri: str) -> tuple[bytes, str]:

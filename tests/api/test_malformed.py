@@ -10,7 +10,7 @@ import time
 import httpx
 import pytest
 
-from api import bodies
+from predictions import in_time
 
 JUNK = [None, True, 0, -1, 1e308, "", "\u0000", "x" * 3000, [], {}, [[]], {"a": {"b": []}}, "💥"]
 PATHS = [
@@ -102,8 +102,8 @@ def test_what_is_no_http_gets_no_fault(http, server, sent):
 
 
 def test_an_upload_that_trickles_in_is_given_up(http, server, monkeypatch):
-    monkeypatch.setattr(bodies, "PATIENCE", 0.3)
-    monkeypatch.setattr(bodies, "SLOWEST", 10**9)
+    monkeypatch.setattr(in_time, "PATIENCE", 0.3)
+    monkeypatch.setattr(in_time, "SLOWEST", 10**9)
     host, port = server.socket.getsockname()
     head = (
         "POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"

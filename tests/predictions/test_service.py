@@ -446,7 +446,7 @@ async def endless():
 
 
 async def test_a_file_that_never_ends_is_given_up(app, endless, monkeypatch):
-    monkeypatch.setattr("predictions.input_files.PATIENCE", 0.1)
+    monkeypatch.setattr("predictions.in_time.PATIENCE", 0.1)
     url, _, left = endless
     ended = await app.run("local/image-in-out", {"image": url})
     assert ended.status is Status.FAILED and "6 bytes have come in" in ended.error
