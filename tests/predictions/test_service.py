@@ -458,9 +458,12 @@ async def test_nothing_more_is_fetched_for_what_is_canceled(app, endless):
     url, begun, left = endless
     created = await app.service.create("local/image-in-out", {"image": url})
     await asyncio.wait_for(begun.wait(), 30)
+    uploads = app.service.files.root / "uploads"
+    while not list(uploads.glob("*")):
+        await asyncio.sleep(0.01)
     await app.service.cancel(created.id)
     await asyncio.wait_for(left.wait(), 20)  # sooner than it would be for its slowness
-    while list((app.service.files.root / "uploads").iterdir()):
+    while list(uploads.iterdir()):
         await asyncio.sleep(0.01)
 
 
