@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.workers.plain import ECHO
 from workers import messages
-
-ECHO = """
-class Predictor(BasePredictor):
-    def predict(self, text: str) -> str:
-        return text
-"""
 
 
 async def ends_and_leaves_the_pool_working(pool, source, **inputs):

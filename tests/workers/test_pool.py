@@ -8,21 +8,8 @@ import time
 
 import psutil
 
+from tests.workers.plain import ECHO, NEVER_ENDS
 from workers import messages
-
-ECHO = """
-class Predictor(BasePredictor):
-    def predict(self, text: str) -> str:
-        return text
-"""
-
-NEVER_ENDS = """
-import time
-class Predictor(BasePredictor):
-    def predict(self) -> str:
-        while True:
-            time.sleep(1000)
-"""
 
 
 async def test_a_model_is_loaded_once_and_stays_warm(pool):

@@ -6,14 +6,10 @@ import asyncio
 
 import psutil
 
+from tests.workers.plain import ECHO
 from workers import reservations
 from workers.reservations import Reservation
 
-ECHO = """
-class Predictor(BasePredictor):
-    def predict(self, text: str) -> str:
-        return text
-"""
 SLOW = """
 import time
 class Predictor(BasePredictor):

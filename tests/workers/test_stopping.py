@@ -6,21 +6,8 @@ import asyncio
 
 import psutil
 
+from tests.workers.plain import ECHO, NEVER_ENDS
 from workers import messages
-
-ECHO = """
-class Predictor(BasePredictor):
-    def predict(self, text: str) -> str:
-        return text
-"""
-
-NEVER_ENDS = """
-import time
-class Predictor(BasePredictor):
-    def predict(self) -> str:
-        while True:
-            time.sleep(1000)
-"""
 
 # Deaf in both ways: it swallows what is raised in it, and sleeps where nothing can be raised.
 DEAF = """
