@@ -24,6 +24,7 @@ from predictions.input_files import InputFiles
 from predictions.live import Live
 from predictions.masking import MASKED
 from predictions.prediction import Prediction, Status, advance
+from predictions.preparation import Preparation
 from predictions.provision import Provision
 from predictions.publishing import Publishing
 from predictions.retention import Retention
@@ -33,7 +34,6 @@ from predictions.unfinished import Unfinished
 from predictions.webhooks import Webhooks
 from settings import HubSettings
 from workers import messages
-from workers.job import Job
 from workers.pool import WorkerPool
 
 INTERRUPTED = "Atelier was stopped or killed while this was running. Run it again."
@@ -76,11 +76,20 @@ class PredictionService:
             store,
             files,
             self._live,
-            stop=self._stop_working_on,
+            stop=lambda prediction_id: self._preparation.give_up(prediction_id),
             trained=lambda training, end: self._spawn(self._keep_trained(training, end)),
             recorded=self.trainings.forget,
         )
         self._provision = Provision(self.downloads, self._unfinished.fold)
+        self._preparation = Preparation(
+            catalog,
+            files,
+            self._input_files,
+            self._provision,
+            self.trainings,
+            pool,
+            self._unfinished,
+        )
         self.retention = Retention(store, files, retention)
         self.deployments = Deployments(store, catalog, pool, self.downloads, self._spawn)
         self.publishing = Publishing(
@@ -103,7 +112,7 @@ class PredictionService:
         for prediction in unfinished:
             self._open(prediction)
             if prediction.status is Status.STARTING:
-                self._spawn(self._resume(prediction))
+                self._spawn(self._preparation.resume(prediction))
                 continue
             ran = max(0.0, killed_at - (prediction.started_at or killed_at))
             if prediction.is_training and (version := self.trainings.kept(prediction)):
@@ -206,9 +215,9 @@ class PredictionService:
         self._open(prediction)
         complete.update(given)
         if destination or version.weights or InputFiles.any(version.schema, complete):
-            self._spawn(self._submit_when_ready(prediction, version, complete))
+            self._spawn(self._preparation.submit_when_ready(prediction, version, complete))
         else:
-            self._submit(prediction, version, complete)
+            self._preparation.submit(prediction, version, complete)
         return prediction
 
     async def get(self, prediction_id: str, caller: Caller = EVERYBODY) -> Prediction:
@@ -239,10 +248,7 @@ class PredictionService:
         """What a prediction runs: its version, or what trains it. Raises `NotFound`,
         `InvalidVersion`, `BrokenModel`.
         """
-        version = self.catalog.resolve(f"{prediction.model}:{prediction.version}")
-        if prediction.destination:
-            return self.trainings.trainer(version)
-        return self.trainings.bare_trainer(version) if prediction.is_training else version
+        return self.trainings.version_of(prediction)
 
     async def wait(self, prediction_id: str, seconds: float) -> Prediction:
         """The prediction once it is terminal, or as it is after `seconds`. Raises `NotFound`."""
@@ -308,67 +314,6 @@ class PredictionService:
             return False
         return any(weights.repo == repo for weights in version.weights)
 
-    # --- on the way to the pool
-
-    async def _resume(self, prediction: Prediction) -> None:
-        await self.catalog.described(prediction.model)
-        try:
-            version = self.version_of(prediction)
-            complete = model_inputs.check(version.schema, prediction.input)
-            await self._provision.check(self.catalog.find(version.model), version)
-        except AtelierError as error:
-            self._unfinished.fold(
-                [
-                    messages.Failed(
-                        prediction.id, f"Atelier was restarted and cannot run this. {error}"
-                    )
-                ]
-            )
-            return
-        if any(name in prediction.input for name in model_inputs.secrets(version.schema)):
-            reason = (
-                "Atelier was restarted before this ran, and secret inputs are never stored. "
-                "Run it again."
-            )
-            self._unfinished.fold([messages.Failed(prediction.id, reason)])
-            return
-        await self._submit_when_ready(prediction, version, complete)
-
-    async def _submit_when_ready(
-        self, prediction: Prediction, version: Version, complete: dict[str, Any]
-    ) -> None:
-        """Brings what the pool has to have on disk: input files and weights."""
-        try:
-            fetched = await self._input_files.fetch(
-                version.schema, complete, prediction.id, prediction.owner
-            )
-            if fetched is None:
-                return
-            if self._unfinished.is_open(prediction.id) and version.weights:
-                if reason := self.pool.refusal(version):  # before gigabytes come for nothing
-                    self._unfinished.fold([messages.Failed(prediction.id, reason)])
-                    return
-                provided = await self._provision.provide(prediction.id, version)
-                if provided is None:
-                    return
-                version = provided
-            if self._unfinished.is_open(prediction.id) and prediction.destination:
-                await self.trainings.prepare(prediction)
-        except (AtelierError, OSError) as error:
-            self._unfinished.fold([messages.Failed(prediction.id, str(error))])
-            return
-        except Exception as error:  # whatever it is, the prediction must not wait for ever
-            reason = f"What it needs could not be fetched: {type(error).__name__}: {error}"
-            self._unfinished.fold([messages.Failed(prediction.id, reason)])
-            return
-        self._submit(prediction, version, fetched)
-
-    def _submit(self, prediction: Prediction, version: Version, complete: dict[str, Any]) -> None:
-        if self._unfinished.is_open(prediction.id):
-            folder = self.files.outputs_folder(prediction.id)
-            owner, context = prediction.owner, prediction.context
-            self.pool.submit(Job(prediction.id, version, complete, folder, owner, context))
-
     # --- what becomes of it
 
     def _open(self, prediction: Prediction) -> None:
@@ -376,11 +321,6 @@ class PredictionService:
         if self.webhooks is not None and prediction.webhook is not None:
             told = prediction if prediction.status is Status.PROCESSING else None
             self._spawn(self.webhooks.attend(self.follow(prediction.id), self.wait, told))
-
-    def _stop_working_on(self, prediction_id: str) -> None:
-        self._input_files.give_up(prediction_id)
-        self._provision.give_up(prediction_id)
-        self.pool.cancel(prediction_id)
 
     async def _keep_trained(self, training: Prediction, ended: messages.Succeeded) -> None:
         """A training has succeeded once its weights are a version."""

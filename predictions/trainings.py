@@ -48,6 +48,15 @@ class Trainings:
             raise InvalidVersion(reference, "It cannot be trained: its cog.yaml has no `train:`.")
         return version.trainer
 
+    def version_of(self, prediction: Prediction) -> Version:
+        """What a prediction runs: its version, or what trains it. Raises `NotFound`,
+        `InvalidVersion`, `BrokenModel`.
+        """
+        version = self._catalog.resolve(f"{prediction.model}:{prediction.version}")
+        if prediction.destination:
+            return self.trainer(version)
+        return self.bare_trainer(version) if prediction.is_training else version
+
     def check_destination(self, name: str, caller: Caller) -> None:
         """Raises `InvalidDestination` for a model that is not there or not the caller's."""
         try:
