@@ -128,6 +128,8 @@ class PredictionService:
 
     async def stop(self) -> None:
         """Ends all children, writes what is left to write and closes the store."""
+        if self.webhooks is not None:
+            await self.webhooks.finish()
         for task in list(self._tasks):
             task.cancel()
         self.catalog.close()

@@ -30,6 +30,8 @@ RETRIES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds before each further try to deliver the end: the last is a minute after it."""
 TIMEOUT = 10.0
 """Seconds that a receiver has for its whole answer, of which only the status is read."""
+LAST_WORDS = 2.0
+"""Seconds that it has left of them once the app is to end."""
 
 Render = Callable[[Prediction], bytes | Awaitable[bytes]]
 
@@ -89,10 +91,20 @@ class Webhooks:
         self.secret = secret
         self._store = store
         self.render = render
+        self._telling: set[asyncio.Task[str | None]] = set()
+        self._leaving = False
         # No limit on connections: one receiver that never answers must not hold up the others.
         self._client = outgoing.client(
             allow_private, timeout=TIMEOUT, limits=httpx.Limits(max_connections=None)
         )
+
+    async def finish(self) -> None:
+        """Hears out who is being told of an end: cut off now, it would be told again after a
+        restart. Nobody else is told of one any more.
+        """
+        self._leaving = True
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=LAST_WORDS)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -135,16 +147,25 @@ class Webhooks:
         refusal: str | None = ""
         for delay in (0.0, *RETRIES):
             await asyncio.sleep(delay)
-            refusal = await self._send(prediction, prediction.id)
+            if self._leaving:
+                return
+            telling = asyncio.create_task(self._tell_end(prediction))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+            refusal = await telling
             if refusal is None:
-                break
-        if refusal is not None:
-            print(
-                f"atelier: {prediction.webhook} never heard of the end of {prediction.id}: "
-                f"{refusal}",
-                file=sys.stderr,
-            )
+                return
+        print(
+            f"atelier: {prediction.webhook} never heard of the end of {prediction.id}: {refusal}",
+            file=sys.stderr,
+        )
         self._store.settle_webhook(prediction.id)
+
+    async def _tell_end(self, prediction: Prediction) -> str | None:
+        refusal = await self._send(prediction, prediction.id)
+        if refusal is None:
+            self._store.settle_webhook(prediction.id)
+        return refusal
 
     async def _send(self, prediction: Prediction, name: str) -> str | None:
         """One try; None if the receiver has taken it, else why not."""

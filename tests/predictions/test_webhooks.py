@@ -171,6 +171,40 @@ async def test_an_end_that_was_not_heard_is_told_after_a_restart(start, receiver
     await settled(app)
 
 
+async def test_who_is_being_told_of_an_end_when_the_app_stops_is_not_told_again(
+    start, receiver, monkeypatch
+):
+    monkeypatch.setattr(webhooks, "LAST_WORDS", 60)
+    app = await start()
+    receiver.answering.clear()
+    only_the_end = {"webhook": receiver.url, "webhook_events_filter": ("completed",)}
+    await app.run("local/echo", {"text": "a"}, **only_the_end)
+    await heard(receiver, ended)
+    stopping = asyncio.create_task(start.stop())
+    await asyncio.sleep(0)  # it has begun
+    receiver.answering.set()
+    await stopping
+    app = await start()
+    assert not await app.store.owing()
+    assert receiver.statuses == ["succeeded"]
+
+
+async def test_a_receiver_that_never_answers_keeps_nobody_from_stopping(
+    start, receiver, monkeypatch
+):
+    monkeypatch.setattr(webhooks, "LAST_WORDS", 0.05)
+    app = await start()
+    receiver.answering.clear()
+    only_the_end = {"webhook": receiver.url, "webhook_events_filter": ("completed",)}
+    await app.run("local/echo", {"text": "a"}, **only_the_end)
+    await heard(receiver, ended)
+    await start.stop()
+    receiver.answering.set()
+    app = await start()
+    await heard(receiver, lambda messages: len(messages) == 2)
+    await settled(app)
+
+
 async def test_what_a_kill_has_interrupted_is_told_of_once_and_not_begun_again(start, receiver):
     app = await start()
     version = app.service.catalog.resolve("local/echo").id
