@@ -22,8 +22,9 @@ from api.links import LinkMaker, Links
 from api.pagination import PAGE_SIZE, cursor, page
 from api.rendering import timestamp
 from errors import FileTooLarge, InvalidRequest, NotFound, Problem
-from predictions.files import OCTETS, Signer
+from predictions.content_types import OCTETS
 from predictions.files import Files as StoredFiles
+from predictions.files import Signer
 from predictions.tables import StoredFile
 
 _CHUNK = 1 << 20

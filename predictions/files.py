@@ -9,7 +9,6 @@ import base64
 import contextlib
 import hashlib
 import hmac
-import mimetypes
 import os
 import shutil
 import time
@@ -21,34 +20,15 @@ from typing import Any, BinaryIO
 import sqlalchemy as sql
 
 from errors import CannotKeep, FileTooLarge, NotFound
-from predictions import keys
+from predictions import content_types, keys
 from predictions.callers import EVERYBODY, Caller
 from predictions.store import Position, Store, new_id
 from predictions.tables import StoredFile, predictions
 from predictions.tables import files as table
 
-OCTETS = "application/octet-stream"
 _EXPIRY = 100 * 365 * 86400.0
 _RETRY = 0.5
 _AT_ONCE = 500
-
-# The first bytes of what models take and make; clients often send no better type than octets.
-_MAGIC: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"GIF8", "image/gif"),
-    (8, b"WEBP", "image/webp"),
-    (8, b"WAVE", "audio/wav"),
-    (4, b"ftyp", "video/mp4"),
-    (0, b"ID3", "audio/mpeg"),
-    (0, b"\xff\xfb", "audio/mpeg"),
-    (0, b"OggS", "audio/ogg"),
-    (0, b"fLaC", "audio/flac"),
-    (0, b"\x1aE\xdf\xa3", "video/webm"),
-    (0, b"glTF", "model/gltf-binary"),
-    (0, b"%PDF", "application/pdf"),
-    (0, b"PK\x03\x04", "application/zip"),
-)
 
 
 class Files:
@@ -85,7 +65,7 @@ class Files:
             file = StoredFile(
                 id=file_id,
                 name=name,
-                content_type=await asyncio.to_thread(_type_of, target, content_type),
+                content_type=await asyncio.to_thread(content_types.of, target, content_type),
                 size=digests.size,
                 path=str(target.relative_to(self.root)),
                 created_at=time.time(),
@@ -133,7 +113,7 @@ class Files:
         file = StoredFile(
             id=new_id(),
             name=target.name,
-            content_type=_type_of(target, None),
+            content_type=content_types.of(target, None),
             size=target.stat().st_size,
             path=str(target.relative_to(self.root)),
             created_at=time.time(),
@@ -286,29 +266,3 @@ def safe_name(name: str) -> str:
     stem = stem.encode()[: 200 - len(dot + extension)].decode(errors="ignore")
     cleaned = stem + dot + extension
     return cleaned if cleaned.strip(".") else "file"
-
-
-def _type_of(path: Path, declared: str | None) -> str:
-    """The declared type unless it says nothing, else what the name says, else what the first bytes
-    say.
-    """
-    if declared and declared != OCTETS:
-        return declared
-    guessed = _GUESSES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
-    if guessed:
-        return guessed
-    with path.open("rb") as opened:
-        head = opened.read(16)
-    return next((kind for at, magic, kind in _MAGIC if head[at : at + len(magic)] == magic), OCTETS)
-
-
-# What the system's own table may lack or name differently from machine to machine.
-_GUESSES = {
-    ".webp": "image/webp",
-    ".wav": "audio/wav",
-    ".flac": "audio/flac",
-    ".glb": "model/gltf-binary",
-    ".srt": "application/x-subrip",
-    ".vtt": "text/vtt",
-    ".safetensors": OCTETS,
-}
