@@ -12,7 +12,7 @@ from model_registry.hub_facts import Facts
 from model_registry.listing import HubFile
 
 _SHOWN = 12
-_CUT = re.compile(r"-\d{5}-of-\d{5}(?=\.)")
+_CUT = re.compile(r"-(\d{5})-of-(\d{5})(?=\.)")
 _BESIDE_GGUF = re.compile(r"mmproj|imatrix|lora|vae|text[-_]?encoder|draft", re.IGNORECASE)
 _BESIDE_CHECKPOINT = re.compile(
     r"(?<![a-z])(vae|lora|locon|lycoris|embeddings?|text_?encoder|clip|t5|controlnet|control|"
@@ -38,24 +38,39 @@ smallest download that loses next to nothing.
 
 def gguf(facts: Facts) -> HubFile | None:
     """The one that was asked for, or the best; None where a repository has other weights as well.
-    Raises `BrokenModel`.
+    Of one that is cut into several files it is the first. Raises `BrokenModel`.
     """
     found = [file for file in facts.listing.files if file.path.lower().endswith(".gguf")]
     if facts.file:
-        return _asked(facts, found) if facts.file.lower().endswith(".gguf") else None
+        if not facts.file.lower().endswith(".gguf"):
+            return None
+        return parts(facts, _asked(facts, found))[0]
     if not found or facts.has(r"([^/]*/)?[^/]*\.(safetensors|bin|pt|pth|ckpt)"):
         return None
     models = [file for file in found if not _BESIDE_GGUF.search(_name(file))] or found
-    whole = [file for file in models if not _CUT.search(file.path)]
-    if not whole:
-        raise facts.refusal(
-            f"{_name(models[0])} is one of several that are one model, and only a GGUF in a single "
-            f"file can be read. Add {facts.original}."
-        )
-    kinds = {_PACKED.sub("", _name(file)).lower() for file in whole}
+    first = [file for file in models if _number(file) == 1] or models
+    kinds = {_PACKED.sub("", _CUT.sub("", _name(file))).lower() for file in first}
     if len(kinds) > 1:
-        raise _several(facts, whole)
-    return min(whole, key=_rank)
+        raise _several(facts, first)
+    return parts(facts, min(first, key=_rank))[0]
+
+
+def parts(facts: Facts, file: HubFile) -> list[HubFile]:
+    """The files of the same model as `file`, in order: it alone, or those that it was cut into.
+    Raises `BrokenModel` where one of them is not there.
+    """
+    found = _CUT.search(file.path)
+    if not found:
+        return [file]
+    there = {each.path: each for each in facts.listing.files}
+    count = int(found[2])
+    named = [_CUT.sub(f"-{at:05}-of-{count:05}", file.path) for at in range(1, count + 1)]
+    if lacking := [name for name in named if name not in there]:
+        raise facts.refusal(
+            f"its weights are {count} files, and {len(lacking)} of them cannot be found, the "
+            f"first {lacking[0]}. Its owner has to upload them."
+        )
+    return [there[name] for name in named]
 
 
 def checkpoint(facts: Facts) -> HubFile | None:
@@ -75,7 +90,7 @@ def checkpoint(facts: Facts) -> HubFile | None:
 def others(facts: Facts, chosen: HubFile) -> str:
     """How to get another file than the chosen one; empty where there is none."""
     ending = PurePosixPath(chosen.path).suffix
-    count = sum(file.path.endswith(ending) for file in facts.listing.files)
+    count = sum(file.path.endswith(ending) and _number(file) == 1 for file in facts.listing.files)
     if count < 2 or facts.file:
         return ""
     return f" It is {chosen.path}, one of {count}: hf:{facts.repo}:FILE takes another."
@@ -111,6 +126,12 @@ def _rank(file: HubFile) -> tuple[int, int]:
     way = found[1].upper() if found else ""
     at = next((number for number, each in enumerate(_BEST) if way.startswith(each)), len(_BEST))
     return at, -file.size
+
+
+def _number(file: HubFile) -> int:
+    """Its place among the files that one was cut into."""
+    found = _CUT.search(file.path)
+    return int(found[1]) if found else 1
 
 
 def _name(file: HubFile) -> str:

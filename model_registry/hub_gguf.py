@@ -1,9 +1,10 @@
-"""Language models in one GGUF file, llama.cpp's form, which transformers unpacks when it loads
-them. Asks nobody.
+"""Language models in GGUF, llama.cpp's form, in one file or cut into several, which transformers
+unpacks when it loads them. Asks nobody.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from glob import escape
 from typing import Any
 
@@ -18,8 +19,12 @@ from model_registry.sizes import written
 TASK = next(each for each in hub_tasks.OF_TRANSFORMERS if each.name == "text generation")
 
 
-def spec_of(facts: Facts, file: HubFile, header: Header) -> dict[str, Any]:
-    """A spec without its name. Raises `BrokenModel`."""
+def spec_of(facts: Facts, files: Sequence[HubFile], headers: Sequence[Header]) -> dict[str, Any]:
+    """A spec without its name, of the `files` that are one model. Raises `BrokenModel`."""
+    file = files[0]
+    header = Header(
+        {name: each.shapes[name] for each in headers for name in each.shapes}, headers[0].said
+    )
     _check(facts, file, header)
     numbers = header.numbers()
     unpacked = " It is unpacked when it is loaded: every file of it takes the same memory then."
@@ -32,8 +37,8 @@ def spec_of(facts: Facts, file: HubFile, header: Header) -> dict[str, Any]:
         "weights": {
             "repo": facts.repo,
             "revision": facts.listing.commit,
-            "files": [escape(file.path)],
-            "size": written(file.size),
+            "files": [escape(each.path) for each in files],
+            "size": written(sum(each.size for each in files)),
         },
         "setup": {"gguf": {"file": file.path, "numbers": numbers}},
         "licence": licence(facts),

@@ -121,7 +121,8 @@ class HubModels:
                 raise hub_adapters.refused(facts, base.repo, error) from None
             return hub_adapters.laid_over(facts, made, unsafe_formats)
         if (file := hub_choice.gguf(facts)) is not None:
-            return hub_gguf.spec_of(facts, file, self._header(facts, file))
+            files = hub_choice.parts(facts, file)
+            return hub_gguf.spec_of(facts, files, [self._header(facts, each) for each in files])
         if facts.file or hub_lacks.may_be_checkpoints(facts):
             file = hub_choice.checkpoint(facts)
             assert file is not None

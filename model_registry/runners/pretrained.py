@@ -5,8 +5,10 @@ tasks import it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
+from gguf_files import joined
 from precision import language_model
 from quantizing import finish
 from running_out import conversions_told
@@ -34,8 +36,9 @@ def pretrained(
 
     `kind` is one of transformers' automatic classes, or a class itself. `trust_code` runs the code
     that the folder brings: only where a person has agreed to that. `gguf` names the `file` of that
-    form which the model is unpacked from, and how many `numbers` it holds. Raises `ValueError` for
-    weights of another class, which the library would fill up with random numbers.
+    form which the model is unpacked from, the first where there are several, and how many `numbers`
+    they hold. Raises `ValueError` for weights of another class, which the library would fill up
+    with random numbers.
     """
     import transformers
 
@@ -48,7 +51,7 @@ def pretrained(
     # The library takes it where a class can; asked for by name, it refuses a class that cannot.
     settings.pop("attn_implementation", None)
     family = getattr(transformers, kind)
-    with conversions_told():
+    with conversions_told(), joined() if gguf else nullcontext():
         model, found = family.from_pretrained(
             weights, output_loading_info=True, **settings, **trusting(trust_code)
         )

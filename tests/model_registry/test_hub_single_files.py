@@ -262,7 +262,7 @@ def test_a_gguf_takes_the_memory_of_what_it_is_unpacked_to(hub_models, publish, 
     [
         (("m-Q4_K_M", "m-Q8_0", "m-F16", "mmproj-m-F16", "m-IQ2_XS"), "m-Q8_0"),
         (("m.q4_0", "m.q4_k_m", "m.q5_k_s"), "m.q5_k_s"),
-        (("m-BF16-00001-of-00002", "m-BF16-00002-of-00002", "m-Q2_K"), "m-Q2_K"),
+        (("m-BF16-00001-of-00002", "m-BF16-00002-of-00002", "m-Q4_K_M"), "m-Q4_K_M"),
         (("Q6_K/m-Q6_K", "Q3_K/m-Q3_K_L"), "Q6_K/m-Q6_K"),
     ],
 )
@@ -271,8 +271,9 @@ def test_of_a_gguf_in_several_precisions_the_nearest_small_one_is_taken(
 ):
     publish("tiny/model", {f"{name}.gguf": LLAMA for name in names})
     model = hub_models.make("hf:tiny/model")
+    count = len([name for name in names if "00002-of" not in name])
     assert model.latest.code.options["gguf"]["file"] == f"{chosen}.gguf"
-    assert f"It is {chosen}.gguf, one of {len(names)}: hf:tiny/model:FILE" in model.description
+    assert f"It is {chosen}.gguf, one of {count}: hf:tiny/model:FILE" in model.description
     named = hub_models.make(f"hf:tiny/model:{names[0]}.gguf")
     assert named.latest.code.options["gguf"]["file"] == f"{names[0]}.gguf"
 
@@ -288,9 +289,9 @@ GGUF_REFUSED = {
     ),
     "no tokenizer": ({"m.gguf": gguf({"general.architecture": "llama"}, WORDS)}, "no tokenizer"),
     "a part": ({"m.gguf": gguf(SAID, {"v.blk.0": (2,)})}, "no weights of its words"),
-    "several files": (
-        {f"m-0000{number}-of-00002.gguf": LLAMA for number in (1, 2)},
-        "only a GGUF in a single file can be read",
+    "cut, and not whole": (
+        {f"m-0000{number}-of-00003.gguf": LLAMA for number in (1, 3)},
+        "3 files, and 1 of them cannot be found, the first m-00002-of-00003.gguf",
     ),
     "several models": ({"one-Q8_0.gguf": LLAMA, "two-Q8_0.gguf": LLAMA}, "it holds several models"),
     "a file that ends too early": ({"m.gguf": LLAMA[:60]}, "m.gguf cannot be read: it ends too"),
@@ -304,3 +305,22 @@ def test_a_gguf_that_cannot_be_run_says_why(hub_models, publish, case):
     publish("tiny/model", files)
     with pytest.raises(BrokenModel, match=reason):
         hub_models.make("hf:tiny/model")
+
+
+def test_a_gguf_that_was_cut_is_taken_with_all_its_files(hub_models, publish):
+    said = {"general.type": "model"}
+    words = gguf(SAID, {"token_embd.weight": (10, 1000)})
+    files = {
+        f"{packed}/m-{packed}-0000{number}-of-00002.gguf": content
+        for packed in ("Q4_K_M", "BF16")
+        for number, content in ((1, words), (2, gguf(said, {"blk.0.ffn_up.weight": (10, 2000)})))
+    }
+    publish("tiny/large-GGUF", files)
+    model = hub_models.make("hf:tiny/large-GGUF")
+    first, second = (f"Q4_K_M/m-Q4_K_M-0000{number}-of-00002.gguf" for number in (1, 2))
+    assert [*model.latest.weights[0].files] == [first, second]
+    assert model.latest.code.options["gguf"] == {"file": first, "numbers": 30_000}
+    assert "one of 2" in model.description
+    assert hub_models.make(f"hf:tiny/large-GGUF:{second}").latest.weights[0].files == (
+        model.latest.weights[0].files
+    )

@@ -1,4 +1,4 @@
-"""A tiny Llama in one GGUF file, packed in 8 bits, as llama.cpp's converter writes it."""
+"""A tiny Llama in GGUF, packed in 8 bits, as llama.cpp's converter writes it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ def model():
     ).eval()  # fmt: skip
 
 
-def llama(folder: Path, name: str = "tiny-Q8_0.gguf") -> None:
+def llama(folder: Path, name: str = "tiny-Q8_0.gguf", cut: int = 0) -> None:
+    """`cut` is how many tensors come into one file, as llama.cpp's splitter does; 0: all."""
     import gguf
     from tokenizers import pre_tokenizers
 
     made = model()
-    config, writer = made.config, gguf.GGUFWriter(str(folder / name), "llama")
+    config = made.config
+    writer = gguf.GGUFWriter(str(folder / name), "llama", split_max_tensors=cut)
     writer.add_name("tiny")
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)

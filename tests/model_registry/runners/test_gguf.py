@@ -1,4 +1,4 @@
-"""A language model out of a GGUF file, unpacked when it is loaded."""
+"""A language model out of GGUF, unpacked when it is loaded."""
 
 from __future__ import annotations
 
@@ -17,6 +17,24 @@ def unpacked(tmp_path_factory):
     return Model(
         "text_generation.py:TextGeneration", folder, gguf={"file": FILE, "numbers": 10_000}
     )
+
+
+@pytest.fixture(scope="module")
+def of_several_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cut")
+    gguf_file.llama(folder, cut=8)
+    first, *others = sorted(path.name for path in folder.iterdir())
+    assert first == "tiny-Q8_0-00001-of-00003.gguf" and len(others) == 2
+    return Model(
+        "text_generation.py:TextGeneration", folder, gguf={"file": first, "numbers": 10_000}
+    )
+
+
+def test_cut_into_several_files_it_is_the_same(unpacked, of_several_files):
+    one = unpacked.runner.model.state_dict()
+    several = of_several_files.runner.model.state_dict()
+    assert one.keys() == several.keys()
+    assert all(one[name].equal(several[name]) for name in one)
 
 
 def test_it_thinks_what_the_model_thought_before_it_was_packed(unpacked):
