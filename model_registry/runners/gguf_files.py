@@ -28,7 +28,7 @@ def joined() -> Iterator[None]:
             for other in _others(Path(path)):
                 self.tensors += usual(other).tensors
 
-    gguf.GGUFReader = Whole  # type: ignore[misc]
+    gguf.GGUFReader = Whole  # type: ignore[misc, assignment]
     try:
         yield
     finally:
