@@ -230,12 +230,16 @@ def others(
     return found
 
 
-def resident(pid: int) -> int:
-    """Bytes of memory that a process and all that it has started hold."""
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for each in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                total += each.memory_info().rss
-    return total
+def resident(processes: Iterable[int]) -> dict[int, int]:
+    """Bytes of memory that each of these, which are children of this process, holds with all that
+    it has started. All the machine's processes are looked through for that, so it is done once.
+    """
+    held = dict.fromkeys(processes, 0)
+    belongs = {pid: pid for pid in held}
+    for each in psutil.Process().children(recursive=True):  # who has started others before those
+        with contextlib.suppress(psutil.Error):
+            owner = belongs.get(each.pid) or belongs.get(each.ppid())
+            if owner is not None:
+                belongs[each.pid] = owner
+                held[owner] += each.memory_info().rss
+    return held

@@ -363,9 +363,8 @@ class WorkerPool:
         }
         if cpu is None or not held:
             return
-        sizes = await asyncio.to_thread(
-            lambda: {id: memory.resident(pid) for id, pid in held.items() if pid}
-        )
+        resident = await asyncio.to_thread(memory.resident, held.values())
+        sizes = {id: resident[pid] for id, pid in held.items()}
         for id, size in sizes.items():
             if id in self._instances:
                 self._learn(self._instances[id], size)
