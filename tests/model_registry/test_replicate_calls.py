@@ -102,6 +102,11 @@ CALLS = {
         "fps": 24, "width": 864, "height": 480, "prompt": "a cat", "infer_steps": 50,
         "video_length": 129, "embedded_guidance_scale": 6,
     },
+    "lightricks/ltx-video": {
+        "cfg": 3, "steps": 30, "length": 97, "prompt": "a woman smiles", "target_size": 640,
+        "aspect_ratio": "16:9", "negative_prompt": "low quality", "model": "0.9", "image": FILE,
+        "image_noise_scale": 0.2,
+    },
     "stability-ai/stable-video-diffusion": {
         "cond_aug": 0.02, "decoding_t": 7, "input_image": FILE, "frames_per_second": 6,
         "video_length": "25_frames_with_svd_xt", "motion_bucket_id": 127,
@@ -169,6 +174,12 @@ DEFAULTS = {
         "prompt": "A cat walks on the grass, realistic style", "width": 864, "height": 480,
         "video_length": 129, "infer_steps": 50, "embedded_guidance_scale": 6, "fps": 24,
     },
+    "lightricks/ltx-video": {
+        "prompt": "best quality, 4k, HDR, a tracking shot of a beautiful scene",
+        "negative_prompt": "low quality, worst quality, deformed, distorted",
+        "image_noise_scale": 0.15, "target_size": 640, "aspect_ratio": "3:2", "cfg": 3,
+        "steps": 30, "length": 97, "model": "0.9.1",
+    },
     "stability-ai/stable-video-diffusion": {
         "video_length": "14_frames_with_svd", "sizing_strategy": "maintain_aspect_ratio",
         "frames_per_second": 6, "motion_bucket_id": 127, "cond_aug": 0.02,
@@ -198,6 +209,37 @@ def test_a_call_written_for_replicate_is_taken_as_it_is(models, name):
 def test_what_a_call_leaves_out_is_what_replicate_takes(models, name):
     described = models[name].input_schema["properties"]
     assert {key: described[key].get("default") for key in DEFAULTS[name]} == DEFAULTS[name]
+
+
+LISTS = {
+    "black-forest-labs/flux-dev", "black-forest-labs/flux-dev-lora",
+    "black-forest-labs/flux-schnell", "bytedance/sdxl-lightning-4step", "cjwbw/shap-e",
+    "lightricks/ltx-video", "lucataco/sdxl-inpainting", "qwen/qwen-image",
+    "qwen/qwen-image-edit-plus", "stability-ai/sdxl",
+}  # fmt: skip
+"""Whose files come as a list, even a single one."""
+
+SINGLE = {
+    "black-forest-labs/flux-1.1-pro", "black-forest-labs/flux-kontext-dev", "cjwbw/musicgen",
+    "cjwbw/rembg", "jaaari/kokoro-82m", "lucataco/ace-step", "lucataco/xtts-v2", "meta/musicgen",
+    "men1scus/birefnet", "minimax/video-01", "nari-labs/dia-1.6b", "nightmareai/real-esrgan",
+    "prunaai/z-image-turbo", "sesame/csm-1b", "stability-ai/stable-diffusion-3.5-large",
+    "stability-ai/stable-diffusion-3.5-large-turbo", "stability-ai/stable-diffusion-3.5-medium",
+    "stability-ai/stable-video-diffusion", "stackadoc/stable-audio-open-1.0",
+    "tencent/hunyuan-video", "tencentarc/gfpgan", "wan-video/wan-2.1-1.3b", "xinntao/realesrgan",
+}  # fmt: skip
+"""Whose one file comes alone."""
+
+
+@pytest.mark.parametrize("name", sorted(LISTS | SINGLE))
+def test_files_come_in_a_list_where_replicate_gives_one(models, name):
+    output = models[name].schema["components"]["schemas"]["Output"]
+    assert output.get("items", output) | {"title": "Output"} == {
+        "type": "string",
+        "format": "uri",
+        "title": "Output",
+    }
+    assert ("items" in output) == (name in LISTS)
 
 
 def test_an_input_that_would_change_something_and_cannot_is_refused(models):

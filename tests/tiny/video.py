@@ -459,7 +459,13 @@ SMALL = {
     "wan-video/wan-2.2-t2v-a14b": _BY_FORM,
     "wan-video/wan-2.2-i2v-a14b": {**_BY_FORM, "image": AS_DATA},
     "wan-video/wan-2.2-ti2v-5b": {**_BY_FORM, "resolution": "480p"},
-    "lightricks/ltx-video": {**_SIZED, "length": 9, "steps": 2, "image": AS_DATA},
+    "lightricks/ltx-video": {
+        "prompt": "a fox",
+        "target_size": 64,
+        "length": 9,
+        "steps": 2,
+        "image": AS_DATA,
+    },
     "lightricks/ltx-2": {**_SIZED, "num_frames": 9, "num_inference_steps": 2},
     "thudm/cogvideox-5b": {"prompt": "a fox", "num_frames": 9, "num_inference_steps": 2},
 }

@@ -85,6 +85,11 @@ def ltx(model):
 
 
 @pytest.fixture
+def by_area(model):
+    return model("Lightricks/LTX-Video", "text_to_video_by_area.py:VideoByArea")
+
+
+@pytest.fixture
 def ltx_2(model):
     settings = {"stg_scale": 0.0, "audio_stg_scale": 0.0, "spatio_temporal_guidance_blocks": None}
     return model("Lightricks/LTX-2", "text_to_video.py:ImageToVideo", settings=settings)
@@ -155,6 +160,35 @@ def test_a_picture_decides_how_the_video_begins_and_its_form(request, capsys, ki
     assert with_fish == again
     assert len({with_fish, with_icon, without}) == 3
     assert "The image, 200 × 150, is taken at 128 × 96." in capsys.readouterr().out
+
+
+def test_an_area_is_divided_by_the_proportion_asked_for_or_that_of_the_picture(by_area):
+    given = {"prompt": "a fox", "steps": 2, "length": 9, "seed": 1, "target_size": 128}
+    for asked, size in (
+        ({}, (96, 160)),
+        ({"aspect_ratio": "9:21"}, (192, 96)),
+        ({"aspect_ratio": "9:21", "image": FISH}, (96, 160)),
+    ):
+        (made,) = by_area.run(**given, **asked)
+        assert opened(made).shape == (9, *size, 3)
+
+
+def test_noise_lies_on_the_picture_as_asked_and_only_for_the_run(by_area):
+    given = {"prompt": "a fox", "steps": 2, "length": 9, "seed": 1, "target_size": 64}
+    none, much, again = (
+        by_area.run(**given, image=FISH, image_noise_scale=scale)[0].read_bytes()
+        for scale in (0, 1, 0)
+    )
+    assert none == again != much
+    assert not by_area.runner.video.from_picture.transformer._forward_pre_hooks
+
+
+def test_which_version_answers_is_said(by_area, capsys):
+    given = {"prompt": "a fox", "steps": 2, "length": 9, "target_size": 64}
+    by_area.run(**given)
+    assert "those of 0.9, which answers for 0.9.1" in capsys.readouterr().out
+    by_area.run(**given, model="0.9")
+    assert "answers for" not in capsys.readouterr().out
 
 
 def test_a_model_that_makes_pictures_move_needs_one(model):
