@@ -19,6 +19,8 @@ from model_registry.fingerprint import Fingerprints
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _OPTION_OF_ONE = re.compile(r"\s--(hash|global-option|config-settings)\b.*$")
+_OPTION_OF_ALL = re.compile(r"\s(-f|-i|--find-links|--(?:extra-)?index-url)[=\s]\s*(\S+)")
+"""What some write behind a package, as on pip's command line: there it holds for all of them."""
 _FILE_OPTIONS = {"-r": "-r", "--requirement": "-r", "-c": "-c", "--constraint": "-c"}
 _PLACES = {"-f": "--find-links", "--find-links": "--find-links", "-e": "-e", "--editable": "-e"}
 _ADDRESS = re.compile(r"[a-z+]+:", re.IGNORECASE)
@@ -105,6 +107,11 @@ class _Reader:
             yield line
 
     def _requirement(self, line: str, base: Path, where: str) -> Iterator[str]:
+        for option, value in _OPTION_OF_ALL.findall(line):
+            # An index of its own must not hide the one that the other packages come from.
+            place = "--find-links" if option in ("-f", "--find-links") else "--extra-index-url"
+            yield from self._line(f"{place} {value}", base, where)
+        line = _OPTION_OF_ALL.sub("", line)
         plain = _OPTION_OF_ONE.sub("", line).strip()
         if _ADDRESS.match(plain):
             yield line

@@ -51,6 +51,22 @@ def test_a_file_loses_its_comments_and_gains_what_it_includes(read):
     )
 
 
+def test_where_one_package_comes_from_is_a_line_of_its_own(read):
+    packages = [
+        "nowhere==1 --extra-index-url=https://example.org/a",
+        "elsewhere==2 --index-url https://example.org/b",
+        "far==3 -f https://example.org/c",
+    ]
+    assert read({"python_packages": packages}) == (
+        "--extra-index-url https://example.org/a",
+        "nowhere==1",
+        "--extra-index-url https://example.org/b",
+        "elsewhere==2",
+        "--find-links https://example.org/c",
+        "far==3",
+    )
+
+
 def test_what_lies_in_the_folder_is_named_so_that_it_is_found_from_anywhere(read, tmp_path):
     text = "--find-links ./wheels\n-f=wheels\n-c limits.txt\n./wheels/a.whl\nb.whl\n-e .\n"
     files = {"limits.txt": "", "wheels/a.whl": "", "b.whl": ""}
