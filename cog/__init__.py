@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
+from cog.input import input as input
 from cog.scope import Scope, current_scope, emit_metric
 from cog.types import (
     AsyncConcatenateIterator,
@@ -74,6 +75,10 @@ class BaseRunner:
 
 class BasePredictor(BaseRunner):
     """The former name of `BaseRunner`, with `predict` in place of `run`."""
+
+
+Predictor = BasePredictor
+"""What it was called before that, when `input` decorated `predict`."""
 
 
 @overload

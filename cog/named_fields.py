@@ -1,4 +1,6 @@
-"""Classes with named fields, of which outputs are made: Cog's, typed dictionaries, pydantic's."""
+"""Classes with named fields, of which outputs are made: Cog's and other dataclasses, typed
+dictionaries, pydantic's.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from cog.signature import is_class, is_typed_dict
-from cog.types import BaseModel
 
 Fields = Mapping[str, tuple[Any, bool]]
 """Name → type and whether it is required."""
@@ -18,7 +19,7 @@ def named_fields(annotation: Any) -> Fields | None:
     """Those of a class with named fields; None for any other."""
     if not is_class(annotation):
         return None
-    if issubclass(annotation, BaseModel):
+    if dataclasses.is_dataclass(annotation):
         hints = typing.get_type_hints(annotation, include_extras=True)
         missing = dataclasses.MISSING
         return {
@@ -26,7 +27,7 @@ def named_fields(annotation: Any) -> Fields | None:
                 hints[field.name],
                 field.default is missing and field.default_factory is missing,
             )
-            for field in dataclasses.fields(annotation)  # type: ignore[arg-type]
+            for field in dataclasses.fields(annotation)
         }
     if is_typed_dict(annotation):
         hints = typing.get_type_hints(annotation)

@@ -9,7 +9,7 @@ import enum
 import json
 import pathlib
 from collections.abc import Callable
-from typing import Any, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from cog import envelope
 from cog.named_fields import Fields, named_fields
@@ -41,7 +41,12 @@ _CONSTRAINTS = {
     "max_length": "maxLength",
     "regex": "pattern",
 }
-_ITERATORS = (collections.abc.Iterator, collections.abc.AsyncIterator)
+_ITERATORS = (
+    collections.abc.Iterator,
+    collections.abc.AsyncIterator,
+    collections.abc.Generator,
+    collections.abc.AsyncGenerator,
+)
 _CONCATENATING = (ConcatenateIterator, AsyncConcatenateIterator)
 
 
@@ -224,7 +229,8 @@ def _refused(annotation: Any, name: str) -> SignatureError:
 
 def _output(annotation: Any, top: bool = False) -> dict[str, Any]:
     annotation = strip(annotation)
-    origin = get_origin(annotation)
+    if is_union(annotation):
+        return _one_of(annotation)
     if annotation in SCALARS:
         return {"type": SCALARS[annotation]}
     if is_path(annotation) or is_file_object(annotation):
@@ -233,17 +239,17 @@ def _output(annotation: Any, top: bool = False) -> dict[str, Any]:
         return dict(_SECRET)
     if is_opaque(annotation) or annotation in (Any, dict):
         return {"type": "object"}
+    origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
     if origin is dict:
-        value = strip(get_args(annotation)[1])
+        value = strip(arguments[1])
         return {"type": "object", "additionalProperties": _output(value)}
-    if annotation is list:
-        return {"type": "array", "items": {"type": "object"}}
-    if origin is list:
-        return {"type": "array", "items": _output(get_args(annotation)[0])}
-    if origin in _ITERATORS and top and get_args(annotation):
-        items = _output(get_args(annotation)[0])
+    if origin in (list, set, frozenset, tuple):
+        inside = tuple(each for each in arguments if each is not ...) or (Any,)
+        return {"type": "array", "items": _output(Union.__getitem__(inside))}
+    if origin in _ITERATORS and top:
+        items = _output(arguments[0] if arguments else Any)
         return {"type": "array", "items": items, "x-cog-array-type": "iterator"}
-    if origin in _CONCATENATING and top and get_args(annotation) == (str,):
+    if origin in _CONCATENATING and top and arguments in ((), (str,)):
         return {
             "type": "array",
             "items": {"type": "string"},
@@ -256,24 +262,26 @@ def _output(annotation: Any, top: bool = False) -> dict[str, Any]:
     shown = getattr(annotation, "__name__", None) or str(annotation)
     raise SignatureError(
         f"The model returns {shown}; allowed are str, int, float, bool, cog.Path, dict, list[…], "
-        "Iterator[…], ConcatenateIterator[str] and classes with named fields (cog.BaseModel)."
+        "Iterator[…], ConcatenateIterator[str], unions and classes with named fields "
+        "(cog.BaseModel)."
     )
+
+
+def _one_of(union: Any) -> dict[str, Any]:
+    rest, nullable = without_none(union)
+    if is_union(rest):
+        described: dict[str, Any] = {"anyOf": [_output(each) for each in get_args(rest)]}
+    else:
+        described = _output(rest)
+    return {**described, "nullable": True} if nullable else described
 
 
 def _object(fields: Fields) -> dict[str, Any]:
     properties, required = {}, []
     for name, (annotation, needed) in fields.items():
-        inner, nullable = without_none(strip(annotation))
-        if is_union(inner):
-            described: dict[str, Any] = {"anyOf": [_output(each) for each in get_args(inner)]}
-        else:
-            described = _output(inner)
-        described = {**described, "title": name.replace("_", " ").title()}
-        if nullable:
-            described["nullable"] = True
-        elif needed:
+        properties[name] = {**_output(annotation), "title": name.replace("_", " ").title()}
+        if needed and not properties[name].get("nullable"):
             required.append(name)
-        properties[name] = described
     described = {"type": "object", "properties": properties}
     if required:
         described["required"] = required

@@ -9,7 +9,7 @@ import pathlib
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 
@@ -52,7 +52,7 @@ class Parameter:
 
 def parameters(function: Callable[..., Any]) -> list[Parameter]:
     """The inputs of a runner's function, in order. Raises `SignatureError`."""
-    hints = _hints(function)
+    hints, declared = _hints(function), getattr(function, "__cog_inputs__", {})
     found = []
     for name, parameter in inspect.signature(function).parameters.items():
         if name == "self":
@@ -64,13 +64,18 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
             )
         if name not in hints:
             raise SignatureError(f"The parameter {name!r} has no type. Allowed are {ALLOWED}.")
-        found.append(_parameter(name, hints[name], parameter.default))
+        default = declared.get(name, parameter.default)
+        found.append(_parameter(name, hints[name], default))
     return found
 
 
 def returned(function: Callable[..., Any]) -> Any:
-    """The annotation of what a runner returns. Raises `SignatureError` if there is none."""
+    """The annotation of what a runner returns. Raises `SignatureError` if there is none, but for a
+    function whose inputs are declared by `cog.input`.
+    """
     annotation = _hints(function).get("return")
+    if annotation is None and hasattr(function, "__cog_inputs__"):
+        return Iterator[Any] if inspect.isgeneratorfunction(function) else Any
     if annotation is None or annotation is type(None):
         raise SignatureError(
             f"{function.__qualname__} does not say what it returns. Write its type after ->, for "

@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, get_origin
 
+import cog
 from cog.loading import DEFAULT_NAMES, METHODS, refuse_overlap
 from cog.schema import document
 from cog.signature import SignatureError, strip
 from cog.source_allowed import Unknown
 from cog.source_names import Imported, Module, Scope, dotted
-from cog.source_values import Somewhere, read_annotation
+from cog.source_values import Somewhere, calls, read_annotation, read_words
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -123,6 +124,7 @@ def _stub(scope: Scope, function: Function, is_method: bool) -> Callable[..., An
     }
     if function.returns is not None:
         stub.__annotations__["return"] = _type(scope, function.returns, "what it returns")
+    _declare_inputs(stub, scope, function)
     gives = get_origin(strip(stub.__annotations__.get("return")))
     gives_async = isinstance(gives, type) and issubclass(gives, AsyncIterator)
     is_async = isinstance(function, ast.AsyncFunctionDef) or gives_async
@@ -135,6 +137,22 @@ def _stub(scope: Scope, function: Function, is_method: bool) -> Callable[..., An
             for each in (*decorator.args, *(word.value for word in decorator.keywords)):
                 stub.__cog_concurrency__ = scope.value_of(each, 1)  # type: ignore[attr-defined]
     return stub
+
+
+def _declare_inputs(stub: Callable[..., Any], scope: Scope, function: Function) -> None:
+    """As `cog.input` does where it decorates the function."""
+    for decorator in reversed(function.decorator_list):
+        if not calls(decorator, scope, cog.input):
+            continue
+        words = read_words(decorator, scope, ["name", "type", "default"])
+        if not {"name", "type"} <= words.keys():
+            written = ast.unparse(decorator)
+            raise SignatureError(
+                f"{scope.place(decorator)}: what {written} declares, only an import could tell."
+            )
+        cog.input(**words)(stub)
+        if function.returns is None and any(isinstance(e, ast.Yield) for e in ast.walk(function)):
+            stub.__annotations__["return"] = Iterator[Any]
 
 
 def _parameters(scope: Scope, given: ast.arguments) -> Iterator[inspect.Parameter]:

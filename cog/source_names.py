@@ -208,7 +208,8 @@ def _class(scope: Scope, node: ast.ClassDef) -> Any:
         return _enumeration(node, body)
     if any(issubclass(kind, PydanticModel) for kind in kinds):
         return _pydantic(node, kinds, body, fields)
-    if any(issubclass(kind, BaseModel) for kind in kinds):
+    is_dataclass = any(dotted(each).endswith("dataclass") for each in node.decorator_list)
+    if is_dataclass or any(issubclass(kind, BaseModel) for kind in kinds):
         return _base_model(node, kinds, body, fields)
     # Some models keep the inputs that several of their classes share as attributes of one.
     return type(node.name, (PlainClass,), dict(body.known()))
@@ -266,5 +267,5 @@ def _base_model(node: ast.ClassDef, kinds: list[type], body: Scope, fields: dict
     for name, each in fields.items():
         if each.value is not None:
             inside[name] = body.value_of(each.value, Somewhere())
-    own = tuple(kind for kind in kinds if issubclass(kind, BaseModel))
+    own = tuple(kind for kind in kinds if issubclass(kind, BaseModel)) or (BaseModel,)
     return types.new_class(node.name, own, exec_body=lambda names: names.update(inside))

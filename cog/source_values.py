@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from cog import source_allowed as allowed
 from cog.source_allowed import Unknown
@@ -57,12 +57,17 @@ def read_annotation(node: ast.expr, names: Names) -> Any:
 
 
 def read_input(call: ast.Call, names: Names) -> Any:
-    """What `Input(…)` gives. What cannot be known of it is left out, but for a default: there is
-    one.
+    """What `Input(…)` gives."""
+    return Input(**read_words(call, names, ["default"]))
+
+
+def read_words(call: ast.Call, names: Names, positional: list[str]) -> dict[str, Any]:
+    """The arguments of a call that describes an input. What cannot be known of them is left out,
+    but for a default: there is one.
     """
     given: dict[str, Any] = {}
-    positional = dict(zip(["default"], call.args, strict=False))
-    for name, node in [*positional.items(), *((word.arg, word.value) for word in call.keywords)]:
+    in_order = dict(zip(positional, call.args, strict=False))
+    for name, node in [*in_order.items(), *((word.arg, word.value) for word in call.keywords)]:
         try:
             value = read(node, names)
         except Unknown:
@@ -71,15 +76,15 @@ def read_input(call: ast.Call, names: Names) -> Any:
             continue
         if name == "default" or not _is_partly_known(value):
             given |= value if name is None else {name: value}
-    return Input(**given)
+    return given
 
 
-def is_input(node: ast.expr, names: Names) -> bool:
-    """Whether it is a call of `Input`."""
+def calls(node: ast.expr, names: Names, function: Any) -> TypeGuard[ast.Call]:
+    """Whether it is a call of that function."""
     if not isinstance(node, ast.Call):
         return False
     try:
-        return read(node.func, names) is Input
+        return read(node.func, names) is function
     except Unknown:
         return False
 
@@ -106,7 +111,7 @@ def _attribute(node: ast.Attribute, names: Names) -> Any:
 
 
 def _call(node: ast.Call, names: Names) -> Any:
-    if is_input(node, names):
+    if calls(node, names, Input):
         return read_input(node, names)
     if any(word.arg is None for word in node.keywords):
         raise Unknown

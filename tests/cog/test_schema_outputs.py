@@ -1,13 +1,13 @@
 """Outputs in Replicate's OpenAPI dialect: each row of Cog's type table, and what is refused."""
 
-# ruff: noqa: UP006, UP035, UP045 (models out there write types in the old way too)
+# ruff: noqa: UP006, UP035 (models out there write types in the old way too)
 
 # No `from __future__ import annotations` here: both spellings of annotations are tested.
 import datetime
 import pathlib
 import typing
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any, Dict, List, Literal, Optional
+from typing import Annotated, Any, Dict, List, Literal
 
 import pydantic
 import pydantic.v1
@@ -128,9 +128,8 @@ def test_pydantic_models_and_typed_dicts_are_objects_too():
 @pytest.mark.parametrize(
     "annotation",
     [
-        Optional[str], str | int, tuple[int, int], set[str], bytes, Mood, Literal["a"],
-        typing.Generator[str, None, None], ConcatenateIterator, ConcatenateIterator[int],
-        Iterator, typing.Iterator, list[Iterator[str]], datetime.datetime,
+        bytes, Mood, Literal["a"], ConcatenateIterator[int], list[Iterator[str]],
+        datetime.datetime, str | bytes,
     ],
 )  # fmt: skip
 def test_a_type_that_is_no_output_is_refused_with_what_is_allowed(annotation):
