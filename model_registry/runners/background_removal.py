@@ -21,6 +21,10 @@ NORMAL = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225
 
 USUAL_SIDE = 320
 
+MULTIPLE = 32
+MOST_SIDE = 2048
+"""Of what a network sees, in pixels."""
+
 NOTHING = 0.002
 """The share of a picture below which what was found is nothing."""
 
@@ -62,11 +66,18 @@ class BackgroundRemoval(BasePredictor):
         only_mask: bool = Input(
             default=False, description="Give the mask instead: white where the thing is."
         ),
+        resolution: str = Input(
+            default="",
+            max_length=16,
+            deprecated=True,
+            description="How large the network sees the picture, such as 1024x1024; empty, as it "
+            "was taught.",
+        ),
     ) -> Path:
         """A PNG as large as the picture, with the picture's own pixels where the thing is."""
         ground = _colour(background_color)
         picture = opened(image)
-        mask = self._network(model or next(iter(self.said))).mask(picture)
+        mask = self._network(model or next(iter(self.said))).mask(picture, _sides(resolution))
         if threshold > 0:
             level = max(1, round(threshold * 255))
             mask = mask.point([0] * level + [255] * (256 - level))
@@ -95,13 +106,20 @@ class _Network:
         said = {**_settings_beside(path), **said}
         self.normal = {key: said.get(key, usual) for key, usual in NORMAL.items()}
         self.size = _size(given.shape, said.get("size"))
+        self.takes_any = not all(isinstance(side, int) for side in given.shape[2:])
 
-    def mask(self, picture: Any) -> Any:
-        """Where the thing is in a PIL image: an image in shades of grey, as large as it."""
+    def mask(self, picture: Any, size: tuple[int, int] | None = None) -> Any:
+        """Where the thing is in a PIL image: an image in shades of grey, as large as it. `size` is
+        how large it is seen. Raises `InvalidInput` where the network can only see another.
+        """
         import numpy
         from PIL import Image
 
-        seen = on_white(picture).resize(self.size, Image.Resampling.BILINEAR)
+        size = size or self.size
+        if size != self.size and not self.takes_any:
+            given, only = (f"{width}x{height}" for width, height in (size, self.size))
+            raise InvalidInput(f"resolution is {given}; this network sees {only} only.")
+        seen = on_white(picture).resize(size, Image.Resampling.BILINEAR)
         shift, scale = (numpy.array(each) for each in self.normal.values())
         pixels = (numpy.asarray(seen) / 255.0 - shift) / scale
         kind = numpy.float16 if self.is_half else numpy.float32
@@ -148,6 +166,20 @@ def _size(shape: list[Any], said: Any) -> tuple[int, int]:
     if isinstance(said, dict) and {"width", "height"} <= said.keys():
         return int(said["width"]), int(said["height"])
     return USUAL_SIDE, USUAL_SIDE
+
+
+def _sides(text: str) -> tuple[int, int] | None:
+    """The width and height in a text such as 1024x1024, to multiples of 32; None for no text."""
+    if not text.strip():
+        return None
+    sides = [int(side) for side in text.lower().split("x") if side.strip().isdecimal()]
+    if len(sides) != 2 or not all(MULTIPLE <= side <= MOST_SIDE for side in sides):
+        raise InvalidInput(
+            f"resolution is {text!r}; write width and height such as 1024x1024, each from "
+            f"{MULTIPLE} to {MOST_SIDE}."
+        )
+    width, height = (side // MULTIPLE * MULTIPLE for side in sides)
+    return width, height
 
 
 def _colour(text: str) -> tuple[int, ...] | None:

@@ -44,7 +44,11 @@ class _Sounding(BasePredictor):
     def made(
         self, seed: int | None, output_format: str, steps: int, name: str, **settings: Any
     ) -> Path:
-        """The pipeline's sound as a file. Progress goes by steps, and a cancel takes one."""
+        """What the pipeline makes as a file, several sounds one after another. Progress goes by
+        steps, and a cancel takes one.
+        """
+        import torch
+
         making = SoundMaking(seed)
 
         def on_step(*told: Any) -> dict[str, Any]:
@@ -56,14 +60,14 @@ class _Sounding(BasePredictor):
         with warnings.catch_warnings():
             # Where the noise of a step ends, to the last digit: torchsde rounds it by itself.
             warnings.filterwarnings("ignore", "Should have t", module="torchsde")
-            sound = self.pipeline(
+            sounds = self.pipeline(
                 num_inference_steps=steps,
                 generator=making.generator(),
                 **{name: on_step},
                 **settings,
-            ).audios[0]
+            ).audios
         current_scope().record_metric("steps", steps)
-        samples = sound.float().cpu().numpy()
+        samples = torch.cat(list(sounds), dim=-1).float().cpu().numpy()
         return Path(making.file(samples, self.rate, output_format, "music"))
 
     def tell_of_rest(self, text: str, most: int, name: str) -> None:
@@ -173,6 +177,23 @@ class StableAudioOpen(_Sounding):
         seed: int | None = Input(
             default=None, description="The same seed gives the same sound; unset or -1, random."
         ),
+        batch_size: int = Input(
+            default=1,
+            ge=1,
+            le=8,
+            description="How many sounds to make at once; one file has them one after another.",
+        ),
+        sampler_type: str = Input(
+            default="dpmpp-3m-sde",
+            choices=["dpmpp-3m-sde"],
+            deprecated=True,
+            description="Only this one; its second-order kin of diffusers answers to its name.",
+        ),
+        init_noise_level: float = Input(
+            default=1,
+            deprecated=True,
+            description="Without effect, as on Replicate: there is no audio to start from.",
+        ),
     ) -> Path:
         """Stereo sound, of `seconds_total` without `seconds_start`."""
         _refuse_nothing(prompt)
@@ -192,6 +213,7 @@ class StableAudioOpen(_Sounding):
             negative_prompt=negative_prompt or None,
             audio_start_in_s=float(seconds_start),
             audio_end_in_s=float(seconds_total),
+            num_waveforms_per_prompt=batch_size,
             guidance_scale=cfg_scale,
         )
 

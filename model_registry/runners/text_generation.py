@@ -149,12 +149,21 @@ class TextGeneration(BasePredictor):
             default=None, ge=-1, le=131072, deprecated=True, description="min_tokens, as it was."
         ),
         length_penalty: float = Input(
-            default=1, ge=1, le=1, deprecated=True, description="Only 1, which changes nothing."
+            default=1,
+            ge=0,
+            le=5,
+            deprecated=True,
+            description="Without effect, as on Replicate: only a search with beams heeds it.",
         ),
         log_performance_metrics: bool = Input(
             default=False,
             deprecated=True,
             description="Without effect: the figures are among the metrics of each run.",
+        ),
+        debug: bool = Input(
+            default=False,
+            deprecated=True,
+            description="Without effect: each run says in its log what there is to say.",
         ),
     ) -> AsyncConcatenateIterator[str]:
         """Writes on from the prompt, and yields the text as it comes."""

@@ -50,9 +50,26 @@ CALLS = {
         "cfg": 4.5, "steps": 40, "prompt": "a mountain", "aspect_ratio": "1:1",
         "output_format": "webp", "output_quality": 90, "prompt_strength": 0.85,
     },
+    "stability-ai/stable-diffusion-3.5-medium": {
+        "cfg": 15, "steps": 40, "prompt": "a mountain", "aspect_ratio": "3:4",
+    },
+    "meta/codellama-13b-instruct": {
+        "debug": True, "top_k": 250, "top_p": 0.95, "prompt": "Write a function",
+        "temperature": 0.95, "max_new_tokens": 500, "min_new_tokens": -1, "stop_sequences": "}",
+        "system_prompt": "Answer in Rust.",
+    },
+    "meta/codellama-7b": {
+        "debug": False, "top_k": 250, "top_p": 0.95, "prompt": "def sum(", "temperature": 0.6,
+        "max_new_tokens": 80,
+    },
+    "meta/codellama-34b-instruct": {
+        "top_k": 50, "top_p": 0.9, "prompt": "Fibonacci, as a pirate", "max_tokens": 500,
+        "temperature": 0.75, "system_prompt": "Write Python.", "repeat_penalty": 1.1,
+        "presence_penalty": 0, "frequency_penalty": 0,
+    },
     "meta/meta-llama-3-8b-instruct": {
         "top_k": 0, "top_p": 0.95, "prompt": "Johnny has 8 billion parameters.", "max_tokens": 512,
-        "temperature": 0.7, "system_prompt": "You are a helpful assistant", "length_penalty": 1,
+        "temperature": 0.7, "system_prompt": "You are a helpful assistant", "length_penalty": 0.5,
         "max_new_tokens": 512, "stop_sequences": "<|end_of_text|>,<|eot_id|>", "min_tokens": -1,
         "prompt_template": "{prompt}", "presence_penalty": 0, "log_performance_metrics": False,
     },
@@ -115,6 +132,12 @@ CALLS = {
     "lucataco/xtts-v2": {
         "text": "Hi there", "speaker": FILE, "language": "en", "cleanup_voice": False,
     },
+    "men1scus/birefnet": {"image": FILE, "resolution": "2048x1024"},
+    "stackadoc/stable-audio-open-1.0": {
+        "seed": -1, "steps": 100, "prompt": "128 BPM tech house drum loop", "cfg_scale": 6,
+        "sigma_max": 500, "sigma_min": 0.03, "batch_size": 1, "sampler_type": "dpmpp-3m-sde",
+        "seconds_start": 0, "seconds_total": 8, "negative_prompt": "", "init_noise_level": 1,
+    },
     "jaaari/kokoro-82m": {"text": "Hi there", "voice": "af_nicole", "speed": 1.0},
     "suno-ai/bark": {
         "prompt": "Hello", "text_temp": 0.7, "output_full": False, "waveform_temp": 0.7,
@@ -153,6 +176,15 @@ DEFAULTS = {
         "scheduler": "K_EULER", "num_inference_steps": 4, "guidance_scale": 0, "seed": None,
     },
     "stability-ai/stable-diffusion-3.5-large": {"cfg": 5, "prompt_strength": 0.85},
+    "meta/codellama-13b-instruct": {
+        "max_tokens": 128, "temperature": 0.75, "top_p": 0.9, "top_k": 50, "repeat_penalty": 1,
+    },
+    "meta/codellama-7b": {
+        "max_tokens": 128, "temperature": 0.75, "top_p": 0.9, "top_k": 50, "repeat_penalty": 1,
+    },
+    "meta/codellama-70b-instruct": {
+        "max_tokens": 500, "temperature": 0.8, "top_p": 0.95, "top_k": 10, "repeat_penalty": 1.1,
+    },
     "meta/meta-llama-3.1-405b-instruct": {
         "system_prompt": "You are a helpful assistant.", "min_tokens": 0, "max_tokens": 512,
         "temperature": 0.6, "top_p": 0.9, "top_k": 50, "presence_penalty": 0,
@@ -243,8 +275,8 @@ def test_files_come_in_a_list_where_replicate_gives_one(models, name):
 
 
 def test_an_input_that_would_change_something_and_cannot_is_refused(models):
-    schema = models["meta/meta-llama-3-8b-instruct"].schema
-    with pytest.raises(InvalidInput, match="length_penalty"):
-        inputs.check(schema, {"prompt": "hi", "length_penalty": 2})
+    schema = models["stackadoc/stable-audio-open-1.0"].schema
+    with pytest.raises(InvalidInput, match="sampler_type"):
+        inputs.check(schema, {"prompt": "rain", "sampler_type": "k-heun"})
     with pytest.raises(InvalidInput, match="length_penalty"):
         inputs.check(models["qwen/qwen3-4b"].schema, {"prompt": "hi", "length_penalty": 1})

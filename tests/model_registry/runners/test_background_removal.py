@@ -86,6 +86,26 @@ def test_a_threshold_gives_hard_edges(cutout, saved):
     assert set(np.unique(hard)) == {0, 255} and len(np.unique(soft)) > 10
 
 
+def test_a_network_sees_a_picture_as_large_as_it_is_told(tmp_path, saved, monkeypatch):
+    any_size = Model(TARGET, network(tmp_path / "any"))
+    seen = []
+    resize = Image.Image.resize
+    monkeypatch.setattr(
+        Image.Image,
+        "resize",
+        lambda image, size, *how: seen.append(size) or resize(image, size, *how),
+    )
+    for resolution in ("", "96x64", "100X70"):
+        any_size.run(image=saved(disc()), resolution=resolution)
+    assert seen[::2] == [(40, 30), (96, 64), (96, 64)]
+    with pytest.raises(InvalidInput, match="this network sees 64x32 only"):
+        fixed = Model(TARGET, network(tmp_path / "fixed", size=(32, 64)))
+        fixed.run(image=saved(disc()), resolution="96x64")
+    for wrong in ("1024", "0x0", "axb", "9999x9999", "64x64x64"):
+        with pytest.raises(InvalidInput, match="width and height such as 1024x1024"):
+            any_size.run(image=saved(disc()), resolution=wrong)
+
+
 def test_a_colour_can_stand_behind(cutout, saved):
     made = opened(cutout.run(image=saved(disc()), background_color="white"))
     assert made.mode == "RGB" and min(made.getpixel((180, 20))) > 240

@@ -53,6 +53,15 @@ def test_a_song_has_two_channels_and_the_length_asked_for(song):
     assert metrics["real_time_factor"] > 0
 
 
+def test_several_sounds_come_one_after_another_in_one_file(noises):
+    given = {"prompt": "rain", "seconds_total": 1, "steps": 2, "seed": 1}
+    one, rate = sound(noises.run(**given))
+    three, _ = sound(noises.run(**given, batch_size=3))
+    assert len(three) == 3 * len(one)
+    first, second = three[: len(one)], three[len(one) : 2 * len(one)]
+    assert np.abs(first - second).max() > 0.01
+
+
 def test_every_format_is_what_it_says(latest):
     for kind, name in (("wav", "WAV"), ("mp3", "MP3"), ("flac", "FLAC")):
         path = latest.run(prompt="rain", duration=1, steps=1, output_format=kind)
