@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from model_registry import hub_lacks, hub_pipelines, hub_tasks, known_classes
+from model_registry import hub_lacks, hub_pipelines, hub_rankers, hub_tasks, known_classes
 from model_registry.hub_facts import Facts
 from model_registry.hub_tasks import Task
 
@@ -65,7 +65,7 @@ def task_of(facts: Facts, trusted: bool) -> tuple[Task, bool]:
         raise facts.refusal(hub_lacks.without_kind(facts))
     hub_lacks.check_kind(facts)
     hub_lacks.check_packages(facts)
-    if "modules.json" in facts.json and not _ranks(facts):
+    if "modules.json" in facts.json and not hub_rankers.ranks(facts):
         return _sentence_encoder(facts, trusted)
     if (task := _of_transformers(facts)) is not None:
         return task, False
@@ -121,11 +121,8 @@ def _of_transformers(facts: Facts) -> Task | None:
             return _named("translation")
         if task.name == "translation" and tag not in task.tags:
             continue
-        if task.name == "text generation" and _ranks(facts):
-            raise facts.refusal(
-                "it ranks texts by the words that it would write next, for which there is no "
-                "runner. Rerankers with a class for sequence classification will do."
-            )
+        if task.name == "text generation" and hub_rankers.ranks(facts):
+            return hub_rankers.by_word(facts)
         return task
     classes = {
         name
@@ -150,17 +147,7 @@ def _sorter(facts: Facts) -> str:
         name.startswith("entail") for name in names
     ):
         return "your own kinds of texts"
-    return "texts in order" if _ranks(facts) else "kinds of texts"
-
-
-def _ranks(facts: Facts) -> bool:
-    """Whether it says how well a text fits a question."""
-    words = {facts.repo.rpartition("/")[2].lower(), *facts.listing.tags, facts.listing.task or ""}
-    if any(name.endswith("ForSequenceClassification") for name in facts.architectures):
-        count = len(facts.part("id2label")) or facts.config.get("num_labels") or 2
-        said = any(re.search("rerank|cross-?encoder|ranking", word) for word in words)
-        return count == 1 and (said or "modules.json" in facts.json)
-    return facts.listing.task == "text-ranking"
+    return "texts in order" if hub_rankers.ranks(facts) else "kinds of texts"
 
 
 def _takes(task: Task, facts: Facts) -> bool:

@@ -8,7 +8,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
-from model_registry import hub_lacks, hub_purpose, hub_tasks
+from model_registry import hub_lacks, hub_purpose, hub_rankers, hub_tasks
 from model_registry.hub_card import described, licence
 from model_registry.hub_facts import Facts
 from model_registry.hub_tasks import Task
@@ -56,7 +56,7 @@ def recipe(facts: Facts, trusted: bool, unsafe_formats: bool) -> dict[str, Any]:
 
 def _files(facts: Facts, task: Task, trusts: bool, unsafe_formats: bool) -> list[HubFile]:
     listing = facts.listing
-    if task in hub_tasks.OF_TRANSFORMERS:
+    if task in hub_tasks.OF_TRANSFORMERS or task.runner == hub_rankers.BY_WORD.runner:
         hub_lacks.check_weights(facts)
     if task.category == "language":
         hub_lacks.check_tokenizer(facts)

@@ -41,9 +41,7 @@ class TextRanking(BasePredictor):
         """The texts, those that fit best first."""
         import torch
 
-        said(query, "query")
-        if not documents or not all(each.strip() for each in documents):
-            raise InvalidInput("documents is empty, or one of its texts is.")
+        checked(query, documents)
         scores: list[float] = []
         for start in range(0, len(documents), AT_ONCE):
             batch = documents[start : start + AT_ONCE]
@@ -51,5 +49,17 @@ class TextRanking(BasePredictor):
             with torch.no_grad():
                 scores += self.model(**given).logits[:, 0].float().sigmoid().tolist()
             current_scope().progress(len(scores), len(documents), "text")
-        best = sorted(range(len(scores)), key=lambda at: -scores[at])[:top_k]
-        return [Found(index=at, score=round(scores[at], 6), document=documents[at]) for at in best]
+        return best(documents, scores, top_k)
+
+
+def checked(query: str, documents: list[str]) -> None:
+    """Raises `InvalidInput` where nothing is asked, or there is nothing to bring in order."""
+    said(query, "query")
+    if not documents or not all(each.strip() for each in documents):
+        raise InvalidInput("documents is empty, or one of its texts is.")
+
+
+def best(documents: list[str], scores: list[float], most: int) -> list[Found]:
+    """The texts of the highest scores, in their order."""
+    order = sorted(range(len(scores)), key=lambda at: -scores[at])[:most]
+    return [Found(index=at, score=round(scores[at], 6), document=documents[at]) for at in order]

@@ -169,6 +169,11 @@ def test_a_reranker_is_known_by_its_one_label_and_what_it_is_called(models, publ
     for name, tags in (("tiny/my-reranker", ()), ("tiny/model", ("cross-encoder",))):
         publish(name, files, "text-classification", tags)
         assert models.make(f"hf:{name}").latest.code.target.endswith(":TextRanking")
+    for name, form in (("Qwen3-Reranker-0.6B", "qwen3"), ("mxbai-rerank-large-v2", "mxbai")):
+        publish(f"tiny/{name}", LLAMA, "text-ranking")
+        version = models.make(f"hf:tiny/{name}").latest
+        assert version.code.target.endswith(":TextRankingByWord")
+        assert version.code.options == {"form": form}
     publish("tiny/writes", LLAMA, "text-ranking")
     with pytest.raises(BrokenModel, match="ranks texts by the words that it would write next"):
         models.make("hf:tiny/writes")

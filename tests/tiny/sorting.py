@@ -49,6 +49,31 @@ def reranker(folder: Path) -> None:
     model.save_pretrained(folder)
 
 
+def reranker_by_word(folder: Path) -> None:
+    """A Qwen3 that knows yes and no, and thinks little of anything."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    listed = [*letters, "ye", "yes", "no", "<|im_start|>", "<|im_end|>"]
+    words = {each: number for number, each in enumerate(listed)}
+    made = Tokenizer(models.BPE(words, [("y", "e"), ("ye", "s"), ("n", "o")]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    ends = {"eos_token": "<|im_end|>", "pad_token": "<|im_end|>"}
+    PreTrainedTokenizerFast(
+        tokenizer_object=made, additional_special_tokens=["<|im_start|>"], **ends
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=len(listed), hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+            num_key_value_heads=1, head_dim=16, intermediate_size=48, max_position_embeddings=900,
+        )
+    ).save_pretrained(folder)  # fmt: skip
+
+
 def entailment(folder: Path) -> None:
     names = named("contradiction", "neutral", "entailment")
     model = _bert(folder, "BertForSequenceClassification", **names)

@@ -8,6 +8,7 @@ from tests.model_registry.runners.conftest import Model
 from tests.tiny import sorting
 
 KINDS = "text_classification.py:TextClassification"
+BY_WORD = "text_ranking_by_word.py:TextRankingByWord"
 RANKING = "text_ranking.py:TextRanking"
 OWN_KINDS = "zero_shot_classification.py:ZeroShotClassification"
 NAMES = "token_classification.py:TokenClassification"
@@ -167,3 +168,44 @@ def test_weights_of_another_class_are_refused_or_told(tmp_path, capsys):
     save_file(kept, weights, {"format": "pt"})
     with pytest.raises(ValueError, match="not those of a BertForSequenceClassification: 2.% of"):
         Model(KINDS, tmp_path)
+
+
+def test_a_text_is_ranked_by_the_word_that_would_come_next(tmp_path):
+    import torch
+
+    sorting.reranker_by_word(tmp_path)
+    model = Model(BY_WORD, tmp_path, form="qwen3")
+    runner, documents = model.runner, ["a dog", "the moon is big and red", "a cat"]
+    found = model.run(query="what is red?", documents=documents, top_k=2)
+    assert [each["document"] for each in found] == [documents[each["index"]] for each in found]
+    assert len(found) == 2 and found[0]["score"] >= found[1]["score"]
+
+    def alone(document, instruction):
+        text = (
+            "<|im_start|>system\nJudge whether the Document meets the requirements based on the "
+            'Query and the Instruct provided. Note that the answer can only be "yes" or "no".'
+            f"<|im_end|>\n<|im_start|>user\n<Instruct>: {instruction}\n<Query>: what is red?\n"
+            f"<Document>: {document}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+        )
+        tokens = runner.tokenizer(text, return_tensors="pt", add_special_tokens=False)
+        no, yes = (runner.tokenizer.convert_tokens_to_ids(each) for each in ("no", "yes"))
+        with torch.no_grad():
+            logits = runner.model(tokens["input_ids"]).logits[0, -1]
+        return logits[[no, yes]].softmax(0)[1].item()
+
+    usual = "Given a web search query, retrieve relevant passages that answer the query"
+    for each in found:
+        assert each["score"] == pytest.approx(alone(each["document"], usual), abs=1e-3)
+    (own,) = model.run(query="what is red?", documents=["a dog"], instruction="Find animals.")
+    assert own["score"] == pytest.approx(alone("a dog", "Find animals."), abs=1e-3)
+
+
+def test_of_a_text_that_is_too_long_to_be_ranked_the_end_of_the_question_form_stays(
+    tmp_path, capsys
+):
+    sorting.reranker_by_word(tmp_path)
+    model = Model(BY_WORD, tmp_path, form="mxbai")
+    (found,) = model.run(query="red?", documents=["the cat is red . " * 200])
+    assert 0 < found["score"] < 1
+    assert "and what comes after has no effect" in capsys.readouterr().out
+    assert model.told.metrics["input_token_count"] == model.runner.reads
