@@ -138,7 +138,10 @@ class Predictions:
         )
         if hold is not None:
             left = max(0.0, hold - (time.monotonic() - arrived))
-            prediction = await self._service.wait(prediction.id, left)
+            # Canceled because the app stops, it still has its id to tell: what is queued then runs
+            # after the next start, and who gets an error asks for it once more.
+            with contextlib.suppress(asyncio.CancelledError):
+                prediction = await self._service.wait(prediction.id, left)
         return await self._created(
             prediction, self._link_maker.links(request), held=hold is not None
         )

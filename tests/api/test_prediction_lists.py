@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.api.conftest import Http, Server
+
 
 def test_cancel_shows_at_once_and_needs_no_body(http):
     running = http.until(http.create("local/never-ends", {}), "processing")
@@ -38,6 +40,23 @@ def test_a_prediction_goes_on_when_the_waiting_client_leaves(http, server):
         newest = http.get("predictions").json()["results"][:20]
         found = [each for each in newest if each["input"] == {"text": "left behind"}]
     assert http.until(found[0])["status"] == "succeeded"
+
+
+def test_who_is_held_when_the_app_stops_is_told_what_waits_for_it(tmp_path, own_catalog):
+    def held():
+        with Http(base_url=f"{stopping.url}/v1/", timeout=70) as client:
+            body, prefer = {"input": {}}, {"Prefer": "wait"}
+            return client.post("models/local/never-ends/predictions", json=body, headers=prefer)
+
+    with ThreadPoolExecutor(1) as pool:
+        with Server(tmp_path, own_catalog()) as stopping:
+            answer = pool.submit(held)
+            with Http(base_url=f"{stopping.url}/v1/") as client:
+                while not (listed := client.get("predictions").json()["results"]):
+                    pass
+        assert answer.result().status_code == 202
+        assert answer.result().json()["id"] == listed[0]["id"]
+        assert answer.result().json()["status"] == "starting"
 
 
 @pytest.fixture(scope="module")
