@@ -18,7 +18,7 @@ MIN_DEADLINE = 5
 _MARGIN = 0.1
 _STAINLESS_MARGIN = 5.0
 
-_SECONDS = re.compile(r"0*[1-9]\d{0,5}", re.ASCII)
+_SECONDS = re.compile(r"0*[1-9]\d*", re.ASCII)
 _DURATION = re.compile(
     r"(?:(?P<h>\d{1,6})h)?(?:(?P<m>\d{1,6})m)?(?:(?P<s>\d{1,6})s)?|(?P<bare>\d{1,6})", re.ASCII
 )
@@ -45,7 +45,7 @@ def _wait(headers: Headers) -> float | None:
         if not value:
             return MAX_HOLD
         if _SECONDS.fullmatch(value):
-            return min(MAX_HOLD, int(value) - _MARGIN)
+            return min(MAX_HOLD, float(value) - _MARGIN)
     return None
 
 
