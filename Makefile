@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-SOURCES := app.py settings.py errors.py api cog components model_registry predictions workers bench examples tests
+SOURCES := app.py settings.py command_line.py errors.py api cog components model_registry predictions workers bench examples tests
 
 # Three files of tests at a time, since many wait for a browser or an app; each holds torch. In their
 # order: those of fewest tests, which come last otherwise, are the longest.

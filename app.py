@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import gc
 import os
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         if arguments[:1] == ["serve"]:
             return serve_folder(options.parse_serve(arguments[1:]))
         settings = options.parse(arguments)
+        read_tokens(settings.tokens)  # told before all that takes seconds
         listening = listen(settings.host, settings.port)
         with data_folder(settings.data):
             set_environment(settings)
@@ -345,19 +347,29 @@ def share(host: str, port: int) -> str:
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket, taken before anything slow is done. Raises `CannotStart`."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # The protocol is named, or asyncio would leave small answers to wait for each other.
-        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(2048)
-    except OSError as error:
-        raise CannotStart(
-            f"cannot listen on {host}:{port} ({error.strerror or error}). "
-            "Stop what runs there or give another --port."
-        ) from None
+    with contextlib.ExitStack() as closing:
+        try:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            # The protocol is named, or asyncio would leave small answers to wait for each other.
+            listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            closing.enter_context(listening)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, port))
+            listening.listen(2048)
+        except OSError as error:
+            reason = f"cannot listen on {host}:{port} ({error.strerror or error})."
+            raise CannotStart(f"{reason} {_instead(error)}") from None
+        closing.pop_all()
     return listening
+
+
+def _instead(error: OSError) -> str:
+    """What to do about an address that cannot be had."""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "Give a --host that this machine has: 127.0.0.1 for itself, 0.0.0.0 for everybody."
+    if error.errno == errno.EACCES:
+        return "Give a --port from 1024 on: those below are the system's."
+    return "Stop what runs there or give another --port."
 
 
 def make_data_folder(data: Path) -> None:

@@ -6,17 +6,18 @@ all, and a test holds it to that.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_network
 from pathlib import Path
 
+import command_line
+from command_line import CommandLine
 from errors import CannotStart
 
 PORT = 7860
+MOST_SPARES = 64
 
 # Dollars per hour, by hardware. A card that is not named here costs GPU_RATE.
 HARDWARE_RATES: Mapping[str, float] = {
@@ -103,11 +104,15 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     makes no sense.
     """
     space = "SPACE_ID" in environment
+    hub_is_offline = environment.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
     def default(name: str, otherwise: str | None = None) -> str | None:
-        return environment.get(f"ATELIER_{name}") or otherwise
+        return environment.get(command_line.VARIABLES + name) or otherwise
 
-    parser = argparse.ArgumentParser(
+    def switch(name: str) -> bool:
+        return command_line.truth(command_line.VARIABLES + name, default(name) or "")
+
+    parser = CommandLine(
         prog="app.py",
         description="Run AI models on your own machine, in the browser and over an API.",
         epilog="`app.py pull owner/name` downloads a model's weights ahead of its first run; "
@@ -136,7 +141,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     option(
         "--share",
         action="store_true",
-        default=_truth(default("SHARE")),
+        default=switch("SHARE"),
         help="make a public Gradio link",
     )
     option(
@@ -159,13 +164,13 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     option(
         "--offline",
         action="store_true",
-        default=_truth(default("OFFLINE") or environment.get("HF_HUB_OFFLINE")),
+        default=switch("OFFLINE") or hub_is_offline,
         help="never ask the network",
     )
     option(
         "--allow-private-webhooks",
         action="store_true",
-        default=_truth(default("ALLOW_PRIVATE_WEBHOOKS")),
+        default=switch("ALLOW_PRIVATE_WEBHOOKS"),
         help="let webhooks and file inputs name addresses of this machine and its network",
     )
     option(
@@ -188,28 +193,36 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     option("--cpu-memory", default=default("CPU_MEMORY"), metavar="GB", help=memory)
     spares = f"processes that load libraries ahead, for a quick first run ({pool.spares})"
     option("--spares", default=default("SPARES", str(pool.spares)), metavar="COUNT", help=spares)
-    given = parser.parse_args(arguments)
+    given = parser.read(arguments)
+    command_line.check_names(environment, parser.variables())
+    if given.share and given.offline:
+        reason = "--share makes a link through the network, which --offline forbids: leave one out."
+        raise CannotStart(reason)
     models = given.models or (default("MODELS") or "").split(os.pathsep)
     data = Path(given.data).expanduser().resolve()
     return Settings(
         host=given.host,
-        port=_port(given.port),
+        port=command_line.port(given.port),
         data=data,
         models=tuple(Path(each).expanduser().resolve() for each in models if each),
         share=given.share,
-        public_url=given.public_url.rstrip("/") if given.public_url else None,
-        trusted_proxies=_networks(given.trusted_proxies or ""),
+        public_url=command_line.root_address("--public-url", given.public_url)
+        if given.public_url
+        else None,
+        trusted_proxies=command_line.networks(given.trusted_proxies or ""),
         tokens=Path(given.tokens).expanduser().resolve() if given.tokens else None,
         offline=given.offline,
         allow_private_webhooks=given.allow_private_webhooks,
-        retention=_number("--retention", given.retention) * 3600 if given.retention else None,
+        retention=command_line.number("--retention", given.retention) * 3600
+        if given.retention
+        else None,
         pool=PoolSettings(
-            idle_timeout=_number("--idle-timeout", given.idle_timeout),
-            setup_timeout=_number("--setup-timeout", given.setup_timeout),
-            run_timeout=_number("--run-timeout", given.run_timeout),
-            train_timeout=_number("--train-timeout", given.train_timeout),
-            spares=_count("--spares", given.spares),
-            cpu_memory=int(_number("--cpu-memory", given.cpu_memory) * 1e9)
+            idle_timeout=command_line.number("--idle-timeout", given.idle_timeout),
+            setup_timeout=command_line.number("--setup-timeout", given.setup_timeout),
+            run_timeout=command_line.number("--run-timeout", given.run_timeout),
+            train_timeout=command_line.number("--train-timeout", given.train_timeout),
+            spares=command_line.count("--spares", given.spares, MOST_SPARES),
+            cpu_memory=int(command_line.number("--cpu-memory", given.cpu_memory) * 1e9)
             if given.cpu_memory
             else None,
         ),
@@ -229,7 +242,7 @@ class Pull:
 
 def parse_pull(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Pull:
     """The command line of `app.py pull`. Raises `CannotStart` as `parse` does."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="app.py pull", description="Download the weights of models before they are used."
     )
     parser.add_argument("names", nargs="+", metavar="owner/name")
@@ -237,7 +250,7 @@ def parse_pull(arguments: Sequence[str], environment: Mapping[str, str] = os.env
     parser.add_argument("--accept-licence", action="store_true", help=accepting)
     parser.add_argument("--data", help="the app's data folder (data)")
     parser.add_argument("--models", action="append", metavar="DIR", default=[])
-    given = parser.parse_args(arguments)
+    given = parser.read(arguments)
     more = ["--data", given.data] if given.data else []
     more += [text for folder in given.models for text in ("--models", folder)]
     return Pull(tuple(given.names), given.accept_licence, parse(more, environment))
@@ -254,9 +267,7 @@ class Add:
 
 def parse_add(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Add:
     """The command line of `app.py add`. Raises `CannotStart` as `parse` does."""
-    parser = argparse.ArgumentParser(
-        prog="app.py add", description="Make a model of a repository of the Hub."
-    )
+    parser = CommandLine(prog="app.py add", description="Make a model of a repository of the Hub.")
     option = parser.add_argument
     option("reference", metavar="hf:owner/repo[@revision]")
     option("--name", default="", metavar="owner/name", help="what it is to be called")
@@ -265,7 +276,7 @@ def parse_add(arguments: Sequence[str], environment: Mapping[str, str] = os.envi
     unsafe = "also take weights in formats that can run code when they are read"
     option("--unsafe-formats", action="store_true", help=unsafe)
     option("--data", help="the app's data folder (data)")
-    given = parser.parse_args(arguments)
+    given = parser.read(arguments)
     options = {
         "name": given.name,
         "trust_remote_code": given.trust_remote_code,
@@ -286,7 +297,7 @@ class Push:
 
 def parse_push(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Push:
     """The command line of `app.py push`. Raises `CannotStart` as `parse` does."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="app.py push",
         description="Make a version of a model of a Cog folder, whether the app runs or not.",
     )
@@ -297,7 +308,7 @@ def parse_push(arguments: Sequence[str], environment: Mapping[str, str] = os.env
     option("--models", action="append", metavar="DIR", default=[], help="as the app has it")
     private = "let a repository's address be one of this machine or its network"
     option("--allow-private-webhooks", action="store_true", help=private)
-    given = parser.parse_args(arguments)
+    given = parser.read(arguments)
     more = ["--data", given.data] if given.data else []
     more += [text for folder in given.models for text in ("--models", folder)]
     more += ["--allow-private-webhooks"] if given.allow_private_webhooks else []
@@ -316,7 +327,7 @@ def parse_serve(
     arguments: Sequence[str], environment: Mapping[str, str] = os.environ
 ) -> ServeFolder:
     """The command line of `app.py serve`. Raises `CannotStart` as `parse` does."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="app.py serve", description="Serve one model folder over the routes of Cog's server."
     )
     option = parser.add_argument
@@ -325,7 +336,7 @@ def parse_serve(
     option("--port", default="8393", help="port to listen on (8393, as `cog serve`)")
     option("--data", metavar="FOLDER", help="for files and environments (.cog/atelier in DIR)")
     option("--offline", action="store_true", help="never ask the network")
-    given = parser.parse_args(arguments)
+    given = parser.read(arguments)
     folder = Path(given.folder).expanduser().resolve()
     if not (folder / "cog.yaml").is_file():
         reason = f"{folder} has no cog.yaml. `app.py init {given.folder}` writes one."
@@ -351,11 +362,11 @@ def parse_serve(
 
 def parse_init(arguments: Sequence[str]) -> Path:
     """The command line of `app.py init`: the folder to write into."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="app.py init", description="Write a model that runs at once, to be changed."
     )
     parser.add_argument("folder", metavar="DIR")
-    return Path(parser.parse_args(arguments).folder).expanduser().resolve()
+    return Path(parser.read(arguments).folder).expanduser().resolve()
 
 
 def _hub(data: Path, environment: Mapping[str, str]) -> HubSettings:
@@ -370,42 +381,3 @@ def _hub(data: Path, environment: Mapping[str, str]) -> HubSettings:
         given_token=given("HF_TOKEN") or given("HUGGING_FACE_HUB_TOKEN"),
         token_files=(Path(named).expanduser() if named else home / "token", usual),
     )
-
-
-def _truth(text: str | None) -> bool:
-    return (text or "").lower() in ("1", "true", "yes", "on")
-
-
-def _networks(text: str) -> tuple[str, ...]:
-    found = tuple(each.strip() for each in text.split(",") if each.strip())
-    for each in found:
-        try:
-            if each != "*":
-                ip_network(each, strict=False)
-        except ValueError:
-            raise CannotStart(
-                f"--trusted-proxies has {each!r}; write addresses such as 10.0.0.1 or 10.0.0.0/8."
-            ) from None
-    return found
-
-
-def _port(text: str) -> int:
-    if text.isdigit() and int(text) < 65536:
-        return int(text)
-    raise CannotStart(f"--port is {text!r}; it must be a number from 0 (any free port) to 65535.")
-
-
-def _count(option: str, text: str) -> int:
-    if text.isdecimal():
-        return int(text)
-    raise CannotStart(f"{option} is {text!r}; it must be 0, 1, 2 and so on.")
-
-
-def _number(option: str, text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if number > 0 and number < float("inf"):
-        return number
-    raise CannotStart(f"{option} is {text!r}; it must be a number greater than 0.")

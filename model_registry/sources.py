@@ -45,9 +45,7 @@ def read(
     for root in roots:
         below = list(find_folders(root, prints, descriptions))
         if not below:
-            missing = "there is no folder with a cog.yaml in it."
-            reason = missing if root.is_dir() else "it does not exist."
-            found.broken.append(BrokenModel(str(root), reason))
+            found.broken.append(BrokenModel(str(root), _why_none(root)))
         folders += below
     read_spec = partial(spec_files.read, prints=prints, descriptions=descriptions)
     readers: list[Callable[[], Model | ModelFolder]] = [
@@ -77,6 +75,14 @@ def read(
     found.folders.extend(f for f in folders if places.get(f.model, str(f.path)) == str(f.path))
     prints.save()
     return found
+
+
+def _why_none(root: Path) -> str:
+    if (root / "cog.yaml").is_file():
+        return f"it is a model itself. Name the folder that it lies in, {root.parent}."
+    if root.is_dir():
+        return "there is no folder with a cog.yaml in it."
+    return "it is no folder." if root.exists() else "it does not exist."
 
 
 def names(roots: Sequence[Path], data: Path, specs: Path = spec_files.SPECS) -> set[str]:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From the top down: a package may import itself and what stands below it.
 LAYERS = ("app", "components api", "predictions", "workers", "model_registry", "cog")
-EVERYWHERE = {"errors", "settings"}
+EVERYWHERE = {"errors", "settings", "command_line"}
 ONLY_IN = {
     "gradio": {"components", "app"},
     "fastapi": {"api", "app"},
@@ -31,6 +31,7 @@ PACKAGES = [name for layer in LAYERS for name in layer.split()]
 def sources():
     yield ROOT / "app.py"
     yield ROOT / "settings.py"
+    yield ROOT / "command_line.py"
     yield ROOT / "errors.py"
     for package in PACKAGES[1:]:
         for path in sorted((ROOT / package).rglob("*.py")):

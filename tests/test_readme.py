@@ -42,9 +42,11 @@ def test_every_variable_does_what_its_option_does(tmp_path):
     rows = re.findall(r"\| `(--[a-z-]+)` \| `(ATELIER_\w+)` \|", README)
     for option, variable in rows:
         flag = option in ("--share", "--offline", "--allow-private-webhooks")
-        value = {"--port": "8123", "--trusted-proxies": "10.0.0.5"}.get(
-            option, "1" if flag else "5"
-        )
+        value = {
+            "--port": "8123",
+            "--trusted-proxies": "10.0.0.5",
+            "--public-url": "https://models.lan",
+        }.get(option, "1" if flag else "5")
         assert parse([option] if flag else [option, value], {}) == parse([], {variable: value})
 
 

@@ -81,10 +81,15 @@ def test_broken_models_have_reasons_and_harm_no_other(data, specs):
 
 def test_a_folder_without_models_is_told(tmp_path, data, specs):
     (tmp_path / "empty").mkdir()
-    found = Catalog.load([tmp_path / "empty", tmp_path / "nowhere"], data, specs)
+    (tmp_path / "file").touch()
+    folder_of(tmp_path / "models", "one")
+    given = [tmp_path / each for each in ("empty", "nowhere", "file", "models/one")]
+    found = Catalog.load(given, data, specs)
     assert [error.reason for error in found.broken] == [
         "there is no folder with a cog.yaml in it.",
         "it does not exist.",
+        "it is no folder.",
+        f"it is a model itself. Name the folder that it lies in, {tmp_path / 'models'}.",
     ]
 
 
