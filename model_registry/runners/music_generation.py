@@ -55,7 +55,7 @@ class MusicGeneration(BasePredictor):
             default=8,
             ge=1,
             le=LONGEST,
-            description="Duration of the generated audio in seconds.",
+            description="Duration of the generated audio in seconds, with what it continues.",
         ),
         continuation: bool = Input(
             default=False,
@@ -63,13 +63,15 @@ class MusicGeneration(BasePredictor):
             "will mimic its melody.",
         ),
         continuation_start: int = Input(
-            default=0, ge=0, description="Start time of the audio file to use for continuation."
+            default=0,
+            ge=0,
+            description="Where in `input_audio` what is used of it begins, in seconds.",
         ),
         continuation_end: int | None = Input(
             default=None,
             ge=-1,
-            description="End time of the audio file to use for continuation. If -1 or None, will "
-            "default to the end of the audio clip.",
+            description="Where in `input_audio` what is used of it ends, in seconds. If -1 or "
+            "None, at the end of the audio clip.",
         ),
         multi_band_diffusion: bool = Input(
             default=False,
@@ -115,12 +117,13 @@ class MusicGeneration(BasePredictor):
         self._refuse(model_version, multi_band_diffusion)
         given: dict[str, Any] = dict(self._words(prompt))
         before = 0
+        used = continuation_start, continuation_end
         if input_audio is not None and continuation:
-            codes = self._codes(input_audio, continuation_start, continuation_end, duration)
+            codes = self._codes(input_audio, used, duration)
             given["decoder_input_ids"] = codes
             before = codes.shape[-1]
         elif input_audio is not None:
-            given["input_features"] = self._melody(input_audio, duration)
+            given["input_features"] = self._melody(input_audio, used, duration)
         elif continuation:
             raise InvalidInput("There is nothing to continue: give input_audio.")
         elif not prompt.strip():
@@ -156,26 +159,17 @@ class MusicGeneration(BasePredictor):
             print(f"The prompt has {count} tokens; the first {most} are read.")
         return {name: each[:, :most].to(self.model.device) for name, each in read.items()}
 
-    def _codes(self, path: Path, start: int, end: int | None, duration: int) -> Any:
+    def _codes(self, path: Path, used: tuple[int, int | None], duration: int) -> Any:
         """What is continued, as the decoder writes it: a row for each of its codebooks."""
         import torch
 
-        until = end if end is not None and end >= 0 else math.inf
-        if until <= start:
+        samples = self._heard(path, used, duration + 1, self.channels)
+        if samples.shape[-1] >= duration * self.rate:
             raise InvalidInput(
-                f"Nothing is left to continue between {start} and {end} seconds: continuation_end "
-                "must be after continuation_start."
+                f"What is to be continued is as long as all shall be, {duration} seconds, or more. "
+                f"Ask for a longer duration, up to {LONGEST}, or for less of input_audio with "
+                "continuation_start and continuation_end."
             )
-        longest = LONGEST - duration
-        if longest < 1:
-            raise InvalidInput(
-                f"Music has at most {LONGEST} seconds, with what it continues: with a duration of "
-                f"{duration} none is left. Ask for at most {LONGEST - 1}."
-            )
-        samples = sample(path, self.rate, min(until, start + longest), self.channels, "input_audio")
-        samples = samples[:, start * self.rate :]
-        if not samples.shape[-1]:
-            raise InvalidInput(f"input_audio ends before continuation_start, {start} seconds.")
         coded = []
         with torch.no_grad():
             for channel in torch.tensor(samples).to(self.model.device, self.model.dtype):
@@ -183,7 +177,22 @@ class MusicGeneration(BasePredictor):
         # Two channels take turns: the first codebook of each, then the second.
         return torch.stack(coded, 1).flatten(0, 1)
 
-    def _melody(self, path: Path, duration: int) -> Any:
+    def _heard(self, path: Path, used: tuple[int, int | None], longest: int, channels: int) -> Any:
+        """What is used of a recording, but no more than so many seconds: one row a channel."""
+        start, end = used
+        until = end if end is not None and end >= 0 else math.inf
+        if until <= start:
+            raise InvalidInput(
+                f"Nothing is left of input_audio between {start} and {end} seconds: "
+                "continuation_end must be after continuation_start."
+            )
+        samples = sample(path, self.rate, min(until, start + longest), channels, "input_audio")
+        samples = samples[:, start * self.rate :]
+        if not samples.shape[-1]:
+            raise InvalidInput(f"input_audio ends before continuation_start, {start} seconds.")
+        return samples
+
+    def _melody(self, path: Path, used: tuple[int, int | None], duration: int) -> Any:
         """Which of the twelve tones is the loudest, moment by moment."""
         import torch
         from transformers.audio_utils import chroma_filter_bank
@@ -194,7 +203,7 @@ class MusicGeneration(BasePredictor):
                 "or set continuation to true."
             )
         print("The melody is taken from the whole mix, voices and drums included.")
-        samples = torch.tensor(sample(path, self.rate, duration, 1, "input_audio"))
+        samples = torch.tensor(self._heard(path, used, duration, 1))
         if (missing := WINDOW - samples.shape[-1]) > 0:
             samples = torch.nn.functional.pad(samples, (missing // 2, missing - missing // 2))
         window = torch.hann_window(WINDOW)
@@ -213,17 +222,17 @@ class MusicGeneration(BasePredictor):
         return loudest.to(self.model.device, self.model.dtype)
 
     def _made(self, duration: int, before: int, given: dict[str, Any], **options: Any) -> Any:
-        """Samples, one row a channel."""
+        """Samples, one row a channel; the first of them continue `before` frames that are given."""
         import torch
 
         books = self.model.decoder.config.num_codebooks
-        steps = duration * self.frames
+        steps = duration * self.frames - before
         done = 0
 
         def count(tokens: Any, scores: Any) -> Any:
             nonlocal done
             # The books are written one after another, each a step behind the one before.
-            seconds = max(0, done - books) / self.frames
+            seconds = (before + max(0, done - books)) / self.frames
             current_scope().progress(round(min(seconds, duration), 2), duration, "second")
             done += 1
             return scores
@@ -233,5 +242,5 @@ class MusicGeneration(BasePredictor):
                 **given, max_new_tokens=steps + books, logits_processor=[count], **options
             )
         current_scope().progress(duration, duration, "second")
-        wanted = round((before / self.frames + duration) * self.rate)
+        wanted = duration * self.rate
         return sound[0, :, :wanted].float().cpu().numpy()

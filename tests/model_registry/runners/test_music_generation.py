@@ -50,20 +50,17 @@ def test_progress_goes_by_seconds_of_music(plain):
     assert done == sorted(done) and len(done) > 100 and (done[0], done[-1]) == (0, 2)
 
 
-def test_what_continues_something_comes_after_it(plain, melodious):
+def test_what_continues_something_comes_after_it_within_the_duration(plain, melodious):
     for model in (plain, melodious):
-        path = model.run(prompt="rain", duration=1, input_audio=VOICE, continuation=True)
-        whole = soundfile.info(path).duration
-        assert whole == pytest.approx(1 + soundfile.info(VOICE).duration, abs=0.05)
-        path = model.run(
-            prompt="rain",
-            duration=1,
-            input_audio=VOICE,
-            continuation=True,
-            continuation_start=1,
-            continuation_end=2,
-        )
-        assert soundfile.info(path).duration == pytest.approx(2, abs=0.02)
+        given = {"prompt": "rain", "input_audio": VOICE, "continuation": True, "seed": 1}
+        path = model.run(**given, duration=4)
+        assert soundfile.info(path).duration == 4
+        done = [step for step, _, _ in model.told.steps]
+        assert done[0] == pytest.approx(soundfile.info(VOICE).duration, abs=0.05) and done[-1] == 4
+        part = {"continuation_start": 1, "continuation_end": 2}
+        path = model.run(**given, duration=2, **part)
+        assert soundfile.info(path).duration == 2
+        assert model.told.steps[0][0] == pytest.approx(1, abs=0.02)
 
 
 def test_continuations_that_cannot_be_are_refused(plain):
@@ -74,8 +71,19 @@ def test_continuations_that_cannot_be_are_refused(plain):
         plain.run(**asked, input_audio=VOICE, continuation_start=2, continuation_end=1)
     with pytest.raises(ValueError, match="ends before continuation_start"):
         plain.run(**asked, input_audio=VOICE, continuation_start=20)
-    with pytest.raises(ValueError, match="at most 29"):
-        plain.run(**asked, input_audio=VOICE, duration=30)
+    with pytest.raises(ValueError, match=r"as long as all shall be, 2 seconds.*up to 30"):
+        plain.run(**asked, input_audio=VOICE, duration=2)
+
+
+def test_of_a_melody_too_only_the_part_asked_for_is_heard(melodious):
+    given = {"prompt": "rain", "duration": 1, "seed": 1, "input_audio": VOICE}
+    begin, middle = (
+        melodious.run(**given, continuation_start=start, continuation_end=start + 1).read_bytes()
+        for start in (0, 1)
+    )
+    assert begin != middle
+    with pytest.raises(ValueError, match="ends before continuation_start"):
+        melodious.run(**given, continuation_start=20)
 
 
 def test_a_melody_is_followed_by_who_can_hear_it(plain, melodious):
@@ -92,7 +100,7 @@ def test_a_melody_is_the_loudest_of_twelve_tones(melodious, tmp_path):
     tones = [261.63, 329.63, 440.0]
     parts = [[math.sin(2 * math.pi * tone * at / rate) for at in range(2 * rate)] for tone in tones]
     soundfile.write(path, np.concatenate(parts) * 0.5, rate)
-    heard = melodious.runner._melody(path, 6)[0].argmax(-1).tolist()
+    heard = melodious.runner._melody(path, (0, None), 6)[0].argmax(-1).tolist()
     assert (heard[4], heard[24], heard[40]) == (0, 4, 9)
 
 
