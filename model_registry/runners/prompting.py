@@ -4,6 +4,7 @@ person's own, text to go on from, or a gap to fill.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from cog import InvalidInput
 GAP = "<FILL_ME>"
 PLAIN = "{prompt}"
 """A prompt template that is nothing but the prompt stands for the model's own format."""
+SYSTEM = "{system_prompt}"
 
 INFILLS = (
     ("▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>"),
@@ -108,10 +110,10 @@ class Prompts:
                 f"The prompt template has no {PLAIN}: the prompt would be lost. Write {PLAIN} "
                 "where it belongs."
             )
-        if system_prompt and "{system_prompt}" not in template:
+        if system_prompt and SYSTEM not in template:
             print("The prompt template has no {system_prompt}: the system prompt is left out.")
-        before, _, behind = template.replace("{system_prompt}", system_prompt).partition(PLAIN)
-        return before + prompt + behind.replace(PLAIN, prompt)
+        known = {PLAIN: prompt, SYSTEM: system_prompt}
+        return re.sub(f"{PLAIN}|{SYSTEM}", lambda place: known[place[0]], template)
 
     def _chat(
         self,

@@ -72,6 +72,8 @@ def test_a_template_takes_the_place_of_the_chat_and_begins_once(read):
     assert text.replace(" ", "") == "<s>[INST]Hi{system_prompt}[/INST]"
     text = read(LLAMA, "Hi", "Be brief.", "{system_prompt}\n{prompt}!")
     assert text == "Be brief.\nHi!"
+    text = read(LLAMA, "Hi", "Fill {prompt} in.", "{system_prompt}\n{prompt}!")
+    assert text == "Fill {prompt} in.\nHi!"
 
 
 def test_a_template_of_nothing_but_the_prompt_is_the_chat(read):
