@@ -94,7 +94,9 @@ class Scope:
                 case ast.ClassDef(name=name):
                     self.nodes[name] = statement
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                    self.nodes[name] = value
+                    # `predict = wrapped(predict)` decorates what it is written for.
+                    if not (_is_written_out(self.nodes.get(name)) and name in _mentioned(value)):
+                        self.nodes[name] = value
                 case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                     self.nodes[name] = value
                 case ast.AugAssign(target=ast.Name(id=name)):
@@ -122,6 +124,14 @@ class Scope:
         elif beside := self.module.beside(module, level):
             for name in beside.nodes:
                 self.nodes[name] = Imported(self.module, module, level, name)
+
+
+def _is_written_out(node: Any) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+
+
+def _mentioned(node: ast.expr) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
 
 
 def _binds_new(statement: ast.stmt, known: dict[str, Any]) -> bool:

@@ -42,6 +42,7 @@ _UNREADABLE = (
     "that it says its types, or let Cog write .cog/openapi_schema.json."
 )
 _TRIED_AGAIN = " It is tried again once one of its files has changed."
+_FROM_SOURCE = " Until then its form is drawn from its source, and its first run waits for it."
 _ASIS = (
     "Its form is drawn from the .cog/openapi_schema.json that Cog has written; a run will most "
     "likely fail."
@@ -145,7 +146,14 @@ class Descriptions:
 
     def _of_folder(self, version_id: str, code: Code, model: str, train: str | None) -> Described:
         if not code.packages:
-            return _described(self._of(version_id, code, model, train))
+            try:
+                return _described(self._of(version_id, code, model, train))
+            except Hangs as error:
+                # A slow disk or a busy machine looks the same: a run has far longer.
+                with contextlib.suppress(BrokenModel):
+                    read = self._of(version_id, code, model, train, from_source=True)
+                    return replace(_described(read), warning=error.reason + _FROM_SOURCE)
+                raise
         python = self._python_for(code.packages)
         warning = ""
         if python is not None:

@@ -278,3 +278,23 @@ def test_inputs_that_several_runners_share_are_read_from_the_class_that_keeps_th
     assert property_of(found, "prompt")["description"] == "What to draw."
     assert found["ratio"]["enum"] == ["1:1", "16:9"]
     assert property_of(found, "steps")["maximum"] == 4
+
+
+def test_what_wraps_a_function_under_its_own_name_decorates_it(read):
+    found = read(
+        """
+        import functools, os
+
+        class Predictor:
+            def predict(self, prompt: str, top_k: int = 50) -> str: ...
+
+            def without(function, names): ...
+
+            if os.environ.get("SHORT"):
+                predict = without(predict, ["top_k"])
+
+        Predictor = functools.cache(Predictor)
+        """,
+        target="predict.py:Predictor",
+    )
+    assert list(found["Input"]["properties"]) == ["prompt", "top_k"]

@@ -143,6 +143,25 @@ def test_an_import_that_hangs_is_tried_once_until_its_code_has_changed(write, da
     assert descriptions.of("b" * 64, code(folder), "local/one", None)
 
 
+def test_an_import_that_takes_too_long_is_read_instead(write, data):
+    folder = write(predict=f"import time\n{ECHO}\ntime.sleep(1000)")
+    for _ in range(2):  # the second one is a later start of the app
+        descriptions = Descriptions(data / "described", timeout=1)
+        found = descriptions.of_folder("a" * 64, code(folder), "local/one", None)
+        assert found.document == describe(code(folder), "local/one", from_source=True)
+        assert "it was not imported within 1 s" in found.warning
+        assert not found.provisional
+        descriptions.known.of_folder("a" * 64, code(folder), "local/one", None)
+
+
+def test_an_import_that_takes_too_long_and_cannot_be_read_is_refused(write, data):
+    folder = write(predict="import time\nrun = time.sleep(1000)")
+    with pytest.raises(BrokenModel, match="line 2: it was not imported within 1 s"):
+        Descriptions(data / "described", timeout=1).of_folder(
+            "a" * 64, code(folder), "local/one", None
+        )
+
+
 def test_nothing_in_the_working_directory_is_imported(write, tmp_path, monkeypatch):
     (tmp_path / "json.py").write_text("raise RuntimeError('the wrong json')")
     monkeypatch.chdir(tmp_path)
