@@ -244,9 +244,14 @@ async def until_ended(
     )
     server = uvicorn.Server(config)
     announcing = asyncio.create_task(announce(server, greeting, listening, settings))
-    # Uvicorn raises what has ended it once more, which must not end the service halfway.
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda signum, frame: None)
+
+    def end(signum: int, frame: object) -> None:
+        server.should_exit = True  # a second one changes nothing: this takes seconds at most
+
+    server.handle_exit = end  # type: ignore[assignment, method-assign]
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) != signal.SIG_IGN:  # as under nohup
+            signal.signal(each, end)
     try:
         await server.serve(sockets=[listening])
     finally:
@@ -437,5 +442,18 @@ def read_tokens(path: Path | None) -> Tokens | None:
     return Tokens.read(lines, f"the tokens file {path}")
 
 
+def open_standard_streams() -> None:
+    """Stands in for those that who has started us has closed: what is opened first would get their
+    numbers, and with them whatever a library prints.
+    """
+    while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(null)
+    sys.stdin = sys.stdin or os.fdopen(0)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
 if __name__ == "__main__":
+    open_standard_streams()
     sys.exit(main(sys.argv[1:]))

@@ -32,11 +32,11 @@ def output_of(address, model, **inputs):
 
 
 @contextlib.contextmanager
-def running(data, *options, environment=None):
+def running(data, *options, environment=None, before=()):
     """The app as a process; gives the process and its address."""
     with open(data / "stderr.txt", "a") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", "0", "--data", str(data / "data"), *options],
+            [*before, sys.executable, "app.py", "--port", "0", "--data", data / "data", *options],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -265,7 +265,8 @@ def _children(pid):
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
 
 
-def test_a_signal_ends_what_runs_with_a_reason(tmp_path):
+@pytest.mark.parametrize("sent", [["SIGTERM"], ["SIGHUP", "SIGINT", "SIGINT"]])
+def test_a_signal_ends_what_runs_with_a_reason(tmp_path, sent):
     with running(tmp_path, "--models", str(MODELS)) as (process, address):
         made = httpx.post(
             f"{address}/v1/models/local/never-ends/predictions", json={"input": {}}, timeout=60
@@ -273,8 +274,38 @@ def test_a_signal_ends_what_runs_with_a_reason(tmp_path):
         shown = f"{address}/v1/predictions/{made['id']}"
         while httpx.get(shown).json()["status"] != "processing":
             time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
+        for name in sent:
+            process.send_signal(signal.Signals[name])
         assert process.wait(30) == 0
+    assert not (tmp_path / "stderr.txt").read_text()
     with contextlib.closing(sqlite3.connect(tmp_path / "data" / "atelier.db")) as database:
         ((status, error),) = database.execute("SELECT status, error FROM predictions")
     assert status == "failed" and "was stopped" in error
+
+
+@pytest.mark.heavy
+def test_an_app_whose_terminal_is_gone_runs_on_under_nohup(tmp_path):
+    with running(tmp_path, before=["nohup"]) as (process, address):
+        process.send_signal(signal.SIGHUP)
+        assert httpx.get(f"{address}/v1/models", timeout=60).status_code == 200
+
+
+@pytest.mark.heavy
+def test_an_app_that_is_started_without_standard_streams_serves_all_the_same(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "app.py", "--port", port, "--data", str(tmp_path)]
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
+    with subprocess.Popen(closed, cwd=ROOT) as process:
+        while not (answer := _answer(f"http://127.0.0.1:{port}/v1/account")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        streams = [os.readlink(f"/proc/{process.pid}/fd/{n}") for n in range(3)]
+        process.terminate()
+        assert process.wait(30) == 0
+    assert answer.status_code == 200 and set(streams) == {os.devnull}
+
+
+def _answer(address):
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(address, timeout=60)
