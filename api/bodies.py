@@ -22,6 +22,10 @@ _NO_STORE = {"Cache-Control": "no-store"}
 _COMPLAINT = re.compile(r"(?P<reason>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)
 _INDEX = re.compile(r"\[(\d+)\]")
 _FIELD = re.compile("`(.*)`", re.DOTALL)
+# An escaped backslash, a letter beyond 16 bits as two halves, or a half alone.
+_ESCAPES = re.compile(
+    rb"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 
 
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] = _NO_STORE) -> Response:
@@ -36,7 +40,7 @@ async def read(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError as error:
         raise InvalidBody(_problem(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"The body is not JSON: {error}") from None
+        raise InvalidRequest(f"The body is not JSON: {_half(body) or error}") from None
 
 
 async def read_bytes(request: Request) -> bytes:
@@ -72,6 +76,13 @@ def _too_slow(size: int, seconds: float) -> TooSlow:
         f"The body came too slowly: {size} bytes in {seconds:.0f} s. "
         f"Send at least {SLOWEST} bytes a second."
     )
+
+
+def _half(body: bytes) -> str:
+    """What to say of half a letter, as is left where a program cuts a text within an emoji."""
+    halves = (found["half"] for found in _ESCAPES.finditer(body) if found["half"])
+    half = next(halves, b"").decode()
+    return half and f"{half} is half a letter. Cut texts between letters, not within them."
 
 
 def _problem(complaint: str) -> Problem:

@@ -143,7 +143,8 @@ class Index:
         if "/" not in reference:
             name, version_id = self.model_of(reference), reference
             if not name:
-                raise InvalidVersion(reference)
+                known = _VERSION_ID.fullmatch(reference)
+                raise InvalidVersion(reference, "No model has it." if known else "")
         if name in self._broken:
             raise BrokenModel(name, self._broken[name].reason)
         model = self.find(name)

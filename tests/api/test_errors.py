@@ -123,6 +123,26 @@ def test_a_body_that_is_not_json(http, call):
     refused(http.request(*call.split(), content=content), 400, "Bad request")
 
 
+def test_an_id_that_no_model_has_is_not_called_badly_written(http):
+    answer = http.post("predictions", json={"version": "0" * 64, "input": ECHO})
+    assert refused(answer, 422, "Invalid version or not permitted")["detail"].endswith("has it.")
+
+
+@pytest.mark.parametrize(
+    ("text", "half"),
+    [
+        (r"\ud83d", "d83d"),
+        (r"\uD83d and more", "D83d"),
+        (r"\ud83d\ude00 \ude00", "de00"),
+        (r"\\\ud83d", "d83d"),
+    ],
+)
+def test_half_a_letter_is_named(http, text, half):
+    content = '{"input":{"text":"' + text + '"}}'
+    detail = refused(http.request(*CREATE.split(), content=content), 400, "Bad request")["detail"]
+    assert f"{half} is half a letter" in detail
+
+
 @pytest.mark.parametrize(
     ("call", "body"),
     [
