@@ -124,7 +124,7 @@ class Files:
         )
 
     async def _form(self, request: Request) -> FormData:
-        if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             raise InvalidBody(
                 Problem(
                     "content", "required", "send multipart/form-data with a file part named content"

@@ -109,6 +109,14 @@ def test_a_broken_form_is_refused(http, content_type):
     assert response.json()["detail"]
 
 
+def test_a_forms_type_may_be_written_in_capitals(http):
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="content"; filename="a"\r\n\r\nb\r\n--x--\r\n'
+    )
+    headers = {"Content-Type": "Multipart/Form-Data; boundary=x"}
+    assert http.post("files", content=body, headers=headers).json()["size"] == 1
+
+
 def test_a_file_over_the_limit_is_refused(http, server):
     before = http.get("files").json()["results"]
     response = upload(http, bytes(server.settings.max_file_size + 1))
