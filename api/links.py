@@ -66,7 +66,8 @@ class LinkMaker:
             scope = request.scope
             host, port = scope["server"] or ("localhost", None)
             otherwise = f"{host}:{port}" if port else host
-            named, scheme = request.headers.get("host") or otherwise, scope["scheme"]
+            said, scheme = request.headers.get("host", ""), scope["scheme"]
+            named = said if _HOST.fullmatch(said) else otherwise
             if self._is_trusted(scope.get("client")):
                 named = _nearest(request, "x-forwarded-host") or named
                 told = _nearest(request, "x-forwarded-proto")

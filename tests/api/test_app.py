@@ -58,6 +58,14 @@ def test_links_name_the_host_that_was_asked(http, server):
     assert shown["urls"]["get"] == f"http://localhost:{port}/v1/predictions/{prediction['id']}"
 
 
+@pytest.mark.parametrize("host", ['evil"><script>', "a b/c?d#e@f"])
+def test_links_name_no_host_that_cannot_be_one(http, server, host):
+    made = http.post(
+        "models/local/echo/predictions", json={"input": {"text": "a"}}, headers={"Host": host}
+    )
+    assert made.headers["Location"] == f"{server.url}/v1/predictions/{made.json()['id']}"
+
+
 def test_the_account_has_a_name(http):
     assert http.get("account").json()["name"]
 
