@@ -32,7 +32,8 @@ _TOKENIZERS = (
 _MARKED = (
     "it cuts out what a point or a box marks. Things by their names are found by detectors such as "
     "hf:IDEA-Research/grounding-dino-tiny; whole scenes are parted by such as "
-    "hf:facebook/mask2former-swin-tiny-coco-instance"
+    "hf:facebook/mask2former-swin-tiny-coco-instance; of this kind hf:facebook/sam-vit-base and "
+    "hf:facebook/sam2.1-hiera-tiny can be added"
 )
 _LAID_OUT = (
     "it reads words by their places on a page, which another program has to find first. Models "
@@ -43,7 +44,7 @@ _VOICELESS = (
     "bring theirs, such as hf:facebook/mms-tts-eng"
 )
 _INSTEAD = {
-    **dict.fromkeys(("sam", "sam2", "sam2_video", "sam3", "sam3_video", "sam3_tracker",
+    **dict.fromkeys(("sam3", "sam3_video", "sam3_tracker",
                      "sam3_tracker_video", "sam_hq", "edgetam", "edgetam_video"), _MARKED),
     **dict.fromkeys(("layoutlm", "layoutlmv2", "layoutlmv3", "layoutxlm", "lilt", "bros",
                      "markuplm", "udop"), _LAID_OUT),

@@ -165,6 +165,16 @@ OF_TRANSFORMERS: tuple[Task, ...] = (
         }),
     ),
     Task(
+        "cutting out of pictures",
+        "mask_generation:MaskGeneration",
+        "vision",
+        ("mask-generation", "image-segmentation"),
+        ("MODEL_FOR_MASK_GENERATION",),
+        frozenset({"sam", "sam2", "sam2_video"}),
+        also=("VideoModel",),
+        trusts=False,
+    ),
+    Task(
         "depth",
         "depth_estimation:DepthEstimation",
         "vision",

@@ -17,6 +17,7 @@ from tests.hub_stand_in import Repository, hub
 from tests.test_app import ROOT, running
 from tests.tiny import (
     checkpoints,
+    cutting,
     editing,
     gguf_file,
     hub_repos,
@@ -46,6 +47,7 @@ TASKS = {
     "summarization": (hub_repos.summariser, TEXT),
     "automatic-speech-recognition": (hub_repos.listener, "audio"),
     "image-segmentation": (hub_repos.segformer, CAT),
+    "mask-generation": (cutting.sam, CAT | {"points": ["40,50"]}),
     "depth-estimation": (hub_repos.depth_anything, CAT),
     "text-to-audio": (
         music.TINY["facebook/musicgen-small"],

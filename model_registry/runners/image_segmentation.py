@@ -5,6 +5,7 @@ UPerNet, BEiT), by thing, or both (Mask2Former, MaskFormer, EoMT, DETR).
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, TypedDict
 
@@ -97,8 +98,8 @@ class ImageSegmentation(BasePredictor):
         if not found:
             print("Found nothing. A lower threshold may show what the model is less sure of.")
         folder = FilePath(tempfile.mkdtemp())
-        _coloured(picture, places, found, opacity).save(folder / "segments.png")
-        _grey(places).save(folder / "mask.png")
+        coloured(picture, places, found, opacity).save(folder / "segments.png")
+        grey(places).save(folder / "mask.png")
         return Output(
             image=Path(folder / "segments.png"), mask=Path(folder / "mask.png"), segments=found
         )
@@ -139,7 +140,8 @@ class ImageSegmentation(BasePredictor):
         return places, found
 
 
-def _coloured(picture: Any, places: Any, found: list[Segment], opacity: float) -> Any:
+def coloured(picture: Any, places: Any, found: Sequence[Mapping[str, Any]], opacity: float) -> Any:
+    """The picture under the colours of what was found; `places` has the number of each pixel's."""
     import numpy
     from PIL import Image, ImageColor
 
@@ -152,7 +154,7 @@ def _coloured(picture: Any, places: Any, found: list[Segment], opacity: float) -
     return Image.fromarray(mixed.round().astype("uint8"))
 
 
-def _grey(places: Any) -> Any:
+def grey(places: Any) -> Any:
     """Eight bits a point where the numbers fit, else sixteen."""
     from PIL import Image
 

@@ -73,6 +73,10 @@ TASKS = {
         of_transformers("segformer", "SegformerForSemanticSegmentation"),
         "ImageSegmentation",
     ),
+    "mask-generation": (
+        without(of_transformers("sam", "SamModel"), "tokenizer.json"),
+        "MaskGeneration",
+    ),
     "depth-estimation": (
         of_transformers("depth_anything", "DepthAnythingForDepthEstimation"),
         "DepthEstimation",
@@ -150,6 +154,14 @@ def test_what_its_owner_calls_it_decides_over_its_class(models, publish):
     assert models.make("hf:tiny/bert").latest.code.target.endswith(":Embeddings")
     publish("tiny/clip", of_transformers("clip", "CLIPModel"), "feature-extraction")
     assert models.make("hf:tiny/clip").latest.code.target.endswith("ImageClassification")
+
+
+def test_sam_2_cuts_out_of_pictures_though_it_can_do_films(models, publish):
+    files = without(of_transformers("sam2_video", "Sam2VideoModel"), "tokenizer.json")
+    publish("tiny/sam2.1-hiera", files | {"sam2.1_hiera.pt": "w"}, "mask-generation")
+    version = models.make("hf:tiny/sam2.1-hiera").latest
+    assert version.code.target.endswith(":MaskGeneration")
+    assert "model.safetensors" in version.weights[0].files
 
 
 def test_captioners_hold_no_chat(models, publish):
@@ -464,7 +476,7 @@ REFUSED = {
         "its class is VoxtralForConditionalGeneration: there is no runner",
     ),
     "what a mark is needed for": (
-        of_transformers("sam", "SamModel"),
+        of_transformers("sam3", "Sam3Model"),
         "what a point or a box marks",
     ),
     "words by their places": (
