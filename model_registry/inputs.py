@@ -108,6 +108,7 @@ def check(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any
             continue
         if value is None and name not in known.required:
             continue
+        value = _number(value, described)
         if reason := _unsendable(value, name in known.files):
             problems.append(Problem(name, "invalid_type", reason))
             continue
@@ -115,7 +116,7 @@ def check(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any
         problems.extend(_problem(name, error) for error in found)
         if not found:
             problems.extend(_file_problems(name, value, described))
-        checked[name] = _number(value, described)
+        checked[name] = value
     for name in known.required:
         if name not in inputs:
             problems.append(Problem(name, "required", "This input is required."))

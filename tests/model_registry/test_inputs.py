@@ -129,6 +129,11 @@ def test_what_json_readers_let_pass_but_nobody_can_store_is_refused(value):
     assert problems(one({}), {"x": value}) == [("x", "invalid_type")]
 
 
+@pytest.mark.parametrize(("described", "value"), [(INTEGER, 1e20), (a_list(INTEGER), [1, -1e300])])
+def test_a_whole_number_is_as_large_as_it_may_be_however_it_is_written(described, value):
+    assert problems(one(described), {"x": value}) == [("x", "invalid_type")]
+
+
 def nested(levels):
     return [nested(levels - 1)] if levels else []
 
