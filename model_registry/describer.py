@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cog.describe_many import WIDTH
+from model_registry import installing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -84,7 +85,12 @@ class Describer:
         with theirs:
             process = subprocess.Popen(
                 [self._python, "-m", "cog.describe_many"],
-                env={**os.environ, **self._environment, "PYTHONPATH": str(ROOT)},
+                env={
+                    **os.environ,
+                    **self._environment,
+                    **installing.variables(self._python),
+                    "PYTHONPATH": str(ROOT),
+                },
                 cwd=ROOT,  # `-m` makes it importable, and anything may lie in ours
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,

@@ -133,3 +133,34 @@ async def test_a_wheel_that_was_replaced_under_its_name_is_installed_anew(servic
     service.catalog._folders._clock = lambda: float("inf")
     later = await ended(service, "local/older", text="x")
     assert later.output == "x low 77 1.0" and later.version != first.version
+
+
+INSTALLS = """
+    import importlib.util, subprocess, sys
+
+    for pip, name in ([sys.executable, "-m", "pip"], "late"), (["pip"], "later"):
+        packages = [f"wheels/{name}-1.0-py3-none-any.whl", *OPTIONS]
+        subprocess.run([*pip, "install", "-q", *packages])
+
+    def run(text: str = "") -> list[bool]:
+        return [importlib.util.find_spec(name) is not None for name in ("late", "later")]
+"""
+
+
+async def test_what_a_model_installs_itself_goes_into_its_own_environment_and_never_the_apps(
+    service, tmp_path, folders
+):
+    # Behind the app's packages nothing could be tried; a failure must not stay there.
+    elsewhere = tmp_path / "prefix"
+    for name, options in (("older", []), ("newer", ["--prefix", str(elsewhere)])):
+        for each in ("late", "later"):
+            wheel(folders / name / "wheels", each, "1.0")
+        predict = f"OPTIONS = {options!r}\n{textwrap.dedent(INSTALLS)}"
+        (folders / name / "predict.py").write_text(predict)
+    build = "\nbuild: {python_requirements: requirements.txt}\n"
+    (folders / "older" / "cog.yaml").write_text(f"run: predict.py:run{build}")
+    (folders / "newer" / "cog.yaml").write_text("run: predict.py:run\n")
+    without = await ended(service, "local/newer")
+    assert without.output == [False, False], without.error
+    assert not elsewhere.exists()
+    assert (await ended(service, "local/older")).output == [True, True]

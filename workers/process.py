@@ -18,6 +18,7 @@ from typing import Protocol
 
 import msgspec
 
+from model_registry import installing
 from model_registry.spec import Code
 from workers.devices import Device
 from workers.messages import Frames, FromChild, Load, Message, frame
@@ -83,7 +84,13 @@ class ChildProcess(asyncio.Protocol):
                 stderr=written,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
-                env={**LARGE_PAGES, **os.environ, **environment, "PYTHONPATH": str(ROOT)},
+                env={
+                    **LARGE_PAGES,
+                    **os.environ,
+                    **environment,
+                    **installing.variables(python),
+                    "PYTHONPATH": str(ROOT),
+                },
                 cwd=str(ROOT),
             )
         except BaseException:
