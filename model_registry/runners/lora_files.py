@@ -42,7 +42,10 @@ _CIVITAI = re.compile(
 _HUB = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/", re.IGNORECASE)
 _DOWN = re.compile(r"lora_A\b|lora_down\b|\bdown\.weight$|lora\.down\b")
 """In the names of the weights that a layer's input meets first, as the formats have them."""
-_REPO = re.compile(r"([\w.-]+/[\w.-]+)(?:/(?:(?:resolve|blob)/([\w.-]+)/)?(.+\.safetensors))?/?")
+_REPO = re.compile(
+    r"([\w.-]+/[\w.-]+)(?:/(?:(?:resolve|blob)/([\w.-]+)/)?(.+?\.safetensors)|/tree/main)?/?(?:\?.*)?"
+)
+"""As it is written, or as the Hub's pages and their buttons address it."""
 
 
 @dataclass(frozen=True)
