@@ -260,9 +260,23 @@ def describe(
         raise BrokenModel(model, last[0])
     with contextlib.suppress(ValueError):
         if answer.exit_code == 0:
-            return json.loads(answer.printed)
+            document = json.loads(answer.printed)
+            if reason := _unsendable(document):
+                raise BrokenModel(model, f"{code.target}: {reason}")
+            return document
     reason = f"{code.target} ended its process (exit code {answer.exit_code}) when imported."
     raise BrokenModel(model, reason)
+
+
+def _unsendable(document: Any) -> str:
+    """Why a document, which Python could read, can be shown to nobody; empty if it can."""
+    try:
+        msgspec.msgpack.encode(document)
+    except UnicodeEncodeError:
+        return "its inputs have half a character (a lone surrogate) in a default or description."
+    except OverflowError:
+        return "its inputs have a whole number past 64 bits for a default or bound."
+    return ""
 
 
 @cache

@@ -147,6 +147,19 @@ def test_a_default_that_does_not_fit_is_a_warning_and_no_refusal(read):
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (r'str = Input(default="\ud800")', "half a character"),
+        (r'str = Input(description="\ud800")', "half a character"),
+        ("int = Input(default=2**70)", "past 64 bits"),
+    ],
+)
+def test_what_can_be_sent_to_nobody_is_refused_with_its_reason(read, given, said):
+    with pytest.raises(BrokenModel, match=f"predict.py:Predictor: .*{said}"):
+        read(predict=f"from cog import Input\ndef Predictor(text: {given}) -> str: ...")
+
+
 NEEDS = "import nowhere\ndef Predictor(text: str) -> str: ..."
 
 
