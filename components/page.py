@@ -28,6 +28,9 @@ SCRIPT = HERE / "atelier.js"
 # Gradio keeps uploads, and links to outputs, in a folder of its own; they leave it after a day.
 CACHE_CHECK, CACHE_AGE = 3600, 86400
 
+LOOK_EVERY = 0.02
+"""Seconds between two looks of Gradio's for a button that was pressed."""
+
 
 OTHERS = ("explore", "history", "models")
 """The tabs that a link can open besides Run."""
@@ -126,9 +129,12 @@ def mount(
     operator: Operator = EVERYBODY,
 ) -> Any:
     """The FastAPI `app` with the page at its root, beside whatever routes it has already."""
+    page = build(service, visitors, operator)
+    # By itself Gradio looks a thousand times a second, visited or not.
+    page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = LOOK_EVERY
     return gr.mount_gradio_app(
         app,
-        build(service, visitors, operator),
+        page,
         path="/",
         theme=theme(),
         css_paths=[CSS],

@@ -1,4 +1,4 @@
-"""What a start does without, asked of one that has come to the point where it would serve."""
+"""What a start and an idle app do without, asked of one that has come to where it would serve."""
 
 from __future__ import annotations
 
@@ -12,18 +12,33 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 ASKED = """
-import gc, json, sys
+import asyncio, gc, json, sys, time
 usual = gc.get_threshold()
 opened = set()
 sys.addaudithook(lambda event, given: event == "open" and opened.add(str(given[0])))
 import app
 
+async def looks_a_second(queue):
+    looks = []
+    class Events(dict):
+        def values(self):
+            looks.append(time.monotonic())
+            return ()
+    queue.event_queue_per_concurrency_id = Events()
+    looking = asyncio.create_task(queue.start_processing())
+    while len(looks) < 9:
+        await asyncio.wait([looking], timeout=0.1)
+    looking.cancel()
+    return (len(looks) - 1) / (looks[-1] - looks[0])
+
 async def serving(page, service, *_):
     await service.stop()
+    looks = await looks_a_second(page.routes[-1].app.blocks._queue)
     print(json.dumps({
         "stubs": [path for path in opened if path.endswith(".pyi")],
         "usual": gc.isenabled() and gc.get_threshold() == usual,
         "kept": gc.get_freeze_count(),
+        "looks": looks,
     }))
 
 app.until_ended = serving
@@ -45,3 +60,7 @@ def test_gradio_writes_no_stubs_for_editors(started):
 def test_garbage_is_collected_as_usual_but_not_looked_for_in_what_a_start_has_made(started):
     assert started["usual"]
     assert started["kept"] > 100_000
+
+
+def test_an_app_that_nobody_visits_rests(started):
+    assert started["looks"] < 60
