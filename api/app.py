@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from fastapi import FastAPI
@@ -137,5 +138,8 @@ class Resource:
         if endpoint is None:
             raise HTTPException(405, headers={"Allow": self._allowed})
         scope["caller"] = self._authentication.caller(request.headers)
-        response = await endpoint(request)
+        try:
+            response = await endpoint(request)
+        except asyncio.CancelledError:  # it was given time to end by itself
+            response = errors.stopped()
         await response(scope, receive, send)

@@ -136,6 +136,11 @@ async def _answer_fault(request: Request, error: Any) -> Response:
     )
 
 
+def stopped() -> Response:
+    """To who asked for something that the end of the app has cut off."""
+    return problem(503, "Stopped", "Atelier was stopped meanwhile. Ask again once it runs.")
+
+
 def problem(
     status: int, title: str, detail: str, *, headers: Any = None, more: dict[str, Any] | None = None
 ) -> Response:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+
 import httpx
 import pytest
 from starlette.responses import PlainTextResponse
@@ -56,6 +58,18 @@ def test_links_name_the_host_that_was_asked(http, server):
     prediction = http.run("local/echo", {"text": "a"})
     shown = http.get(f"http://localhost:{port}/v1/predictions/{prediction['id']}").json()
     assert shown["urls"]["get"] == f"http://localhost:{port}/v1/predictions/{prediction['id']}"
+
+
+def test_what_a_stop_cuts_off_is_a_problem_document(tmp_path, own_catalog):
+    head = "POST /v1/files HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\nExpect: 100-continue\r\n"
+    kind = "Content-Type: multipart/form-data; boundary=x"
+    with Server(tmp_path, own_catalog()) as stopping:
+        answer = socket.create_connection(stopping.socket.getsockname())
+        answer.sendall(f"{head}{kind}\r\n\r\n--x".encode())
+        assert b"100 Continue" in answer.recv(100)  # it waits for the rest
+    with answer, answer.makefile("rb") as read:
+        said = read.read()
+    assert b" 503 " in said and b"application/problem+json" in said and b"stopped meanwhile" in said
 
 
 @pytest.mark.parametrize("host", ['evil"><script>', "a b/c?d#e@f"])
