@@ -39,9 +39,9 @@ _LAID_OUT = (
     "it reads words by their places on a page, which another program has to find first. Models "
     "that chat about pictures read pages themselves, such as hf:Qwen/Qwen3-VL-8B-Instruct"
 )
-_VOICELESS = (
-    "it speaks only with the vector of a voice, which its files do not hold. VITS, Bark or CSM "
-    "bring theirs, such as hf:facebook/mms-tts-eng"
+_NO_WORDS = (
+    "it turns the numbers of another model into sound. Add that one: hf:microsoft/speecht5_tts "
+    "brings it along"
 )
 _INSTEAD = {
     **dict.fromkeys(("sam3", "sam3_video", "sam3_tracker",
@@ -55,8 +55,8 @@ _INSTEAD = {
 def check_kind(facts: Facts) -> None:
     """Refuses what takes more than any runner gives it. Raises `BrokenModel`."""
     reason = _INSTEAD.get(facts.kind)
-    if any(name in ("SpeechT5ForTextToSpeech", "SpeechT5HifiGan") for name in facts.architectures):
-        reason = _VOICELESS
+    if "SpeechT5HifiGan" in facts.architectures:
+        reason = _NO_WORDS
     if reason:
         raise facts.refusal(
             f"its class is {', '.join(facts.architectures) or facts.kind}: {reason}."

@@ -18,6 +18,7 @@ from model_registry import (
     hub_adapters,
     hub_checkpoints,
     hub_choice,
+    hub_companions,
     hub_gguf,
     hub_headers,
     hub_lacks,
@@ -129,7 +130,11 @@ class HubModels:
             header = self._header(facts, file)
             family = hub_checkpoints.family_of(facts, header)
             return hub_checkpoints.spec_of(facts, file, header, family, self._facts(family.base))
-        return recipe(facts, trusted, unsafe_formats)
+        spec = recipe(facts, trusted, unsafe_formats)
+        if (needed := hub_companions.of(spec)) is None:
+            return spec
+        role, repo = needed
+        return hub_companions.joined(spec, role, self._facts(repo), unsafe_formats)
 
     def _header(self, facts: Facts, file: HubFile) -> hub_headers.Header:
         with Hub(self._settings) as hub:

@@ -2,33 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-
-@dataclass(frozen=True)
-class Task:
-    """`tags` are the Hub's names for it (pipeline tags). `mappings` are transformers' automatic
-    classes whose models the runner loads, `kinds` the only kinds (`model_type`) of those, where not
-    all are. Where a tag says so, it also takes classes whose names have one of the endings `also`:
-    their last layer is left out, or is one more than is needed. `setup` and `inputs` go into the
-    spec. `trusts`: it can run a repository's own code.
-    """
-
-    name: str
-    runner: str
-    category: str
-    tags: tuple[str, ...]
-    mappings: tuple[str, ...] = ()
-    kinds: frozenset[str] = frozenset()
-    also: tuple[str, ...] = ()
-    setup: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    trusts: bool = True
-    large: bool = False
-    """Has a ladder down to 4 bits."""
-
+from model_registry.hub_task import Task as Task
 
 CAPTIONERS = frozenset({
     "blip", "blip-2", "florence2", "git", "pix2struct", "vision-encoder-decoder",
@@ -99,7 +73,7 @@ OF_TRANSFORMERS: tuple[Task, ...] = (
         "speech_recognition:SpeechRecognition",
         "audio",
         ("automatic-speech-recognition",),
-        ("MODEL_FOR_CTC",),
+        ("MODEL_FOR_CTC", "MODEL_FOR_TDT", "MODEL_FOR_RNNT"),
     ),
     Task(
         "speech recognition",
@@ -147,6 +121,26 @@ OF_TRANSFORMERS: tuple[Task, ...] = (
         ("MODEL_FOR_TEXT_TO_WAVEFORM",),
         frozenset({"csm"}),
         trusts=False,
+    ),
+    Task(
+        "speech in a given voice",
+        "voice_speecht5:SpeechT5",
+        "audio",
+        ("text-to-speech", "text-to-audio"),
+        ("MODEL_FOR_TEXT_TO_SPECTROGRAM",),
+        frozenset({"speecht5"}),
+        trusts=False,
+        companion=("vocoder", "microsoft/speecht5_hifigan"),
+    ),
+    Task(
+        "dialogues",
+        "voice_dia:Dia",
+        "audio",
+        ("text-to-speech", "text-to-audio"),
+        ("MODEL_FOR_SPEECH_SEQ_2_SEQ",),
+        frozenset({"dia"}),
+        trusts=False,
+        companion=("codec", "descript/dac_44khz"),
     ),
     Task(
         "segmentation",

@@ -1,5 +1,6 @@
-"""Text from speech by models of transformers: those that write (Whisper, Moonshine, Speech2Text)
-and those that spell what they hear (wav2vec 2.0, HuBERT, WavLM and others with CTC).
+"""Text from speech by models of transformers: those that write (Whisper, Moonshine, Speech2Text),
+those that spell what they hear (wav2vec 2.0, HuBERT, WavLM and others with CTC), and those that do
+so word for word (Parakeet's transducers).
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ LONGEST = 28
 """Seconds that are listened to at once; Whisper hears no more than 30."""
 
 
+_CLASSES = {
+    "CTC": "AutoModelForCTC", "TDT": "AutoModelForTDT", "RNNT": "AutoModelForRNNT",
+}  # fmt: skip
+"""By the ending of a class's name; all others write."""
+
+
 class Segment(TypedDict):
     """What is said, and from when to when, in seconds."""
 
@@ -33,8 +40,12 @@ class SpeechRecognition(BasePredictor):
 
         trust = trusting(trust_code)
         config = AutoConfig.from_pretrained(weights, **trust)
-        self.spells = any(name.endswith("CTC") for name in config.architectures or ())
-        kind = "AutoModelForCTC" if self.spells else "AutoModelForSpeechSeq2Seq"
+        named = "".join(config.architectures or ())
+        ending = next((each for each in _CLASSES if named.endswith(each)), "")
+        self.spells = ending == "CTC"
+        # Here each letter that is given stands for itself: none is said twice by being held.
+        self.reading = {"group_tokens": False} if ending in ("TDT", "RNNT") else {}
+        kind = _CLASSES.get(ending, "AutoModelForSpeechSeq2Seq")
         self.model = pretrained(kind, weights, precision, trust_code)
         self.hears = AutoFeatureExtractor.from_pretrained(weights, **trust)
         self.tokenizer = AutoTokenizer.from_pretrained(weights, **trust)
@@ -102,8 +113,9 @@ class SpeechRecognition(BasePredictor):
             if self.spells:
                 tokens = self.model(**given).logits[0].argmax(-1)
             else:
-                tokens = self.model.generate(**given, **spoken)[0]
-        text: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
+                made = self.model.generate(**given, **spoken)
+                tokens = getattr(made, "sequences", made)[0]
+        text: str = self.tokenizer.decode(tokens, skip_special_tokens=True, **self.reading)
         return text.strip()
 
 

@@ -164,6 +164,14 @@ def test_sam_2_cuts_out_of_pictures_though_it_can_do_films(models, publish):
     assert "model.safetensors" in version.weights[0].files
 
 
+def test_transducers_listen_though_they_bring_their_makers_form_as_well(models, publish):
+    files = of_transformers("parakeet_tdt", "ParakeetForTDT") | {"parakeet.nemo": "w"}
+    publish("tiny/parakeet", files, "automatic-speech-recognition", library="nemo")
+    version = models.make("hf:tiny/parakeet").latest
+    assert version.code.target.endswith(":SpeechRecognition")
+    assert "parakeet.nemo" not in version.weights[0].files
+
+
 def test_captioners_hold_no_chat(models, publish):
     for kind, name in (("florence2", "Florence2"), ("blip-2", "Blip2")):
         files = of_transformers(kind, f"{name}ForConditionalGeneration")
@@ -483,9 +491,9 @@ REFUSED = {
         of_transformers("layoutlmv3", "LayoutLMv3ForTokenClassification"),
         "LayoutLMv3ForTokenClassification: it reads words by their places on a page",
     ),
-    "speech without a voice": (
-        of_transformers("speecht5", "SpeechT5ForTextToSpeech"),
-        "the vector of a voice, which its files do not hold.*hf:facebook/mms-tts-eng",
+    "what only turns numbers into sound": (
+        of_transformers("hifigan", "SpeechT5HifiGan"),
+        "the numbers of another model into sound.*hf:microsoft/speecht5_tts",
     ),
     "a pipeline after another": (
         of_diffusers("KandinskyV22Pipeline"),
@@ -654,16 +662,42 @@ def test_inputs_that_mean_nothing_to_a_model_are_not_shown(models, publish):
     assert set(inputs("speller")) == {"audio"}
 
 
-def test_memory_follows_from_the_weights(models, publish, monkeypatch):
+@pytest.fixture
+def heavy_one(models, publish, monkeypatch):
+    """A language model of so many bytes, all of them holes."""
     from model_registry import hub_recipe
 
     monkeypatch.setattr(hub_recipe, "is_weights", lambda path: path.endswith(".safetensors"))
-    files = of_transformers("llama", "LlamaForCausalLM", dtype="bfloat16")
-    repository = publish("tiny/llama", files)
-    with (repository.folder / "model.safetensors").open("wb") as weights:
-        weights.truncate(2_000_000_000)
-    monkeypatch.setattr(Repository, "commit", "c" * 40)
-    monkeypatch.setattr("tests.hub_stand_in._hash", lambda path: "a" * 64)
-    version = models.make("hf:tiny/llama").latest
+
+    def make(size=2_000_000_000, kind="llama", architecture="LlamaForCausalLM", **more):
+        files = of_transformers(kind, architecture, dtype="bfloat16", **more)
+        repository = publish("tiny/llama", files)
+        with (repository.folder / "model.safetensors").open("wb") as weights:
+            weights.truncate(size)
+        monkeypatch.setattr(Repository, "commit", "c" * 40)
+        monkeypatch.setattr("tests.hub_stand_in._hash", lambda path: "a" * 64)
+        return models.make("hf:tiny/llama").latest
+
+    return make
+
+
+def test_only_a_large_language_model_in_its_own_numbers_and_no_mixture_is_spread(heavy_one):
+    assert heavy_one(4_000_000_000).spreads
+    assert not heavy_one(1_000_000_000).spreads
+
+
+@pytest.mark.parametrize(
+    ("kind", "architecture", "more"),
+    [
+        ("llama", "LlamaForCausalLM", {"quantization_config": {"quant_method": "fp8"}}),
+        ("mixtral", "MixtralForCausalLM", {"num_local_experts": 8}),
+    ],
+)
+def test_what_is_packed_or_has_experts_keeps_to_one_card(heavy_one, kind, architecture, more):
+    assert not heavy_one(4_000_000_000, kind, architecture, **more).spreads
+
+
+def test_memory_follows_from_the_weights(heavy_one):
+    version = heavy_one()
     assert [rung.precision for rung in version.ladder] == ["bf16", "int8", "4bit"]
     assert 2e9 < version.ladder[0].memory < 5e9 and version.memory > 4e9

@@ -5,10 +5,17 @@ import pytest
 import soundfile
 
 from tests.model_registry.runners.conftest import REGISTRY, Model
-from tests.tiny import hub_repos
+from tests.tiny import hub_repos, transducer
+
+# A transducer writes no more than its sound has room for, and the library warns of that length.
+pytestmark = pytest.mark.filterwarnings("ignore:Using the model-agnostic default:UserWarning")
 
 LIGHTS = str(REGISTRY / "starter" / "listen" / "lights.wav")
-MAKERS = {"spells": hub_repos.speller, "writes": hub_repos.listener}
+MAKERS = {
+    "spells": hub_repos.speller,
+    "writes": hub_repos.listener,
+    "transduces": transducer.parakeet,
+}
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +76,8 @@ def test_what_has_no_sound_is_refused(model, tmp_path):
     (tmp_path / "speech.wav").write_text("no sound")
     with pytest.raises(ValueError, match="audio"):
         model.run(audio=str(tmp_path / "speech.wav"))
+
+
+def test_a_transducer_that_gives_a_letter_twice_means_it(models):
+    runner = models("transduces").runner
+    assert runner.tokenizer.decode([1, 1, 2], **runner.reading) == "aab"
