@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sql
 from sqlalchemy.dialects.sqlite import insert
 
+from errors import CannotStart
 from predictions.prediction import Prediction, Status
 
 _metadata = sql.MetaData()
@@ -142,10 +143,17 @@ MIGRATIONS: Sequence[Callable[[sql.Connection], None]] = (
 
 
 def migrate(connection: sql.Connection) -> None:
-    """Brings a database of any earlier release up to date, whatever is killed meanwhile."""
+    """Brings a database of any earlier release up to date, whatever is killed meanwhile. Raises
+    `CannotStart` for one of a later release: what that has written would not be understood.
+    """
     # Python's sqlite3 would commit each statement that changes a table by itself.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     (seen,) = connection.execute(sql.text("PRAGMA user_version")).one()
+    if seen > len(MIGRATIONS):
+        raise CannotStart(
+            f"the database is of a later Atelier (its form is number {seen}, this one knows up to "
+            f"{len(MIGRATIONS)}). Start that one, or give another folder with --data."
+        )
     for migration in MIGRATIONS[seen:]:
         migration(connection)
     connection.execute(sql.text(f"PRAGMA user_version = {len(MIGRATIONS)}"))

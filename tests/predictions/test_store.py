@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 
 import pytest
@@ -187,6 +188,17 @@ def test_an_old_database_is_upgraded_and_keeps_its_rows(tmp_path, monkeypatch):
         assert "stars" in names
         assert connection.execute("PRAGMA user_version").fetchone() == (2,)
     connection.close()
+
+
+def test_a_database_of_a_later_release_is_left_as_it_is(tmp_path):
+    path = tmp_path / "atelier.db"
+    Store(path).close()
+    later = len(tables.MIGRATIONS) + 3
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {later}")
+        with pytest.raises(CannotStart, match=f"of a later Atelier .its form is number {later}"):
+            Store(path)
+        assert connection.execute("PRAGMA user_version").fetchone() == (later,)
 
 
 def test_a_migration_that_is_killed_halfway_is_begun_anew(tmp_path, monkeypatch):
