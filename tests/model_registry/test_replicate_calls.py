@@ -274,6 +274,36 @@ def test_files_come_in_a_list_where_replicate_gives_one(models, name):
     assert ("items" in output) == (name in LISTS)
 
 
+ORDER = {
+    "black-forest-labs/flux-1.1-pro": [
+        "prompt", "image_prompt", "aspect_ratio", "width", "height", "safety_tolerance", "seed",
+        "prompt_upsampling", "output_format", "output_quality",
+    ],
+    "lightricks/ltx-video": [
+        "prompt", "negative_prompt", "image", "image_noise_scale", "target_size", "aspect_ratio",
+        "cfg", "steps", "length", "model", "seed",
+    ],
+    "minimax/video-01": [
+        "prompt", "first_frame_image", "subject_reference", "prompt_optimizer",
+    ],
+    "stability-ai/sdxl": [
+        "prompt", "negative_prompt", "image", "mask", "width", "height", "num_outputs",
+        "scheduler", "num_inference_steps", "guidance_scale", "prompt_strength", "seed", "refine",
+        "high_noise_frac", "refine_steps", "apply_watermark", "lora_scale", "replicate_weights",
+        "disable_safety_checker",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_inputs_come_in_replicates_order(models, name):
+    described = models[name].input_schema["properties"]
+    assert [
+        key for key in sorted(described, key=lambda key: described[key]["x-order"])
+        if key in ORDER[name]
+    ] == ORDER[name]  # fmt: skip
+
+
 def test_an_input_that_would_change_something_and_cannot_is_refused(models):
     schema = models["stackadoc/stable-audio-open-1.0"].schema
     with pytest.raises(InvalidInput, match="sampler_type"):
