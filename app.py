@@ -90,8 +90,8 @@ def run(settings: Settings, listening: socket.socket) -> None:
 
     catalog = loading.result()
     beside.shutdown()
-    for broken in catalog.broken:
-        print(f"atelier: {broken}", file=sys.stderr)
+    for told in (*settings.notes, *catalog.broken):
+        print(f"atelier: {told}", file=sys.stderr)
     try:
         import uvloop
     except ImportError:
@@ -305,6 +305,7 @@ def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI
     import api.app
     import components.cover
     import components.page
+    from api.compressed_page import CompressedPage
     from api.sessions import Sessions
     from components.operator import Operator
     from predictions.callers import Visitors
@@ -321,6 +322,7 @@ def build_app(settings: Settings, service: PredictionService) -> fastapi.FastAPI
     operator = Operator(settings.everybody_operates)
     app.mount(components.cover.ADDRESS, StaticFiles(directory=components.cover.PICTURES))
     components.page.mount(app, service, [str(service.files.root)], visitors, operator)
+    app.add_middleware(CompressedPage)
     app.add_middleware(Sessions)
     return app
 
