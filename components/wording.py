@@ -150,8 +150,9 @@ def failure(prediction: Prediction) -> str:
             else " What it printed is in the logs below."
             if prediction.logs
             else " Change the inputs and run again."
-            # What never started did not fail by its inputs: the error says what to do.
-            if prediction.started_at is not None
+            # What never started, or was stopped from outside, did not fail by its inputs: the
+            # error says what to do.
+            if prediction.started_at is not None and "again" not in prediction.error
             else ""
         )
         return f"{prediction.error.rstrip('.')}.{hint}"

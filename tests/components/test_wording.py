@@ -6,6 +6,7 @@ import pytest
 
 from components import wording
 from predictions.prediction import Prediction, Status
+from predictions.service import INTERRUPTED
 from workers.messages import Progress
 
 
@@ -77,6 +78,11 @@ def test_only_what_has_run_is_told_to_change_its_inputs():
     failed = {"status": Status.FAILED, "error": "a/b does not exist at the Hub. Check its name."}
     assert wording.failure(prediction(**failed)).endswith("Check its name.")
     assert "Change the inputs" in wording.failure(prediction(**failed, started_at=101.0))
+
+
+def test_what_was_stopped_from_outside_is_not_put_down_to_its_inputs():
+    stopped = prediction(status=Status.FAILED, error=INTERRUPTED, started_at=101.0)
+    assert wording.failure(stopped) == INTERRUPTED
 
 
 @pytest.mark.parametrize(
