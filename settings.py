@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import command_line
 from command_line import CommandLine
@@ -92,11 +93,29 @@ class Settings:
     hub: HubSettings = field(default_factory=HubSettings)
     space: bool = False
     """Whether this is a Space of the Hub, where anybody may look in."""
+    zero_gpu: bool = False
+    """Whether that Space's hardware is ZeroGPU."""
 
     @property
     def everybody_operates(self) -> bool:
         """Whether who reaches the app without a token may add models to it, and with them code."""
         return self.tokens is None and not self.share and not self.space
+
+    @property
+    def notes(self) -> list[str]:
+        """What whoever starts the app may not expect of these settings."""
+        notes = []
+        if self.public_url and urlsplit(self.public_url).path:
+            notes.append(
+                f"below a path, as {self.public_url} has one, only the API can be reached; the "
+                "page needs a host name of its own."
+            )
+        if self.zero_gpu:
+            notes.append(
+                "ZeroGPU lends GPUs to functions of the app's own process only, and models run in "
+                "processes of theirs, so they get the CPU. Choose other hardware for this Space."
+            )
+        return notes
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -228,6 +247,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         ),
         hub=_hub(data, environment),
         space=space,
+        zero_gpu=space and environment.get("SPACES_ZERO_GPU", "").lower() in ("1", "true"),
     )
 
 

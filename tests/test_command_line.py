@@ -72,6 +72,16 @@ def test_what_is_no_address_is_given_to_nobody_as_one(address):
 def test_the_address_under_which_others_reach_the_app_may_have_a_path():
     given = settings.parse(["--public-url", "https://lan.example/models/"], {})
     assert given.public_url == "https://lan.example/models"
+    (note,) = given.notes
+    assert "only the API" in note and "a host name of its own" in note
+    assert not settings.parse(["--public-url", "https://lan.example/"], {}).notes
+
+
+def test_what_zero_gpu_does_not_do_here_is_told_on_a_space():
+    space = {"SPACE_ID": "ada/atelier", "SPACES_ZERO_GPU": "true"}
+    (note,) = settings.parse([], space).notes
+    assert "they get the CPU" in note
+    assert not settings.parse([], {"SPACE_ID": "ada/atelier"}).notes
 
 
 def test_no_more_processes_are_kept_ready_than_makes_sense():
