@@ -160,10 +160,11 @@ class InputFiles:
                 )
         except outgoing.ForbiddenAddress as error:
             raise CannotFetch(f"{url} is not fetched: {error}") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise CannotFetch(
-                f"{url} cannot be fetched: {error or type(error).__name__}."
-            ) from error
+        except httpx.TimeoutException as error:
+            raise CannotFetch(f"{url} cannot be fetched: it did not answer in time.") from error
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            reason = str(error).rstrip(".") or type(error).__name__
+            raise CannotFetch(f"{url} cannot be fetched: {reason}.") from error
         return {FILE: f"{file.id}/{file.name}"}
 
 

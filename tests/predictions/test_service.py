@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from cog.encoding import FILE
@@ -452,6 +453,18 @@ async def test_a_file_that_never_ends_is_given_up(app, endless, monkeypatch):
     assert ended.status is Status.FAILED and "6 bytes have come in" in ended.error
     await asyncio.wait_for(left.wait(), 30)
     assert not list((app.service.files.root / "uploads").iterdir())
+
+
+async def test_an_address_that_stays_silent_is_named_with_that_reason(app, endless, monkeypatch):
+    monkeypatch.setattr("predictions.input_files._TIMEOUT", httpx.Timeout(0.1, connect=30.0))
+    ended = await app.run("local/image-in-out", {"image": endless[0]})
+    assert ended.error == f"{endless[0]} cannot be fetched: it did not answer in time."
+
+
+async def test_a_host_that_is_none_is_named_with_its_reason(app):
+    ended = await app.run("local/image-in-out", {"image": "http://xn--/dot.png"})
+    given, _, reason = ended.error.partition(" cannot be fetched: ")
+    assert given == "http://xn--/dot.png" and reason
 
 
 async def test_nothing_more_is_fetched_for_what_is_canceled(app, endless):
