@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 
@@ -29,9 +30,22 @@ def _reason(error: BaseException) -> str:
     text = _sendable(text_of(error)).strip()
     if disk_is_full(error):
         return f"The disk is full: {text}. Make room where Atelier's data folder is; run it again."
+    if isinstance(error, FileNotFoundError) and (hint := _absent(error)):
+        return f"{type(error).__name__}: {text}. {hint}"
     if type(error) in (ValueError, InvalidInput, RuntimeError, Exception) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _absent(error: FileNotFoundError) -> str:
+    """What a person can do about what is not there, where that is known."""
+    name = str(error.filename)
+    innermost = [*traceback.walk_tb(error.__traceback__)][-1:]
+    if os.sep not in name and any(at.f_code.co_name == "_execute_child" for at, _ in innermost):
+        return f"The model starts a program that this machine does not have: install {name}."
+    if name.startswith("/src/"):
+        return "Only in an image of Cog's is /src the model's folder: write the path without it."
+    return ""
 
 
 def _traceback(error: BaseException) -> str:

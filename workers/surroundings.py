@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import importlib
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -77,6 +78,19 @@ def enter(loading: Load, work: Path) -> None:
     _make_way(work)
 
 
+def _offer_pget(alone: Path) -> None:
+    """Many models fetch their weights with a program that Cog's images bring along. One that is
+    installed comes before ours.
+    """
+    programs = alone / "bin"
+    programs.mkdir(exist_ok=True)
+    interpreter, found_at = shlex.quote(sys.executable), shlex.quote(str(alone))
+    script = f'#!/bin/sh\nPYTHONPATH={found_at} exec {interpreter} -m cog.pget "$@"\n'
+    (programs / "pget").write_text(script)
+    (programs / "pget").chmod(0o755)
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{programs}"
+
+
 def _make_way(work: Path) -> None:
     """The model's own modules may have our names: what we need is imported by now, and the rest
     goes, but for `cog`, which the processes that the model starts may have to find.
@@ -86,6 +100,7 @@ def _make_way(work: Path) -> None:
     alone.mkdir(exist_ok=True)
     with contextlib.suppress(FileExistsError):
         (alone / "cog").symlink_to(root / "cog")
+    _offer_pget(alone)
     sys.path[:] = [str(alone), *(each for each in sys.path if each not in ("", str(root)))]
     os.environ["PYTHONPATH"] = str(alone)
     ours = {"workers", *(file.stem for file in root.glob("*.py"))}

@@ -42,6 +42,21 @@ async def test_a_model_may_run_its_functions_in_processes_of_its_own(pool, metho
     assert sorted(logs.split()) == sorted(["squaring", "1", "squaring", "2", "squaring", "3"])
 
 
+async def test_a_model_finds_the_program_that_fetches_its_weights(pool, tmp_path):
+    (tmp_path / "weights.bin").write_text("weights")
+    source = f"""
+        import subprocess, tempfile
+        class Predictor(BasePredictor):
+            def setup(self):
+                self.place = tempfile.mkdtemp() + "/there.bin"
+                weights = "{(tmp_path / "weights.bin").as_uri()}"
+                subprocess.check_call(["pget", weights, self.place], close_fds=False)
+            def predict(self) -> str:
+                return open(self.place).read()
+    """
+    assert (await output(pool, source))[0] == "weights"
+
+
 async def test_a_script_that_a_model_starts_finds_cog_and_nothing_else_of_ours(pool):
     source = """
         import subprocess, sys
