@@ -42,15 +42,15 @@ async def serving(page, service, *_):
     }))
 
 app.until_ended = serving
-sys.exit(app.main(["--port", "0", "--data", sys.argv[1]]))
+sys.exit(app.main(["--port", "0", "--data", sys.argv[1], "--public-url", "https://a.lan/b"]))
 """
 
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory):
     command = [sys.executable, "-c", ASKED, str(tmp_path_factory.mktemp("data"))]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {**json.loads(done.stdout), "told": done.stderr}
 
 
 def test_gradio_writes_no_stubs_for_editors(started):
@@ -64,3 +64,8 @@ def test_garbage_is_collected_as_usual_but_not_looked_for_in_what_a_start_has_ma
 
 def test_an_app_that_nobody_visits_rests(started):
     assert started["looks"] < 60
+
+
+def test_what_the_settings_do_not_do_is_told(started):
+    (line,) = started["told"].splitlines()
+    assert line.startswith("atelier: below a path, as https://a.lan/b has one, only the API")
