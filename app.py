@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 USUALLY_COLLECTED, COLLECTED_MEANWHILE = gc.get_threshold(), 50_000
 """After how many new objects garbage is looked for, and while the app starts."""
 
+OWN = 0o700
+"""The mode of a data folder that is made: what people wrote is not for all who have an account."""
+
 PATIENCE = 3.0
 """Seconds for which a start waits until the models of folders are described."""
 
@@ -139,7 +142,7 @@ def push(asked: Push) -> int:
 
     settings = asked.settings
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(OWN, parents=True, exist_ok=True)
         taken = names(settings.models, settings.data)
         published = Published(settings.data, taken.__contains__)
         pushing = push(published, asked.source, asked.name, settings.allow_private_webhooks)
@@ -382,7 +385,7 @@ def _instead(error: OSError) -> str:
 def make_data_folder(data: Path) -> None:
     """Raises `CannotStart`."""
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(OWN, parents=True, exist_ok=True)
         open(data / "lock", "a").close()
     except OSError as error:
         raise CannotStart(

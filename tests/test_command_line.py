@@ -8,7 +8,7 @@ import socket
 import pytest
 
 import settings
-from app import listen
+from app import listen, make_data_folder
 from errors import CannotStart
 
 
@@ -105,3 +105,12 @@ def test_a_port_of_the_system_is_told_as_such(monkeypatch):
     monkeypatch.setattr(socket.socket, "bind", refuse)
     with pytest.raises(CannotStart, match="a --port from 1024 on"):
         listen("127.0.0.1", 80)
+
+
+def test_what_people_wrote_is_not_for_all_who_have_an_account_on_the_machine(tmp_path):
+    make_data_folder(tmp_path / "new" / "data")
+    assert (tmp_path / "new" / "data").stat().st_mode & 0o077 == 0
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o755)
+    make_data_folder(tmp_path / "shared")
+    assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o755
