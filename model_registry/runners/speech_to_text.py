@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import subtitles
 from listening import Listener, Segment
 from spoken_languages import CODES
-from whisper_model import Whisper, temperatures
+from whisper_model import Whisper, beams, temperatures
 
 from cog import BasePredictor, Input, InvalidInput, Path
 
@@ -105,8 +105,7 @@ class SpeechToText(BasePredictor):
             task="translate" if translate else "transcribe",
             word_timestamps=word_timestamps,
             initial_prompt=initial_prompt or None,
-            beam_size=beam_size,
-            patience=patience,
+            **beams(beam_size, patience),
             temperature=temperatures(temperature, temperature_increment_on_fallback),
             compression_ratio_threshold=compression_ratio_threshold,
             log_prob_threshold=logprob_threshold,

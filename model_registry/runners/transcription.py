@@ -9,7 +9,7 @@ from typing import Any
 import subtitles
 from listening import Listener, Segment
 from spoken_languages import CODES, NAMES, TITLES
-from whisper_model import Whisper, temperatures
+from whisper_model import Whisper, beams, temperatures
 
 from cog import BaseModel, BasePredictor, Input, InvalidInput, Path, current_scope
 
@@ -134,8 +134,7 @@ class Transcription(BasePredictor):
         options = {
             "word_timestamps": word_timestamps,
             "initial_prompt": initial_prompt or None,
-            "beam_size": beam_size,
-            "patience": patience or 1,
+            **beams(beam_size, patience),
             "temperature": temperatures(temperature, temperature_increment_on_fallback or 0),
             "compression_ratio_threshold": compression_ratio_threshold,
             "log_prob_threshold": logprob_threshold,

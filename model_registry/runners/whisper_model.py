@@ -107,6 +107,17 @@ def temperatures(first: float, step: float) -> list[float]:
     return [first + step * number for number in range(int((1 - first) / step + 1e-6) + 1)]
 
 
+def beams(size: int, patience: float | None) -> dict[str, Any]:
+    """How widely to look for a wording. Raises `InvalidInput` where none would be kept."""
+    patience = patience or 1
+    if size * patience < 0.5:  # CTranslate2 rounds the product
+        raise InvalidInput(
+            f"patience is {patience:g} and beam_size {size}: no wording would be kept. Their "
+            "product must be 0.5 at least."
+        )
+    return {"beam_size": size, "patience": patience}
+
+
 def token_numbers(text: str, count: int) -> list[int]:
     """The tokens never to write, of numbers with commas between them. `count`: how many tokens the
     model has. Raises `InvalidInput`: CTranslate2 takes any number, and crashes at some.

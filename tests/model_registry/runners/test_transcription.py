@@ -130,6 +130,12 @@ def test_a_token_that_the_model_does_not_have_is_refused(whisper, number):
         whisper.run(suppress_tokens=f"-1,7,{number}")
 
 
+def test_a_search_that_would_keep_no_wording_is_refused(whisper):
+    with pytest.raises(ValueError, match=r"patience is 0\.1 and beam_size 4: no wording would"):
+        whisper.run(patience=0.1, beam_size=4)
+    assert whisper.run(patience=0.1, beam_size=5).segments
+
+
 def test_a_translation_is_heard_in_a_second_turn(whisper):
     output = whisper.run(translate=True)
     assert output.translation and output.transcription
