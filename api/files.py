@@ -136,8 +136,8 @@ class Files:
             return await MultiPartParser(
                 request.headers, chunks, max_files=10, max_fields=100
             ).parse()
-        except MultiPartException as error:
-            raise InvalidRequest(f"The form cannot be read: {error.message}") from None
+        except (MultiPartException, UnicodeError) as error:
+            raise InvalidRequest(f"The form cannot be read: {error}") from None
 
 
 class _FileResponse(FileResponse):

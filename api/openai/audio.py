@@ -134,8 +134,8 @@ class Audio:
             return await MultiPartParser(
                 request.headers, chunks, max_files=2, max_fields=50
             ).parse()
-        except MultiPartException as error:
-            raise Refused(f"The form cannot be read: {error.message}") from None
+        except (MultiPartException, UnicodeError) as error:
+            raise Refused(f"The form cannot be read: {error}") from None
 
 
 def _settings(form: FormData, version: Version, kind: str) -> dict[str, Any]:

@@ -109,6 +109,13 @@ def test_a_broken_form_is_refused(http, content_type):
     assert response.json()["detail"]
 
 
+def test_a_form_in_letters_that_are_none_is_refused(http):
+    body = b'--x\r\nContent-Disposition: form-data; name="type"\r\n\r\nb\r\n--x--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x; charset=undefined"}
+    response = http.post("files", content=body, headers=headers)
+    assert response.status_code == 400 and "form cannot be read" in response.json()["detail"]
+
+
 def test_a_forms_type_may_be_written_in_capitals(http):
     body = (
         b'--x\r\nContent-Disposition: form-data; name="content"; filename="a"\r\n\r\nb\r\n--x--\r\n'
