@@ -154,7 +154,18 @@ def check_packages(facts: Facts) -> None:
             "it reads a romanised alphabet, for which it needs the package uroman, which is not "
             "installed. Voices for languages in their own script will do."
         )
+    vision = facts.part("vision_config")
+    if facts.kind == "florence2" and "dim_embed" in vision:
+        raise facts.refusal(
+            "it is in the form of its makers' own code, and transformers has Florence-2 in "
+            "another. Add hf:florence-community/Florence-2-base or another of that owner's."
+        )
     if not (settings := facts.config.get("quantization_config")):
+        if facts.has(r"hf_quant_config\.json"):
+            raise facts.refusal(
+                "its weights are quantized by ModelOpt for TensorRT-LLM (hf_quant_config.json), "
+                f"which transformers would read as if they were not. Add {facts.original}."
+            )
         return
     way = str(facts.part("quantization_config").get("quant_method") or "")
     if not way:

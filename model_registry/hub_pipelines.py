@@ -49,6 +49,7 @@ OF_DIFFUSERS: tuple[Pipelines, ...] = tuple(
          "ACE-Step will do, such as hf:stabilityai/stable-audio-open-1.0"),
         (r"^Kandinsky(V22)?Pipeline$", "", "", "", "it draws from what another pipeline has made "
          "of the words. Its successor will do: hf:kandinsky-community/kandinsky-3"),
+        ("Layered", "", "", "", "it parts a picture in layers, for which there is no runner"),
         ("ShapE", "", "", "", "it is in the catalogue already, as cjwbw/shap-e"),
         ("Inpaint|Fill", "drawing anew", "inpainting:Inpaint", "editing", ""),
         ("EditPlus|Flux2", "picture editing", "image_edit:ImagesEdit", "editing", ""),

@@ -90,6 +90,18 @@ def _sentence_encoder(facts: Facts, trusted: bool) -> tuple[Task, bool]:
     modules = facts.json["modules.json"]
     kinds = [str(each.get("type")) for each in modules if isinstance(each, dict)]
     layers = [kind.rpartition(".")[2] for kind in kinds]
+    own = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
+    if any(kind.startswith("pylate.") for kind in own):
+        raise facts.refusal(
+            "it gives numbers for each word of a text (ColBERT, by PyLate), for which there is no "
+            "runner. The one for embeddings gives one row for a text."
+        )
+    if own:
+        raise facts.refusal(
+            f"its modules.json asks for {own[0]}, which is code of its own, for which the runner "
+            "for embeddings has no place. A copy in transformers' form may be there: its name may "
+            "end in -hf."
+        )
     if not layers or layers[0] != "Transformer":
         raise facts.refusal(
             f"its modules.json begins with {layers[0] if layers else 'nothing'}; the runner for "
@@ -101,6 +113,12 @@ def _sentence_encoder(facts: Facts, trusted: bool) -> tuple[Task, bool]:
         )
     if not _is_known(facts) and not facts.part("auto_map"):
         _of_own_code(facts, trusted)
+    if (auto := facts.part("auto_map")) and _is_known(facts) and not _has_classes(facts):
+        raise facts.refusal(
+            f"its class is {', '.join(facts.architectures)}, of code of its own "
+            f"({auto.get('AutoModel') or ', '.join(auto)}), though it calls itself "
+            f"{facts.kind!r}, whose weights are others."
+        )
     return _named("embeddings"), _own_code(facts, trusted)
 
 
@@ -110,6 +128,12 @@ def _of_transformers(facts: Facts) -> Task | None:
     Several tasks may take one class: then what the owner calls it decides.
     """
     tag = facts.listing.task
+    if tag in ("sentence-similarity", "feature-extraction") and _answers(facts):
+        raise facts.refusal(
+            f"it is {', '.join(facts.architectures)}, which answers in words, and its owner calls "
+            "it a model for embeddings: of pictures and words together, for which there is no "
+            "runner."
+        )
     first = [task for task in hub_tasks.OF_TRANSFORMERS if tag in task.tags]
     rest = [task for task in hub_tasks.OF_TRANSFORMERS if tag not in task.tags]
     for task in (*first, *rest):
@@ -133,6 +157,13 @@ def _of_transformers(facts: Facts) -> Task | None:
     if known:
         raise facts.refusal(_nobody(" or ".join(sorted(known)), tag))
     return None
+
+
+def _answers(facts: Facts) -> bool:
+    """Whether it is of a class that chats about pictures."""
+    mappings = known_classes.transformers_mappings()
+    sees = mappings["MODEL_FOR_IMAGE_TEXT_TO_TEXT"].get(facts.kind, frozenset())
+    return bool(sees & {*facts.architectures}) and facts.kind not in hub_tasks.CAPTIONERS
 
 
 def _nobody(classes: str, tag: str | None) -> str:
@@ -185,6 +216,12 @@ def _is_text_encoder(facts: Facts, task: Task) -> bool:
 def _is_known(facts: Facts) -> bool:
     """Whether transformers has models of its kind (`model_type`)."""
     return any(facts.kind in kinds for kinds in known_classes.transformers_mappings().values())
+
+
+def _has_classes(facts: Facts) -> bool:
+    """Whether transformers has one of the classes that it names, if it names any."""
+    named = facts.architectures
+    return not named or any(map(known_classes.has_class, named))
 
 
 def _named(name: str) -> Task:

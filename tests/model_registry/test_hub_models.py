@@ -560,7 +560,7 @@ REFUSED = {
     ),
     "a taught word": ({"learned_embeds.safetensors": "w"}, "it is a word taught to"),
     "words by their vectors": (
-        LLAMA | {"modules.json": [{"type": "a.StaticEmbedding"}]},
+        LLAMA | {"modules.json": [{"type": "sentence_transformers.models.StaticEmbedding"}]},
         "its modules.json begins with StaticEmbedding",
     ),
     "code of another class than is needed": (
