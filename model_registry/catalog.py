@@ -128,12 +128,13 @@ class Catalog(Index):
 
     def why_gone(self, version: Version) -> str:
         """Why the code of a version is no longer what its id names; "" if it is. Blocks."""
-        gone = self.is_gone(version.id.removesuffix(TRAINER))
+        content = version.id.removesuffix(TRAINER)
+        gone = self.is_gone(content)
         if gone and (version.model not in self._folders or version.origin is not None):
             return f"This version of {version.model} was deleted or replaced while this waited."
         if version.origin is not None:  # a trained one has a copy of its own
             return ""
-        if gone or self._folders.is_edited(version.model):
+        if gone or not self._folders.hold(version.model, content):
             return f"The folder of {version.model} was edited while this waited. Run it again."
         return ""
 

@@ -43,6 +43,12 @@ class ModelFolder:
         """Whether the code is no longer as it was when it was read. Blocks."""
         return code_state(self.path) != self._state
 
+    def holds(self, version_id: str) -> bool:
+        """Whether the folder's content is still that version's: models also write what was there
+        already, when they are imported. Blocks.
+        """
+        return not self.is_edited() or (self._prints.of_folder(self.path, self.model) == version_id)
+
     def read_if_edited(self) -> Model | BrokenModel | None:
         """The model, or why it cannot be used any more; None if the code is as it was."""
         if not self.is_edited():
@@ -73,9 +79,9 @@ class LiveFolders:
     def __contains__(self, name: str) -> bool:
         return name in self._folders
 
-    def is_edited(self, name: str) -> bool:
-        """Whether the model has a folder, and its code is no longer as it was read. Blocks."""
-        return name in self._folders and self._folders[name].is_edited()
+    def hold(self, name: str, version_id: str) -> bool:
+        """Whether the folder of a model, if it has one, still holds that version. Blocks."""
+        return name not in self._folders or self._folders[name].holds(version_id)
 
     async def look(self, name: str) -> None:
         """Into the folder of a model, if it has one; once in a while, however often it is asked."""

@@ -76,6 +76,24 @@ async def test_what_waited_while_its_folder_was_edited_never_runs_other_code(sta
     assert ended.status is Status.FAILED and "was edited while this waited" in ended.error
 
 
+WRITES = """
+from pathlib import Path
+
+Path("made.py").write_text("made = 1")
+
+class Predictor:
+    def predict(self) -> str:
+        return "made"
+"""
+
+
+async def test_a_model_that_writes_code_when_it_is_imported_runs_at_once(start, tmp_path):
+    folder_of(tmp_path / "models", "one", WRITES)
+    app = await start(Catalog.load([tmp_path / "models"], described_in(tmp_path)))
+    ended = await app.run("local/one", {})
+    assert ended.output == "made", ended.error
+
+
 def described_in(tmp_path):
     folder = tmp_path / "described"
     folder.mkdir()
