@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from model_registry import known_classes
 from model_registry.hub_facts import Facts
+from model_registry.listing import HubFile, is_weights
 
 _QUANTIZED = {
     "bitsandbytes": "bitsandbytes", "gptq": "gptqmodel", "awq": "gptqmodel",
@@ -205,6 +207,17 @@ def check_weights(facts: Facts) -> None:
                 f"its weights are {count} files, and {len(lacking)} of them cannot be found, the "
                 f"first {name}-{lacking[0]:05}-of-{count:05}{ending}. Its owner has to upload them."
             )
+
+
+def without_strangers(files: Sequence[HubFile]) -> list[HubFile]:
+    """Without weights in the uppermost folder that transformers does not look for: the same model
+    for another library, or what is laid over it for each of a thousand languages.
+    """
+    return [
+        file
+        for file in files
+        if "/" in file.path or not is_weights(file.path) or _LOADED.fullmatch(file.path)
+    ]
 
 
 def check_tokenizer(facts: Facts) -> None:

@@ -172,6 +172,17 @@ def test_transducers_listen_though_they_bring_their_makers_form_as_well(models, 
     assert "parakeet.nemo" not in version.weights[0].files
 
 
+def test_weights_that_the_library_does_not_look_for_are_not_downloaded(models, publish):
+    others = ("open_clip_model.safetensors", "adapter.deu.safetensors")
+    dense = "2_Dense/model.safetensors"
+    publish("tiny/clip", of_transformers("clip", "CLIPModel") | dict.fromkeys(others, "w"))
+    publish("tiny/bert", SENTENCES | dict.fromkeys((*others, dense), "w"))
+    for name in ("clip", "bert"):
+        files = {*models.make(f"hf:tiny/{name}").latest.weights[0].files}
+        assert "model.safetensors" in files and not files & {*others}
+    assert dense in files
+
+
 def test_captioners_hold_no_chat(models, publish):
     for kind, name in (("florence2", "Florence2"), ("blip-2", "Blip2")):
         files = of_transformers(kind, f"{name}ForConditionalGeneration")
