@@ -67,6 +67,18 @@ def test_imports_point_down(path):
     assert not HEAVY & set(imports(path, module_level=True)), "heavy imports belong in setup()"
 
 
+def test_families_of_models_do_not_import_each_other():
+    files = {path.stem: path for path in (ROOT / "model_registry" / "runners").glob("*.py")}
+    families = {
+        name
+        for name, path in files.items()
+        if re.search(r"\((BasePredictor|BaseRunner)\)", path.read_text())
+    }
+    assert len(families) > 40
+    for name, path in files.items():
+        assert not families & set(imports(path)), f"{name} imports another family"
+
+
 def test_cog_needs_nothing_but_the_standard_library():
     for path in (ROOT / "cog").rglob("*.py"):
         for name in imports(path):
@@ -74,8 +86,10 @@ def test_cog_needs_nothing_but_the_standard_library():
 
 
 def test_the_environment_is_read_in_one_place():
-    # The child and the describer set up or pass on an environment; they read no setting from it.
-    passed_on = {"process.py", "describer.py", "surroundings.py", "loading.py"}
+    # These set up or pass on a child's environment; they read no setting from it.
+    passed_on = {
+        "process.py", "describer.py", "surroundings.py", "loading.py", "installing.py", "pget.py",
+    }  # fmt: skip
     allowed = {"settings.py", "app.py", *passed_on}
     for path in sources():
         if "runners" not in path.parts and path.name not in allowed:

@@ -5,11 +5,10 @@ UPerNet, BEiT), by thing, or both (Mask2Former, MaskFormer, EoMT, DETR).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, TypedDict
 
-from colours import colour
+from colours import colour, coloured, grey
 from picture_reading import fit
 from pictures import on_white, opened
 from pretrained import on_device, pretrained, trusting
@@ -138,24 +137,3 @@ class ImageSegmentation(BasePredictor):
                 )
             )
         return places, found
-
-
-def coloured(picture: Any, places: Any, found: Sequence[Mapping[str, Any]], opacity: float) -> Any:
-    """The picture under the colours of what was found; `places` has the number of each pixel's."""
-    import numpy
-    from PIL import Image, ImageColor
-
-    colours = numpy.zeros((len(found) + 1, 3))
-    for each in found:
-        colours[each["value"]] = ImageColor.getrgb(each["color"])
-    plain = numpy.asarray(picture)
-    share = (places > 0)[..., None] * opacity
-    mixed = plain * (1 - share) + colours[places] * share
-    return Image.fromarray(mixed.round().astype("uint8"))
-
-
-def grey(places: Any) -> Any:
-    """Eight bits a point where the numbers fit, else sixteen."""
-    from PIL import Image
-
-    return Image.fromarray(places.astype("uint8") if places.max() < 256 else places)

@@ -9,8 +9,7 @@ import tempfile
 from pathlib import Path as FilePath
 from typing import Any, TypedDict
 
-from colours import colour
-from image_segmentation import coloured, grey
+from colours import colour, coloured, grey
 from picture_reading import fit
 from pictures import on_white, opened
 from pretrained import pretrained

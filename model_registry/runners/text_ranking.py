@@ -4,25 +4,14 @@ them and give one number (cross-encoders, rerankers).
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 from pretrained import beside, pretrained
-from text_reading import read, said
+from text_order import Found, best, checked
+from text_reading import read
 
-from cog import BasePredictor, Input, InvalidInput, current_scope
+from cog import BasePredictor, Input, current_scope
 
 AT_ONCE = 16
 """Texts that go through the model together."""
-
-
-class Found(TypedDict):
-    """`index` is the text's place among those given, from 0; the score grows with how well it
-    fits, from 0 to 1.
-    """
-
-    index: int
-    score: float
-    document: str
 
 
 class TextRanking(BasePredictor):
@@ -49,17 +38,5 @@ class TextRanking(BasePredictor):
             with torch.no_grad():
                 scores += self.model(**given).logits[:, 0].float().sigmoid().tolist()
             current_scope().progress(len(scores), len(documents), "text")
-        return best(documents, scores, top_k)
-
-
-def checked(query: str, documents: list[str]) -> None:
-    """Raises `InvalidInput` where nothing is asked, or there is nothing to bring in order."""
-    said(query, "query")
-    if not documents or not all(each.strip() for each in documents):
-        raise InvalidInput("documents is empty, or one of its texts is.")
-
-
-def best(documents: list[str], scores: list[float], most: int) -> list[Found]:
-    """The texts of the highest scores, in their order."""
-    order = sorted(range(len(scores)), key=lambda at: -scores[at])[:most]
-    return [Found(index=at, score=round(scores[at], 6), document=documents[at]) for at in order]
+        found: list[Found] = best(documents, scores, top_k)
+        return found

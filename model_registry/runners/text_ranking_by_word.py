@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pretrained import beside, pretrained
-from text_ranking import Found, best, checked
+from text_order import Found, best, checked
 
 from cog import BasePredictor, Input, current_scope
 
