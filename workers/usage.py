@@ -14,33 +14,33 @@ CUDA_CONTEXT = 500_000_000
 
 def start() -> None:
     """From here on `peak` and `held` count anew, on a GPU."""
-    _of_gpu("reset_peak_memory_stats")
+    _of_gpus("reset_peak_memory_stats")
 
 
 def peak() -> int:
     """The most bytes that a model has used: of the GPU since `start`, if it has used one; else of
     the machine's memory since the process began. 0 if nobody can say.
     """
-    used: int | None = _of_gpu("max_memory_allocated")
-    return _resident_peak() if used is None else used
+    return sum(_of_gpus("max_memory_allocated")) or _resident_peak()
 
 
 def held() -> tuple[int, bool]:
     """The most bytes that this process has kept from others since `start`, and whether they are a
-    GPU's: there torch keeps more than it uses.
+    GPU's: there torch keeps more than it uses. Of several GPUs, each is taken to hold as much as
+    the fullest: it is planned in equal shares.
     """
-    kept: int | None = _of_gpu("max_memory_reserved")
-    return (_resident_peak(), False) if kept is None else (kept + CUDA_CONTEXT, True)
+    kept = _of_gpus("max_memory_reserved")
+    return (len(kept) * (max(kept) + CUDA_CONTEXT), True) if kept else (_resident_peak(), False)
 
 
-def _of_gpu(question: str) -> Any:
-    """What torch answers to a question about its GPU; None where nothing is computed on one."""
+def _of_gpus(question: str) -> list[Any]:
+    """What torch answers to a question about each GPU; nothing where it computes on none."""
     cuda: Any = getattr(sys.modules.get("torch"), "cuda", None)
     # A half-imported torch, a model's own "torch", a GPU that has failed: the report goes on.
     with contextlib.suppress(Exception):
         if cuda.is_initialized():
-            return getattr(cuda, question)()
-    return None
+            return [getattr(cuda, question)(number) for number in range(cuda.device_count())]
+    return []
 
 
 def _resident_peak() -> int:

@@ -315,7 +315,14 @@ def free_memory() -> int:
     import torch
 
     if torch.cuda.is_available():
-        free, _ = torch.cuda.mem_get_info()
-        held = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-        return int(SHARE * (free + held))
+        cards = range(torch.cuda.device_count())
+        # Each card keeps what its own layers remember, about as much as any other.
+        return int(SHARE * len(cards) * min(map(_free_on, cards)))
     return int(SHARE / 2 * psutil.virtual_memory().available)
+
+
+def _free_on(card: int) -> int:
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(card)
+    return int(free + torch.cuda.memory_reserved(card) - torch.cuda.memory_allocated(card))

@@ -107,7 +107,6 @@ class SharedPasses:
         """The logits after the last token of each row, or after those that `kept` counts."""
         import torch
 
-        keep = 1 if kept is None else torch.tensor(kept, device=self._device)
         with torch.no_grad():
             output = self._model(
                 torch.tensor(tokens, device=self._device),
@@ -115,7 +114,8 @@ class SharedPasses:
                 position_ids=torch.tensor(positions, device=self._device),
                 past_key_values=self._cache,
                 use_cache=True,
-                logits_to_keep=keep,
+                # A list: a tensor would have to lie where the last layer does, on another card.
+                logits_to_keep=kept or 1,
             )
         return output.logits.float()
 

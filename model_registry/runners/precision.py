@@ -47,6 +47,13 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def cards() -> int:
+    """How many GPUs this process sees: several only where what it loads may be spread."""
+    import torch
+
+    return max(1, int(torch.cuda.device_count()))
+
+
 def language_model(
     precision: str = "", weights: str = "", size: int | None = None
 ) -> dict[str, Any]:
@@ -59,7 +66,8 @@ def language_model(
     size = parameters_in(weights) if size is None else size
     chosen: dict[str, Any] = {"dtype": _dtype(precision, where, size)}
     if where == "cuda":
-        chosen["device_map"] = {"": 0}
+        # Over several, the parts are placed by who loads them: `spreading`.
+        chosen["device_map"] = {"": 0} if cards() == 1 else "auto"
         if precision == "offload":
             # The rest stays in the machine's memory and comes over as it is needed.
             chosen["device_map"] = "auto"
@@ -302,7 +310,7 @@ def _tell(precision: str, dtype: Any, said: Iterable[str]) -> None:
     package = quantizing.PACKAGES.get(precision)
     rung = f"{precision} ({package}, computes in {name})" if package else name
     if device() == "cuda":
-        where = torch.cuda.get_device_name()
+        where = f"{cards()} × " * (cards() > 1) + torch.cuda.get_device_name()
     else:
         count = torch.get_num_threads()
         where = f"CPU, {count} thread{'s' if count > 1 else ''}"

@@ -12,6 +12,8 @@ from gguf_files import joined
 from precision import language_model
 from quantizing import finish
 from running_out import conversions_told
+from spreading import over_cards
+from timm_backbones import without_timm
 
 _MOST_MISSING = 0.1
 """Of a model's numbers: more, and what it gives could mean nothing."""
@@ -48,9 +50,12 @@ def pretrained(
         # Left packed, they would need code that the library fetches from the Hub.
         unpacked = transformers.GgufConfig(dequantize=True)
         settings |= {"gguf_file": gguf["file"], "quantization_config": unpacked}
+    settings |= without_timm(weights)
     # The library takes it where a class can; asked for by name, it refuses a class that cannot.
     settings.pop("attn_implementation", None)
     family = getattr(transformers, kind)
+    if settings.get("device_map") == "auto" and precision != "offload":
+        settings["device_map"] = over_cards(family, weights, precision, settings["dtype"])
     with conversions_told(), joined() if gguf else nullcontext():
         model, found = family.from_pretrained(
             weights, output_loading_info=True, **settings, **trusting(trust_code)

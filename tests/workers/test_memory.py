@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.workers.greedy import CARD, LADDER
 from workers import messages
 from workers.devices import GIB
@@ -127,17 +129,24 @@ async def test_a_model_is_told_how_much_memory_there_is_for_it(make_pool):
     assert (pool.output(alone), pool.output(among)) == (str(5 * GIB), str(GIB))
 
 
-async def test_the_memory_of_a_gpu_is_reported_by_who_computes_there(make_pool):
+@pytest.mark.parametrize(
+    ("cards", "peak", "held"),
+    [(1, 3_000_000_000, 4_500_000_000), (2, 5_000_000_000, 9_000_000_000)],
+)
+async def test_the_memory_of_gpus_is_reported_by_who_computes_there(make_pool, cards, peak, held):
+    """Of two, the second has less in use; both are planned with what the first holds."""
     pool = await make_pool(CARD)
     version = pool.model(
+        f"CARDS = {cards}"
         """
 import sys, types
 class Cuda:
     "What torch says of a GPU."
     def is_initialized(self): return True
-    def reset_peak_memory_stats(self): pass
-    def max_memory_allocated(self): return 3_000_000_000
-    def max_memory_reserved(self): return 4_000_000_000
+    def reset_peak_memory_stats(self, card): pass
+    def device_count(self): return CARDS
+    def max_memory_allocated(self, card): return 3_000_000_000 - card * 1_000_000_000
+    def max_memory_reserved(self, card): return 4_000_000_000 - card * 1_000_000_000
 class Predictor(BasePredictor):
     def setup(self):
         sys.modules["torch"] = types.SimpleNamespace(cuda=Cuda())
@@ -150,5 +159,5 @@ class Predictor(BasePredictor):
     prediction = pool.run(version)
     await pool.end(prediction)
     metrics = [e for e in pool.events[prediction] if isinstance(e, messages.Metric)]
-    assert [(e.name, e.value) for e in metrics] == [("peak_memory", 3_000_000_000)]
-    assert pool.pool._known.measured(version) == {("bf16", "cuda:0"): 4_500_000_000}
+    assert [(e.name, e.value) for e in metrics] == [("peak_memory", peak)]
+    assert pool.pool._known.measured(version) == {("bf16", "cuda:0"): held}
