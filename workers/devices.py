@@ -4,17 +4,15 @@ the parent.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
+from workers.control_groups import memory_limits
+
 GIB = 1 << 30
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""Where Linux says what a container may hold, in its two ways."""
 _LEFT_FREE = GIB // 2
 """Bytes of a GPU that no model is planned into: the driver and the screen take some of it."""
 
@@ -45,12 +43,8 @@ def find_devices(cpu_instances: int, cpu_memory: int | None = None) -> tuple[Dev
 
 
 def machine_memory() -> int:
-    """Bytes of the machine, or of the container that this runs in."""
-    total = int(psutil.virtual_memory().total)
-    for limit in LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # not there, or "max"
-            total = min(total, int(Path(limit).read_text()))
-    return total
+    """Bytes of the machine, or of the container, service or job that this runs in."""
+    return min((int(psutil.virtual_memory().total), *memory_limits()))
 
 
 def _cpu(instances: int, memory: int | None) -> Device:

@@ -37,14 +37,6 @@ def test_gpus_come_with_what_is_free_on_them_and_children_see_only_theirs(driver
     assert cpu.environment["CUDA_VISIBLE_DEVICES"] == ""
 
 
-@pytest.mark.parametrize(("limit", "memory"), [("800000000\n", 640_000_000), ("max\n", None)])
-def test_a_container_has_the_memory_that_it_may_hold(tmp_path, monkeypatch, limit, memory):
-    usual = find_devices(1)[-1].memory
-    (tmp_path / "memory.max").write_text(limit)
-    monkeypatch.setattr("workers.devices.LIMITS", (str(tmp_path / "memory.max"), "/nowhere"))
-    assert find_devices(1)[-1].memory == (memory or usual)
-
-
 def test_what_other_programs_take_meanwhile_is_room_that_is_gone(driver):
     devices = find_devices(4)
     ours = [Occupant("i", "a", "cuda:0", 10 * GIB, free_slots=1)]
