@@ -145,7 +145,8 @@ def without_kind(facts: Facts) -> str:
 def check_packages(facts: Facts) -> None:
     """Refuses what needs a package that is not there. Raises `BrokenModel`."""
     backbone = facts.part("backbone_config")
-    if facts.config.get("use_timm_backbone") or backbone.get("model_type") == "timm_backbone":
+    timms = facts.config.get("use_timm_backbone") or backbone.get("model_type") == "timm_backbone"
+    if timms and not _is_resnet(facts):
         raise facts.refusal(
             "its backbone comes from the package timm, which needs torchvision and is not "
             "installed. Some owners have a revision without it, such as "
@@ -187,6 +188,15 @@ def check_packages(facts: Facts) -> None:
             f"its weights are quantized with {way}, which needs the package {package}: "
             f"pip install {package.replace('_', '-')}, or add {facts.original}."
         )
+
+
+def _is_resnet(facts: Facts) -> bool:
+    """Whether its backbone has another name in timm, and is the same (`timm_backbones.py`)."""
+    return (
+        facts.kind in ("conditional_detr", "detr", "table-transformer")
+        and facts.config.get("backbone") in ("resnet18", "resnet34", "resnet50", "resnet101")
+        and not facts.config.get("dilation")
+    )
 
 
 def check_weights(facts: Facts) -> None:

@@ -183,6 +183,17 @@ def test_weights_that_the_library_does_not_look_for_are_not_downloaded(models, p
     assert dense in files
 
 
+def test_a_resnet_of_timm_is_read_as_the_librarys_own(models, publish):
+    asked = {"use_timm_backbone": True, "backbone": "resnet50", "dilation": False}
+    files = of_transformers("detr", "DetrForObjectDetection", **asked)
+    publish("tiny/detr", files, "object-detection")
+    assert models.make("hf:tiny/detr").latest.code.target.endswith(":ObjectDetection")
+    for other in ({"dilation": True}, {"backbone": "swin_tiny"}):
+        publish("tiny/detr", of_transformers("detr", "DetrForObjectDetection", **asked | other))
+        with pytest.raises(BrokenModel, match="the package timm, which needs torchvision"):
+            models.make("hf:tiny/detr")
+
+
 def test_captioners_hold_no_chat(models, publish):
     for kind, name in (("florence2", "Florence2"), ("blip-2", "Blip2")):
         files = of_transformers(kind, f"{name}ForConditionalGeneration")

@@ -8,7 +8,7 @@ import soundfile
 from PIL import Image
 
 from tests.model_registry.runners.conftest import REGISTRY, Model
-from tests.tiny import sorting
+from tests.tiny import framing, sorting
 
 CAT = str(REGISTRY / "catalogue" / "pictures" / "cat.jpg")
 KINDS = "image_classification.py:ImageClassification"
@@ -159,3 +159,19 @@ def test_a_silent_file_is_refused(hears, tmp_path):
     (tmp_path / "sound.wav").write_text("nothing")
     with pytest.raises(ValueError, match="holds no sound"):
         hears.run(audio=str(tmp_path / "sound.wav"))
+
+
+@pytest.mark.parametrize("kind", ["Detr", "TableTransformer", "ConditionalDetr"])
+def test_a_resnet_with_the_names_of_timm_sees_the_same(kind, tmp_path):
+    import torch
+
+    before = framing.detr(tmp_path, kind)
+    model = Model(THINGS, tmp_path)
+    pixels = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        seen, saw = model.runner.model(pixels), before(pixels)
+    assert torch.allclose(seen.logits, saw.logits, atol=1e-5)
+    assert torch.allclose(seen.pred_boxes, saw.pred_boxes, atol=1e-5)
+    assert {each["label"] for each in model.run(image=CAT, threshold=0)["objects"]} <= {
+        "cat", "dog", "2",
+    }  # fmt: skip
