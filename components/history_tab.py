@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from components import history_rows, output_panel, output_views, page_files, wording
-from components.house_rules import QUIET, markup
+from components.house_rules import ALL_SHOWN, QUIET, markup
 from components.opening import Opening
 from components.output_views import View
 from components.watched import version_of
@@ -78,6 +78,7 @@ class HistoryTab:
                 self._first,
                 value=ANY,
                 label="model",
+                num_choices_shown=ALL_SHOWN,
                 min_width=160,
                 scale=2,
                 elem_id="of-model",
@@ -165,8 +166,9 @@ class HistoryTab:
         self._newest.click(lambda: None, None, self._position, **QUIET).then(
             self.refresh, self.refresh_inputs, listing, **QUIET
         )
-        self.timer.tick(self.refresh, self.refresh_inputs, listing, **QUIET)
-        self.timer.tick(self._refresh_detail, [self.opened_id, self._detail], self._detail, **QUIET)
+        self.timer.tick(
+            self._ticked, [*self.refresh_inputs, self._detail], [*listing, self._detail], **QUIET
+        )
         # The row that is opened is marked among the others.
         self._rows.click(self._open_row, None, opened, **QUIET).then(
             self.refresh, self.refresh_inputs, listing, js=_SHOW, **QUIET
@@ -183,8 +185,11 @@ class HistoryTab:
 
     def opens(self, tab: gr.Tab) -> None:
         """What is to be as new as the tab that shows it."""
-        tab.select(lambda: gr.update(active=True), None, self.timer, **QUIET)
         tab.select(self._opened, self.refresh_inputs, [*self.listing, self._model], **QUIET)
+
+    async def first(self, request: gr.Request) -> dict[Any, Any]:
+        """Updates of `listing` that show the newest of all, where nothing was shown yet."""
+        return await self.refresh(request, ANY, ANY, "", None, "")
 
     async def _opened(self, request: gr.Request, *given: Any) -> dict[Any, Any]:
         """Models come and go while the app runs: those that the page was not built with can be
@@ -260,13 +265,16 @@ class HistoryTab:
         detail = await self._detail_of(prediction_id, request)
         return prediction_id, detail, gr.update(visible=True)
 
-    async def _refresh_detail(
-        self, request: gr.Request, prediction_id: str | None, detail: Detail | None
-    ) -> Any:
-        if prediction_id is None or (detail is not None and detail.terminal):
-            return gr.skip()
-        newest = await self._detail_of(prediction_id, request)
-        return gr.skip() if newest == detail else newest
+    async def _ticked(self, request: gr.Request, *given: Any) -> dict[Any, Any]:
+        """What has become of the rows and of the one that is opened."""
+        *listed, detail = given
+        updates = await self.refresh(request, *listed)
+        prediction_id = listed[-1]
+        if prediction_id is not None and not (detail is not None and detail.terminal):
+            newest = await self._detail_of(prediction_id, request)
+            if newest != detail:
+                updates |= {self._detail: newest}
+        return updates
 
     async def _detail_of(self, prediction_id: str, request: gr.Request) -> Detail | None:
         try:

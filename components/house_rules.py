@@ -16,6 +16,12 @@ QUIET: Mapping[str, Any] = {
 """For every event: our status line speaks, and only the pool's queue has a say in order."""
 
 
+ALL_SHOWN = 10_000
+"""More choices than any list has. Of a list without a number Gradio shows the first hundred, and
+the rest to those who scroll to the end of these.
+"""
+
+
 def markup(value: str = "", *, js: str | None = None, **properties: Any) -> gr.HTML:
     """HTML of ours, styled by our own style sheet alone; `js` runs when it is shown."""
     return gr.HTML(value, js_on_load=js, apply_default_css=False, **properties)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,23 +64,31 @@ def build(
                 weights = ModelsTab(service, visitors, operator)
         dark.click(None, None, None, js="() => atelier.toggleDark()")
         _wire(page, tabs, explore, run, history, visitors)
-        # Each tab has an address, so that going back and loading again lead to it.
-        explore_tab.select(None, None, js="() => atelier.go('/?tab=explore')")
         # Models come and go while the app runs.
         page.load(explore.news, None, explore.cards, **QUIET)
+        timers = [history.timer, weights.timer]
+        for tab, name, timer in (
+            (explore_tab, "explore", None),
+            (history_tab, "history", history.timer),
+            (models_tab, "models", weights.timer),
+            (run_tab, "", None),
+        ):
+            shown = [each is timer for each in timers]
+            tab.select(None, run.link, timers, js=_shown_js(name, shown))
         explore_tab.select(explore.found, explore.asked, explore.cards, **QUIET)
-        history_tab.select(None, None, js="() => atelier.go('/?tab=history')")
-        run_tab.select(None, run.link, js="(link) => atelier.go(link)")
-        models_tab.select(None, None, js="() => atelier.go('/?tab=models')")
-        for tab in (explore_tab, run_tab, models_tab):
-            tab.select(lambda: gr.update(active=False), None, history.timer, **QUIET)
-        for tab in (explore_tab, run_tab, history_tab):
-            tab.select(lambda: gr.update(active=False), None, weights.timer, **QUIET)
-        models_tab.select(lambda: gr.update(active=True), None, weights.timer, **QUIET)
-        models_tab.select(weights.refresh, weights.shown, weights.listing, **QUIET)
         history.opens(history_tab)
+        models_tab.select(weights.refresh, weights.shown, weights.listing, **QUIET)
     drawing_at_once.allow(page)
     return page
+
+
+def _shown_js(name: str, active: Sequence[bool]) -> str:
+    """What the browser does by itself when a tab is shown. Each has an address, so that going back
+    and loading again lead to it; Run has that of what it shows. Only what is seen keeps itself new.
+    """
+    address = f"'/?tab={name}'" if name else "link"
+    timers = ", ".join(f"{{__type__: 'update', active: {json.dumps(each)}}}" for each in active)
+    return f"(link) => {{ atelier.go({address}); return [{timers}]; }}"
 
 
 def _wire(
@@ -102,6 +111,8 @@ def _wire(
             return {**updates, tabs: gr.update(selected="run")}
         # Run is open already; whoever has clicked on another tab meanwhile stays there.
         opened = {tabs: gr.update(selected=tab)} if tab in OTHERS else {}
+        if tab == "history":  # or it would wait until the form is drawn that nobody sees
+            opened |= await history.first(request)
         return {**updates, run.link: "", **opened}
 
     async def open_card(event: gr.EventData) -> dict[Any, Any]:
@@ -115,7 +126,7 @@ def _wire(
         caller = visitors.caller(request.cookies)
         return {**await history.run_example(caller), tabs: gr.update(selected="run")}
 
-    page.load(follow_link, None, shows_run, **QUIET)
+    page.load(follow_link, None, [*shows_run, *history.listing], **QUIET)
     explore.cards.click(open_card, None, shows_run, cancels=[run.following], **QUIET)
     history.again.click(use_again, history.opened_id, shows_run, cancels=[run.following], **QUIET)
     history.example.click(run_example, None, shows_run, cancels=[run.following], **QUIET)

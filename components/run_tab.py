@@ -23,7 +23,7 @@ from components import (
     wording,
 )
 from components.about import About
-from components.house_rules import QUIET, markup
+from components.house_rules import ALL_SHOWN, QUIET, markup
 from components.opening import PATIENCE, PLAYGROUND, Opening, example_at, fill
 from components.output_panel import OutputPanel
 from components.starting import Starting
@@ -50,6 +50,7 @@ class RunTab:
             facts.choices(service.catalog.models()),
             value=None,
             label="model",
+            num_choices_shown=ALL_SHOWN,
             show_label=False,
             container=False,
             elem_id="model",

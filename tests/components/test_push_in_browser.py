@@ -91,6 +91,24 @@ def test_an_older_version_is_opened_by_its_link_and_still_runs(page, tmp_path):
     expect(page.locator("#fields").get_by_label("text")).to_have_value("hello")
 
 
+def test_history_offers_a_model_that_was_added_while_the_page_was_open(page, tmp_path):
+    adding = form(page)
+    adding.get_by_label("Folder on this machine").fill(str(write(tmp_path / "new", "new ")))
+    adding.get_by_label("Name").fill("browser/new")
+    adding.locator("#push").click()
+    expect(page.locator("#pushed")).to_contain_text("browser/new has a new version")
+    page.get_by_role("tab", name="History").click()
+    expect(page.locator("#rows .row, #rows .placeholder").first).to_be_visible()
+    page.locator("#of-model input").click()
+    # Also where there are more models than Gradio shows at first, and it is the last of them.
+    new = page.get_by_role("option", name="browser/new")
+    expect(new).to_be_attached()
+    page.keyboard.type("browser/new")
+    expect(page.get_by_role("option")).to_have_count(1)
+    new.click()
+    expect(page.locator("#rows .placeholder")).to_have_text("No run is like that.")
+
+
 def test_what_is_no_model_is_said_with_file_and_line(page, tmp_path):
     folder = write(tmp_path / "says", "x")
     (folder / "cog.yaml").write_text("predict: predict.py:Predictor\nbuild: [\n")
