@@ -58,7 +58,7 @@ class VideoByArea(BasePredictor):
             default=3, ge=1, le=20, description="How strictly to follow the prompt."
         ),
         steps: int = Input(
-            default=30, ge=1, le=50, description="More steps take longer and give more detail."
+            default=30, ge=2, le=50, description="More steps take longer and give more detail."
         ),
         length: int = Input(
             default=97, ge=1, le=257, description="In frames: 8 n + 1, or the nearest."

@@ -219,9 +219,16 @@ class VideoPipeline:
             step *= patch[-1] if isinstance(patch, (tuple, list)) else patch
         step = max(8, step)
         grows = type(self.pipeline).__name__.startswith(GROWING)
-        rounded = max(step, (math.ceil if grows else round)(size / step) * step)
+        # An autoencoder that mirrors what lies beside the edge needs something there.
+        config = getattr(self.pipeline.components.get("vae"), "config", {})
+        mirrors = config.get("decoder_spatial_padding_mode") == "reflect"
+        least = step * 2 if mirrors else step
+        rounded = max(least, (math.ceil if grows else round)(size / step) * step)
         if rounded != size:
-            print(f"The {name} is {rounded}, not {size}: this model needs a multiple of {step}.")
+            more = f", {least} or more" if mirrors else ""
+            print(
+                f"The {name} is {rounded}, not {size}: this model needs a multiple of {step}{more}."
+            )
         return rounded
 
     def _spatial(self) -> int:

@@ -288,6 +288,12 @@ def test_no_side_grows_beyond_four_times_the_one_asked_for(ltx, tmp_path, given,
     assert frames.shape[1:3] == made
 
 
+def test_no_side_is_too_short_for_an_autoencoder_that_mirrors_its_edges(ltx_2, capsys):
+    frames = opened(ltx_2.run(**SMALL | {"width": 16}, num_frames=9))
+    assert frames.shape == (9, 64, 64, 3)
+    assert "needs a multiple of 32, 64 or more." in capsys.readouterr().out
+
+
 def test_a_picture_of_one_pixel_moves(ltx, tmp_path):
     Image.new("RGB", (1, 1), "red").save(tmp_path / "one.png")
     frames = opened(ltx.run(**SMALL, num_frames=9, image=str(tmp_path / "one.png")))
