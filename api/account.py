@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,9 +32,7 @@ class Account:
 
     async def hardware(self, request: Request) -> Response:
         """One kind a row, however many there are of it; `price_per_second` is in dollars."""
-        counts: dict[str, int] = {}
-        for device in self._service.pool.devices:
-            counts[device.hardware] = counts.get(device.hardware, 0) + 1
+        counts = Counter(d.hardware for d in self._service.pool.devices if not d.parts)
         return answer(
             [
                 {

@@ -127,7 +127,7 @@ class Deployments:
         return body.owner or own
 
     def _check(self, hardware: str, fewest: int, most: int) -> None:
-        own = [sku(device.hardware) for device in self._service.pool.devices]
+        own = [sku(d.hardware) for d in self._service.pool.devices if not d.parts]
         if hardware not in (*own, *REPLICATES):
             allowed = ", ".join(dict.fromkeys([*own, *REPLICATES]))
             reason = f"{hardware!r} is not known; there are {allowed}."

@@ -85,8 +85,9 @@ class Version:
 
     `schema` is the OpenAPI document in Replicate's dialect (`components.schemas.Input` and
     `.Output`). `memory` is the estimate in bytes of what one instance holds, None if nobody said;
-    on a GPU the `ladder` says it, best precision first, where there is one. `heavy` says that
-    the code imports torch, so that a spare child with it already imported is of use.
+    on a GPU the `ladder` says it, best precision first, where there is one. `spreads` says that the
+    code computes on all the GPUs that it sees, so that one instance may have several. `heavy` says
+    that it imports torch, so that a spare child with it already imported is of use.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Version:
     code: Code
     memory: int | None = None
     gpu: bool = False
+    spreads: bool = False
     heavy: bool = False
     provisional: bool = False
     """Its schema was read from the source, for as long as its own environment is not there."""
@@ -137,6 +139,7 @@ class Version:
                 arguments={},
             ),
             memory=None,
+            spreads=False,
             ladder=(),
         )
 

@@ -23,7 +23,7 @@ _KEYS = {
     "inputs": dict, "examples": list, "toy": bool, "featured": bool, "memory": str,
     "gpu": bool, "heavy": bool, "stand_in_for": str, "readme": str, "concurrency": int,
     "environment": dict, "parts": dict, "setup": dict, "precisions": dict, "packages": list,
-    "verified": str, "category": str, "variants": dict,
+    "verified": str, "category": str, "variants": dict, "spreads": bool,
 }  # fmt: skip
 _REQUIRED = ("name", "runner")
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -71,6 +71,7 @@ def read(path: Path, prints: Fingerprints, descriptions: Descriptions) -> Model:
         code=code,
         memory=_bytes(spec["memory"], "memory", spec, path) if "memory" in spec else None,
         gpu=spec.get("gpu", False),
+        spreads=spec.get("spreads", False),
         heavy=spec.get("heavy", False),
         ladder=tuple(
             Rung(str(name), _bytes(memory, f"precisions: {name}", spec, path))

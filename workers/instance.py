@@ -15,10 +15,11 @@ from typing import Protocol
 from model_registry.spec import Version
 from workers import memory, messages
 from workers.devices import Device
+from workers.floor import Occupant
 from workers.job import Job, Running
 from workers.messages import Event, Message
 from workers.process import KILLED, ChildProcess, load_message
-from workers.scheduler import Launch, Occupant
+from workers.scheduler import Launch
 from workers.setup_record import SetupRecord
 
 
@@ -109,6 +110,7 @@ class Instance:
             loading=self.loading,
             leaving=self.leaving,
             used=self.used,
+            parts=self.device.parts,
         )
 
     async def start(self, child: ChildProcess) -> None:

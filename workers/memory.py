@@ -12,7 +12,8 @@ import psutil
 
 from model_registry.spec import Rung, Version
 from workers.devices import GIB, Device, machine_memory
-from workers.scheduler import Occupant, gigabytes
+from workers.floor import Occupant
+from workers.scheduler import OFFLOAD, gigabytes
 
 _NOTHING: Mapping[tuple[str, str], int] = {}
 _ASKED = re.compile(r"(?:allocate|of size) ([\d.]+)( [KMGT]i?B)?")
@@ -71,7 +72,6 @@ class Known:
         self._too_large.get(version.id, set()).difference_update(worked)
 
 
-OFFLOAD = "offload"
 PACKAGES = {"mxfp4": "kernels", "fp8": "torchao", "int8": "torchao", "4bit": "bitsandbytes"}
 """What has to be installed for a rung. `requirements-gpu.txt` has all but kernels, which runs code
 that it fetches from the Hub: who wants that installs it.
@@ -134,6 +134,14 @@ def lowered(version: Version, precision: str, device: Device) -> str:
     return told + "\n"
 
 
+def spread(device: Device) -> str:
+    """The line of the log of a prediction that runs on several cards, "" on one."""
+    if not device.parts:
+        return ""
+    names = f"{', '.join(device.parts[:-1])} and {device.parts[-1]}"
+    return f"Runs over {len(device.parts)} cards, {names}: none of them has room for it alone.\n"
+
+
 def _needs(rungs: Sequence[str]) -> str:
     """The end of a sentence about rungs whose packages are missing."""
     packages = sorted({PACKAGES[each] for each in rungs})
@@ -163,8 +171,16 @@ def would_fit(version: Version, devices: Iterable[Device]) -> str:
     """What to add where a version is refused, if all that it lacks is a package, or memory of the
     machine to be offloaded to.
     """
-    most = max((device.memory for device in devices if device.gpu), default=0)
-    fitting = [rung.precision for rung in version.ladder if rung.memory <= most]
+    gpus = [d for d in devices if d.gpu and (version.spreads or not d.parts)]
+    fitting = [
+        rung.precision
+        for rung in version.ladder
+        if any(
+            gpu.takes(rung.memory) <= gpu.memory
+            for gpu in gpus
+            if not (gpu.parts and rung.precision == OFFLOAD)
+        )
+    ]
     lacking = [each for each in fitting if _missing(each)]
     told = f" It would at {' or '.join(lacking)}, which {_needs(lacking)}" if lacking else ""
     needed = _offloaded(version)
@@ -222,7 +238,9 @@ def others(
     """
     found = []
     for device in devices:
-        planned = device.memory - sum(o.memory for o in occupants if o.device == device.name)
+        if device.parts:
+            continue  # told of its cards
+        planned = device.memory - sum(o.share for o in occupants if device.name in o.cards)
         missing = planned - free.get(device.name, planned)
         if missing >= GIB:  # less is how far estimates are off; whole ones, for a steady figure
             size = missing // GIB * GIB

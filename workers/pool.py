@@ -21,13 +21,24 @@ from settings import PoolSettings
 from workers import memory, messages
 from workers.devices import Device, free_now
 from workers.environments import Environments
+from workers.floor import Occupant
 from workers.instance import Instance, Limits
 from workers.job import Job, Running
 from workers.job_queue import JobQueue
 from workers.messages import Event
 from workers.process import ChildProcess, end_what_is_left
 from workers.reservations import Reservation, Reservations
-from workers.scheduler import Feed, Group, Kept, Launch, Occupant, Refuse, decide, refusal, relieve
+from workers.scheduler import (
+    Feed,
+    Group,
+    Kept,
+    Launch,
+    Refuse,
+    decide,
+    may_spread,
+    refusal,
+    relieve,
+)
 from workers.spares import Spares
 from workers.standing import Setups, Standing
 from workers.waiting import Board
@@ -200,7 +211,9 @@ class WorkerPool:
         waiting = self._queue.waiting_for(version.id)
         if failure.out_of_memory:
             served = any(not each.leaving for each in self._of(version.id))
-            if served or memory.next_lower(version, instance.precision) is not None:
+            lower = memory.next_lower(version, instance.precision)
+            wider = may_spread(self._group(version), device, self.devices)
+            if served or wider or lower is not None:
                 self._known.ran_out(version, instance.precision, device)
                 told = memory.tried_again(device, instance.precision, failure.reason)
                 self.events([messages.Log(job.prediction_id, told) for job in waiting])
@@ -232,6 +245,7 @@ class WorkerPool:
             measured=self._known.measured(version),
             too_large=self._known.too_large(version),
             most=self._reservations.most(version.id),
+            spreads=version.spreads,
         )
 
     # --- carrying out what the scheduler decides
@@ -265,8 +279,9 @@ class WorkerPool:
         job = self._queue.next(feed.version, feed.owner, feed.below)
         self._board.left(job)
         instance = self._instances[feed.instance]
-        if line := memory.lowered(job.version, instance.precision, instance.device):
-            self.events([messages.Log(job.prediction_id, line)])
+        told = memory.lowered(job.version, instance.precision, instance.device)
+        if told := memory.spread(instance.device) + told:
+            self.events([messages.Log(job.prediction_id, told)])
         instance.run(job)
 
     def _launch(self, launch: Launch) -> None:

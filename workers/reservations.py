@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from model_registry.spec import Version
-from workers.scheduler import Occupant
+from workers.floor import Occupant
 
 KEPT_AGAIN = 60.0
 """Seconds until a version is tried again after it could not be set up."""

@@ -7,7 +7,8 @@ The rules, in order:
    running, then the oldest.
 2. Else the oldest that needs an instance gets one, at the best precision of its ladder that has
    room: beside what runs if it fits, else in place of idle instances, least recently used first.
-   Only where neither makes room comes the next lower precision.
+   Only where neither makes room comes the next lower precision; where none has room on one card,
+   what can be spread comes over sets of them, the smallest first; and what is offloaded last.
 3. A prediction that waits for room is overtaken by at most MAX_OVERTAKEN younger ones; from then on
    only older ones start, so that what
    holds the room falls idle.
@@ -22,7 +23,10 @@ from dataclasses import dataclass, field
 
 from model_registry.spec import Rung
 from workers.devices import GIB, Device
+from workers.floor import Floor, Occupant
 
+OFFLOAD = "offload"
+"""The rung at which most weights stay in the machine's own memory: one card is enough for it."""
 MAX_OVERTAKEN = 32
 ASSUMED_MEMORY = {False: 1 * GIB, True: 8 * GIB}
 """What an instance is taken to need, on CPU and on a GPU, as long as neither its spec nor an
@@ -38,7 +42,8 @@ class Group:
     `memory` and, for a GPU, the `ladder` are estimates; `measured` holds what instances really
     took, by precision and device. `too_large` are the precisions that did not fit on a device.
     With `below`, only precisions lower than that one will do. `most` is how many instances there
-    may be where that is more than one for each device.
+    may be where that is more than one for each device. One that `spreads` may be placed on a set of
+    cards.
     """
 
     version: str
@@ -53,6 +58,7 @@ class Group:
     too_large: Set[tuple[str, str]] = frozenset()
     below: str = ""
     most: int = 1
+    spreads: bool = False
 
     def takes(self, precision: str) -> bool:
         """Whether an instance at this precision will do."""
@@ -63,6 +69,8 @@ class Group:
     def precisions(self, device: Device) -> list[str]:
         """What an instance may be loaded at on `device`, best first."""
         names = [rung.precision for rung in self.ladder] if device.gpu and self.ladder else [""]
+        if device.parts:
+            names = [name for name in names if self.spreads and name not in ("", OFFLOAD)]
         return [p for p in names if self.takes(p) and (p, device.name) not in self.too_large]
 
     def need(self, precision: str, device: Device) -> int:
@@ -71,7 +79,7 @@ class Group:
         if known is not None:
             return known
         if precision:
-            return next(rung.memory for rung in self.ladder if rung.precision == precision)
+            return device.takes(next(r.memory for r in self.ladder if r.precision == precision))
         if self.memory is not None:
             return self.memory
         return min(ASSUMED_MEMORY[device.gpu], device.memory)
@@ -85,29 +93,6 @@ class Kept:
 
     group: Group
     fewest: int
-
-
-@dataclass(frozen=True)
-class Occupant:
-    """An instance as the scheduler sees it. `used` orders by last use; a leaving one only takes
-    room, and gives it back in a moment if nothing runs in it any more.
-    """
-
-    id: str
-    version: str
-    device: str
-    memory: int
-    precision: str = ""
-    free_slots: int = 0
-    busy: bool = False
-    loading: bool = False
-    leaving: bool = False
-    pinned: bool = False
-    used: float = 0.0
-
-    @property
-    def evictable(self) -> bool:
-        return not (self.busy or self.loading or self.leaving or self.pinned)
 
 
 @dataclass(frozen=True)
@@ -190,9 +175,20 @@ def refusal(group: Group, devices: Sequence[Device]) -> str:
     return _refusal(group, candidates)
 
 
+def may_spread(group: Group, device: Device, devices: Sequence[Device]) -> bool:
+    """Whether an instance may be tried on a set of more cards than `device` has."""
+    return any(
+        group.need(precision, wider) <= wider.memory
+        for wider in _candidates(group, devices)
+        if len(wider.cards) > len(device.cards)
+        for precision in group.precisions(wider)
+    )
+
+
 def _candidates(group: Group, devices: Sequence[Device]) -> Sequence[Device]:
     """The devices of the kind that it wants, or all where there is none of them."""
-    return [d for d in devices if d.gpu == group.gpu] or devices
+    usable = [d for d in devices if group.spreads or not d.parts]
+    return [d for d in usable if d.gpu == group.gpu] or usable
 
 
 def _place(
@@ -200,91 +196,81 @@ def _place(
 ) -> Decision | None:
     candidates = _candidates(group, devices)
     own = _serving(group, occupants)
-    if any(o.loading for o in own) or len(own) >= max(len(candidates), group.most):
+    floor = Floor(candidates, occupants)
+    if any(o.loading for o in own) or len(own) >= max(len(floor.cards), group.most):
         return None
 
-    there = {d.name: [o for o in occupants if o.device == d.name] for d in candidates}
     can_fit = False
-    for precision in _from_best(group, candidates):
+    for precision, width in _from_best(group, candidates):
         # A second instance of a version is no worse than the first.
         if own and all(o.precision != precision for o in own):
             continue
         fitting = [
             d
             for d in candidates
-            if precision in group.precisions(d) and group.need(precision, d) <= d.memory
+            if len(d.cards) == width
+            and precision in group.precisions(d)
+            and group.need(precision, d) <= d.memory
         ]
         can_fit = can_fit or bool(fitting)
         launches = [
             launch
             for device in fitting
             # It is worth free room, never another model's place.
-            if (launch := _launch(group, precision, device, there[device.name]))
-            and not (own and launch.evict)
+            if (launch := _launch(group, precision, device, floor)) and not (own and launch.evict)
         ]
         if launches:
-            free = {d.name: d.memory - sum(o.memory for o in there[d.name]) for d in candidates}
+            free = {device.name: floor.free(device) for device in fitting}
             return min(launches, key=lambda launch: (len(launch.evict), -free[launch.device]))
         # Nothing is loaded at less than the best only because a process needs a moment to go.
-        if any(_launch(group, precision, d, _staying(there[d.name])) for d in fitting):
+        staying = Floor(candidates, [o for o in occupants if o.busy or not o.leaving])
+        if any(_launch(group, precision, device, staying) for device in fitting):
             return None
     return None if can_fit or own else Refuse(group.version, _refusal(group, candidates))
 
 
-def _launch(
-    group: Group, precision: str, device: Device, there: Sequence[Occupant]
-) -> Launch | None:
+def _launch(group: Group, precision: str, device: Device, floor: Floor) -> Launch | None:
     need = group.need(precision, device)
-    evict = _make_room(device, need, there)
+    evict = floor.make_room(device, need)
     if evict is None:
         return None
     return Launch(group.version, device.name, need, tuple(o.id for o in evict), precision)
 
 
-def _staying(there: Sequence[Occupant]) -> list[Occupant]:
-    return [o for o in there if not (o.leaving and not o.busy)]
-
-
-def _from_best(group: Group, devices: Sequence[Device]) -> list[str]:
-    """Every precision that some device allows, best first."""
-    allowed = [group.precisions(device) for device in devices]
+def _from_best(group: Group, devices: Sequence[Device]) -> list[tuple[str, int]]:
+    """At which precision and over how many cards to try it, in turn."""
     order = ["", *(rung.precision for rung in group.ladder)]
-    return [each for each in order if any(each in some for some in allowed)]
+    last = order.index(OFFLOAD) if OFFLOAD in order else len(order)
+    widths = sorted({1, *(len(device.cards) for device in devices)})
+    before = [(precision, width) for width in widths for precision in order[:last]]
+    return [*before, *((precision, 1) for precision in order[last:])]
 
 
 def _refusal(group: Group, devices: Sequence[Device]) -> str:
-    needs = [
-        (group.need(precision, device), precision)
-        for device in devices
-        for precision in group.precisions(device)
-    ]
-    there = ", ".join(f"{device.hardware} has {gigabytes(device.memory)}" for device in devices)
-    if not needs:
+    cards, sets = ([d for d in devices if bool(d.parts) is many] for many in (False, True))
+    there = ", ".join(f"{device.hardware} has {gigabytes(device.memory)}" for device in cards)
+    largest = max(sets, key=lambda device: device.memory, default=None)
+    alone, together = _least(group, cards), _least(group, [largest] if largest else [])
+    if not alone and not together:
         return f"It ran out of memory wherever it was tried: {there}."
-    need, precision = min(needs)
-    least = f"at least {gigabytes(need)} of memory (at {precision})" if precision else ""
+    needs = []
+    if alone:
+        need, precision = alone
+        least = f"at least {gigabytes(need)} of memory (at {precision})" if precision else ""
+        needs.append(least or f"{gigabytes(need)} of memory")
+    if together and largest:
+        need, precision = together
+        needs.append(f"{gigabytes(need)} over {len(largest.parts)} cards (at {precision})")
     return (
-        f"It needs {least or gigabytes(need) + ' of memory'}; {there}. It does not fit here: "
+        f"It needs {', or '.join(needs)}; {there}. It does not fit here: "
         "choose a smaller model, or a larger machine."
     )
 
 
-def _make_room(device: Device, need: int, there: Sequence[Occupant]) -> list[Occupant] | None:
-    """The idle instances that have to leave `device` for `need` bytes; None if even that is not
-    enough.
-    """
-    if sum(o.loading for o in there) >= device.max_loading:
-        return None
-    memory = sum(o.memory for o in there)
-    count = len(there)
-    evict: list[Occupant] = []
-    for occupant in sorted((o for o in there if o.evictable), key=lambda o: o.used):
-        if memory + need <= device.memory and count < device.max_instances:
-            break
-        evict.append(occupant)
-        memory -= occupant.memory
-        count -= 1
-    return evict if memory + need <= device.memory and count < device.max_instances else None
+def _least(group: Group, devices: Sequence[Device]) -> tuple[int, str] | None:
+    """What it needs at its smallest, and the precision of that."""
+    needs = [(group.need(p, device), p) for device in devices for p in group.precisions(device)]
+    return min(needs, default=None)
 
 
 def relieve(

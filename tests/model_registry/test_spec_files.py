@@ -199,6 +199,7 @@ parts:
   refiner: {repo: somebody/refiner, files: ["*.safetensors"]}
 setup: {scheduler: euler}
 precisions: {bf16: 8GB, 4bit: 3GB}
+spreads: true
 packages: [somepackage==1.0]
 verified: tiny
 """
@@ -212,7 +213,7 @@ verified: tiny
     assert version.code.options == {"scheduler": "euler", "parts": {"refiner": "hub:refiner"}}
     assert version.code.packages == ("somepackage==1.0",)
     assert version.ladder == (Rung("bf16", 8_000_000_000), Rung("4bit", 3_000_000_000))
-    assert model.verified == "tiny"
+    assert model.verified == "tiny" and version.spreads
 
 
 @pytest.mark.parametrize(

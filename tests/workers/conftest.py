@@ -43,7 +43,9 @@ class Watched:
         folder.mkdir(exist_ok=True)
         (folder / "predict.py").write_text(source)
         told = {
-            name: more.pop(name) for name in ("heavy", "memory", "gpu", "ladder") if name in more
+            name: more.pop(name)
+            for name in ("heavy", "memory", "gpu", "ladder", "spreads")
+            if name in more
         }
         code = Code(str(folder), "predict.py:Predictor", **more)
         schema = {"components": {"schemas": {"Input": {"properties": dict.fromkeys(inputs)}}}}

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from workers.devices import GIB, find_devices, free_now
+from workers.floor import Occupant
 from workers.memory import others
-from workers.scheduler import Occupant
 
 
 @pytest.fixture
@@ -30,11 +30,42 @@ def driver(monkeypatch):
 
 
 def test_gpus_come_with_what_is_free_on_them_and_children_see_only_theirs(driver):
-    first, second, cpu = find_devices(4)
+    first, second, _, cpu = find_devices(4)
     assert (first.name, first.hardware) == ("cuda:0", "NVIDIA RTX 4090")
     assert first.memory == 22 * GIB + GIB // 2
     assert second.environment["CUDA_VISIBLE_DEVICES"] == "GPU-b"
     assert cpu.environment["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_equal_cards_are_a_device_together_too_that_has_as_much_of_each(driver):
+    driver["GPU-b"] -= GIB
+    *_, both, _ = find_devices(4)
+    assert (both.name, both.hardware) == ("cuda:0+1", "2 × NVIDIA RTX 4090")
+    assert both.parts == both.cards == ("cuda:0", "cuda:1")
+    assert both.memory == 2 * (21 * GIB + GIB // 2)
+    assert both.environment["CUDA_VISIBLE_DEVICES"] == "GPU-a,GPU-b"
+
+
+@pytest.mark.parametrize(
+    ("cards", "sets"),
+    [
+        ("A", []),
+        ("AB", []),
+        ("ABA", ["0+2"]),
+        ("AAA", ["0+1", "0+1+2"]),
+        ("AAAABB", ["0+1", "2+3", "0+1+2+3", "4+5"]),
+        ("AAAAAA", ["0+1", "2+3", "4+5", "0+1+2+3", "0+1+2+3+4+5"]),
+    ],
+)
+def test_neighbours_of_one_kind_are_joined_by_twos_and_fours_and_all(driver, cards, sets):
+    driver.clear()
+    driver.update({f"GPU-{n}-{kind}": 23 * GIB for n, kind in enumerate(cards)})
+    sys.modules["pynvml"].nvmlDeviceGetName = lambda handle: f"NVIDIA {handle[-1]}"
+    found = find_devices(4)
+    assert [each.name for each in found if each.parts] == [f"cuda:{name}" for name in sets]
+    assert [each.name for each in found if not each.parts][:-1] == [
+        f"cuda:{number}" for number in range(len(cards))
+    ]
 
 
 def test_what_other_programs_take_meanwhile_is_room_that_is_gone(driver):
@@ -55,5 +86,6 @@ def test_a_model_that_takes_less_than_planned_is_no_other_program(driver):
 
 def test_a_driver_that_falls_silent_changes_nothing(driver):
     devices = find_devices(4)
+    assert [*free_now(devices)] == ["cuda:0", "cuda:1"], "a set is told of its cards"
     driver.clear()
     assert free_now(devices) == {} and others(devices, [], {}) == []

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_registry.spec import Rung
 from workers.devices import GIB, Device
+from workers.floor import Occupant
 from workers.scheduler import (
     MAX_OVERTAKEN,
     Feed,
     Group,
     Kept,
     Launch,
-    Occupant,
     Refuse,
     decide,
     relieve,
@@ -22,6 +24,17 @@ from workers.scheduler import (
 CPU = Device("cpu", "cpu", 8 * GIB, max_instances=4)
 GPU_0 = Device("cuda:0", "Tesla T4", 16 * GIB, max_instances=64)
 GPU_1 = Device("cuda:1", "Tesla T4", 16 * GIB, max_instances=64)
+
+
+def card(number, size):
+    return Device(f"cuda:{number}", "Tesla T4", size * GIB, max_instances=64)
+
+
+def set_of(*cards):
+    name = "cuda:" + "+".join(card.name[-1] for card in cards)
+    least = min(card.memory for card in cards)
+    parts = tuple(card.name for card in cards)
+    return Device(name, f"{len(cards)} × Tesla T4", len(cards) * least, 64, parts=parts)
 
 
 def group(version="a", owner="", oldest=1, memory=GIB, **more):
@@ -242,28 +255,34 @@ def test_a_ladder_is_of_gpus_and_a_cpu_takes_what_the_spec_says_of_it():
     assert decide([laddered(memory=3 * GIB)], [], [CPU], {}) == Launch("a", "cpu", 3 * GIB)
 
 
-RUNGS = ("bf16", "fp8", "4bit")
+GPUS = (GPU_0, GPU_1, card(2, 16), card(3, 12))
+SETS = (set_of(*GPUS[:2]), set_of(*GPUS[2:]), set_of(*GPUS))
+DEVICES = (*GPUS, *SETS, CPU)
+RUNGS = ("bf16", "fp8", "4bit", "offload")
 names = st.sampled_from("abc")
-sizes = st.integers(0, 20).map(lambda n: n * GIB)
-places = st.tuples(st.sampled_from(RUNGS), st.sampled_from(["cuda:0", "cuda:1"]))
-ladders = st.lists(sizes, min_size=3, max_size=3).map(
+sizes = st.integers(0, 60).map(lambda n: n * GIB)
+STATES = st.sampled_from(
+    [(), (), (), (), ("busy",), ("loading",), ("leaving",), ("busy", "leaving"), ("pinned",)]
+)
+places = st.tuples(st.sampled_from(RUNGS), st.sampled_from([d.name for d in DEVICES if d.gpu]))
+ladders = st.lists(sizes, min_size=4, max_size=4).map(
     lambda sizes: tuple(map(Rung, RUNGS, sorted(sizes, reverse=True)))
 )
 occupants = st.lists(
     st.builds(
-        Occupant,
+        lambda on, states, **more: Occupant(
+            device=on.name, parts=on.parts, **more, **dict.fromkeys(states, True)
+        ),
+        on=st.sampled_from(DEVICES),
+        states=STATES,
         id=st.uuids().map(str),
-        version=names,
-        device=st.sampled_from(["cpu", "cuda:0", "cuda:1"]),
-        memory=st.integers(0, 4).map(lambda n: n * GIB),
+        version=names | st.sampled_from("defg"),
+        memory=st.integers(0, 20).map(lambda n: n * GIB),
         precision=st.sampled_from(["", *RUNGS]),
-        free_slots=st.integers(0, 2),
-        busy=st.booleans(),
-        loading=st.booleans(),
-        leaving=st.booleans(),
+        free_slots=st.sampled_from([0, 0, 0, 1, 2]),
         used=st.floats(0, 10),
     ),
-    max_size=5,
+    max_size=8,
 )
 groups = st.lists(
     st.builds(
@@ -273,73 +292,116 @@ groups = st.lists(
         oldest=st.integers(1, 100),
         overtaken=st.integers(0, 40),
         memory=st.none() | sizes,
-        gpu=st.booleans(),
-        ladder=st.just(()) | ladders,
+        gpu=st.sampled_from([True, True, True, False]),
+        ladder=ladders | ladders | ladders | st.just(()),
         measured=st.dictionaries(places, sizes, max_size=2),
         too_large=st.frozensets(places, max_size=3),
         below=st.sampled_from(["", "bf16", "fp8"]),
+        spreads=st.booleans(),
     ),
     max_size=4,
 )
 
+large = st.lists(st.integers(17, 60).map(lambda n: n * GIB), min_size=4, max_size=4).map(
+    lambda sizes: tuple(map(Rung, RUNGS, sorted(sizes, reverse=True)))
+)
+spreading = st.builds(
+    Group,
+    version=names,
+    owner=st.just(""),
+    oldest=st.just(1),
+    gpu=st.just(True),
+    ladder=large,
+    below=st.sampled_from(["", "", "", "bf16"]),
+    spreads=st.just(True),
+).map(lambda group: [group])
 
-@settings(max_examples=200)
-@given(groups, occupants)
-def test_no_decision_ever_overfills_a_device_or_evicts_what_works(waiting, there):
-    devices = [GPU_0, GPU_1, CPU]
-    decision = decide(waiting, there, devices, {})
+
+@settings(max_examples=200, deadline=None)
+@given(groups | spreading, occupants)
+def test_no_decision_ever_overfills_a_card_or_evicts_what_works(waiting, there):
+    decision = decide(waiting, there, DEVICES, {})
     if isinstance(decision, Feed):
         (fed,) = [o for o in there if o.id == decision.instance]
         assert fed.free_slots > 0 and fed.version == decision.version and not fed.leaving
     if isinstance(decision, Launch):
-        device = next(d for d in devices if d.name == decision.device)
+        device = next(d for d in DEVICES if d.name == decision.device)
         evicted = [o for o in there if o.id in decision.evict]
-        assert all(o.evictable and o.device == device.name for o in evicted)
-        stays = [o for o in there if o.device == device.name and o not in evicted]
-        assert sum(o.memory for o in stays) + decision.memory <= device.memory
-        assert len(stays) < device.max_instances
+        assert all(o.evictable and {*o.cards} & {*device.cards} for o in evicted)
+        assert not any(o.busy or o.loading or o.leaving or o.pinned for o in evicted)
+        for card in device.cards:
+            stays = [o for o in there if card in o.cards and o not in evicted]
+            limits = next(d for d in DEVICES if d.name == card)
+            share = decision.memory / len(device.cards)
+            assert sum(o.memory / len(o.cards) for o in stays) + share <= limits.memory
+            assert len(stays) < limits.max_instances
+            assert sum(o.loading for o in stays) < limits.max_loading
 
 
-@settings(max_examples=200)
-@given(groups, occupants)
+@settings(max_examples=200, deadline=None)
+@given(groups | spreading, occupants)
 def test_a_launch_is_at_a_precision_that_some_group_takes_there(waiting, there):
-    devices = [GPU_0, GPU_1, CPU]
-    decision = decide(waiting, there, devices, {})
+    decision = decide(waiting, there, DEVICES, {})
     if isinstance(decision, Launch):
-        device = next(d for d in devices if d.name == decision.device)
-        assert any(
-            group.takes(decision.precision)
-            and decision.precision in group.precisions(device)
-            and decision.memory == group.need(decision.precision, device)
+        device = next(d for d in DEVICES if d.name == decision.device)
+        takers = [
+            group
             for group in waiting
             if group.version == decision.version
-        )
+            and group.takes(decision.precision)
+            and decision.precision in group.precisions(device)
+            and decision.memory == group.need(decision.precision, device)
+        ]
+        assert takers
+        if device.parts:
+            assert any(group.spreads for group in takers) and decision.precision != "offload"
 
 
-@settings(max_examples=200)
-@given(groups, occupants)
-def test_no_precision_is_given_up_that_has_room(waiting, there):
-    devices = [GPU_0, GPU_1, CPU]
-    decision = decide(waiting, there, devices, {})
-    if isinstance(decision, Launch) and decision.precision:
-        groups = [g for g in waiting if g.version == decision.version and g.gpu and g.ladder]
-        # A second copy is held to its first's precision.
-        alone = not any(o.version == decision.version for o in there)
-        if not alone or len(groups) != 1:
-            return
-        better = [p for d in devices for p in groups[0].precisions(d)]
-        better = {p for p in better if RUNGS.index(p or "4bit") < RUNGS.index(decision.precision)}
-        for device in devices[:2]:
-            here = [o for o in there if o.device == device.name]
-            if sum(o.loading for o in here) >= device.max_loading:
-                continue
-            kept = sum(o.memory for o in here if not o.evictable)
-            for precision in better & {*groups[0].precisions(device)}:
-                assert kept + groups[0].need(precision, device) > device.memory
+def _rank(precision, device):
+    """How late a placement is tried, of those on GPUs."""
+    return precision == "offload", len(device.cards), RUNGS.index(precision)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
+@given(groups | spreading, occupants)
+def test_no_precision_and_no_single_card_is_given_up_that_has_room(waiting, there):
+    decision = decide(waiting, there, DEVICES, {})
+    if not isinstance(decision, Launch) or not decision.precision:
+        return
+    groups = [g for g in waiting if g.version == decision.version and g.gpu and g.ladder]
+    # A second copy is held to its first's precision.
+    if len(groups) != 1 or any(o.version == decision.version for o in there):
+        return
+    (group,) = groups
+    taken = next(d for d in DEVICES if d.name == decision.device)
+    for device in DEVICES[:-1]:
+        for precision in group.precisions(device):
+            if _rank(precision, device) < _rank(decision.precision, taken):
+                assert _is_full(device, group.need(precision, device), there)
+
+
+def _is_full(device, need, there):
+    """Whether some card has no room for its share, whoever may leave has left."""
+    for card in device.cards:
+        here = [o for o in there if card in o.cards]
+        kept = sum(o.memory / len(o.cards) for o in here if not o.evictable)
+        if sum(o.loading for o in here) >= 2:
+            return True
+        if kept + need / len(device.cards) > next(d for d in GPUS if d.name == card).memory:
+            return True
+    return False
+
+
+@settings(max_examples=200, deadline=None)
 @given(groups)
 def test_on_an_empty_machine_nothing_waits(waiting):
-    decision = decide(waiting, [], [GPU_0, GPU_1, CPU], {})
+    decision = decide(waiting, [], DEVICES, {})
     assert not waiting or isinstance(decision, Launch | Refuse)
+
+
+@settings(max_examples=200, deadline=None)
+@given(groups, occupants)
+def test_sets_mean_nothing_to_what_is_not_spread(waiting, there):
+    waiting = [dataclasses.replace(group, spreads=False) for group in waiting]
+    alone = [device for device in DEVICES if not device.parts]
+    assert decide(waiting, there, DEVICES, {}) == decide(waiting, there, alone, {})
