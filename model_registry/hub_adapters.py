@@ -58,6 +58,7 @@ def laid_over(facts: Facts, base: Mapping[str, Any], unsafe_formats: bool) -> di
         "description": described(facts, f"text generation, a LoRA over {name}"),
         "parts": {"adapter": part},
         **({"precisions": rungs} if rungs else {}),
+        "spreads": False,
     }
 
 

@@ -36,6 +36,7 @@ def recipe(facts: Facts, trusted: bool, unsafe_formats: bool) -> dict[str, Any]:
     weights = sum(file.size for file in files if is_weights(file.path))
     setup = {**task.setup, **({"trust_code": True} if trusts else {})}
     inputs = {**task.inputs, **_inputs(facts, task)}
+    packed = bool(facts.config.get("quantization_config"))
     spec: dict[str, Any] = {
         "category": task.category,
         "description": described(facts, task.name),
@@ -49,8 +50,10 @@ def recipe(facts: Facts, trusted: bool, unsafe_formats: bool) -> dict[str, Any]:
         "licence": licence(facts),
         "heavy": True,
         "verified": "tiny",
-        **memory(_numbers(facts, weights), task, bool(facts.config.get("quantization_config"))),
+        **memory(_numbers(facts, weights), task, packed),
     }
+    if task.large and spec.get("gpu") and not (packed or trusts or _has_experts(facts)):
+        spec["spreads"] = True
     return spec | ({"setup": setup} if setup else {}) | ({"inputs": inputs} if inputs else {})
 
 
@@ -133,6 +136,12 @@ def _numbers(facts: Facts, weights: int) -> float:
         return weights
     said = str(facts.config.get("dtype") or facts.config.get("torch_dtype") or "float32")
     return weights / _BYTES.get(said, 4)
+
+
+def _has_experts(facts: Facts) -> bool:
+    """Whether it is a mixture of experts: at 4 bits they are brought to one card."""
+    told = {**facts.config, **facts.part("text_config")}
+    return any(told.get(f"{name}_experts") for name in ("num_local", "num", "n_routed"))
 
 
 def memory(numbers: float, task: Task, packed: bool = False) -> dict[str, Any]:

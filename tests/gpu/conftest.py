@@ -132,6 +132,9 @@ class Pooled:
         self.devices = devices
         self.peaks: list[int] = []
         self.logs: list[str] = []
+        self.texts: list[str] = []
+        """What each has written, in the order of their ends."""
+        self._pieces: dict[str, str] = {}
         self.pool = WorkerPool(PoolSettings(spares=0), devices, work / "pool")
         self.pool.events = self._heard
         self._work = work
@@ -162,7 +165,11 @@ class Pooled:
                 self.peaks.append(event.value)
             if isinstance(event, messages.Log):
                 self.logs.append(event.text)
+            if isinstance(event, messages.OutputPieces):
+                written = self._pieces.get(event.prediction_id, "")
+                self._pieces[event.prediction_id] = written + "".join(map(str, event.values))
             if isinstance(event, messages.TERMINAL):
+                self.texts.append(self._pieces.pop(event.prediction_id, ""))
                 self._ends[event.prediction_id].set_result(event)
 
 
