@@ -55,13 +55,16 @@ class AddModel:
 
     async def _added(
         self,
-        reference: str,
-        name: str,
-        trusted: str,
-        unsafe: bool,
+        reference: str | None,
+        name: str | None,
+        trusted: str | None,
+        unsafe: bool | None,
         request: gr.Request | None = None,
     ) -> AsyncIterator[Updates]:
-        """What is told meanwhile, and then what came of it."""
+        """What is told meanwhile, and then what came of it. What lies in a closed group and was
+        never shown is None.
+        """
+        reference, name, trusted = (each or "" for each in (reference, name, trusted))
         if not self._operator.is_at(request):
             yield {self._told: line_html(ONLY_THE_OPERATOR, "problem")}
             return
@@ -74,7 +77,7 @@ class AddModel:
                 reference,
                 name=name.strip(),
                 trust_remote_code=trusted.strip(),
-                unsafe_formats=unsafe,
+                unsafe_formats=bool(unsafe),
             )
         except (AtelierError, OSError) as error:
             yield {self._told: line_html(str(error), "problem")}

@@ -48,6 +48,11 @@ async def test_a_repository_becomes_a_model_with_a_link(catalog):
     assert catalog.find("my/own")
 
 
+async def test_fields_that_were_never_shown_count_as_empty(catalog):
+    *_, last = await told(catalog, "tiny/good", name=None, trusted=None, unsafe=None)
+    assert "tiny/good" in last
+
+
 async def test_what_cannot_be_added_is_said_in_a_sentence(catalog):
     _, last = await told(catalog, "tiny/bad")
     assert 'role="alert"' in last and "has no BertModel" in last
