@@ -37,6 +37,7 @@ window.atelier = {
     // it stands above the form, the output. It is drawn a moment after it is told, on a busy machine
     // some moments.
     showAnswer() {
+        document.getElementById("run")?.removeAttribute("aria-busy");
         for (const moment of [100, 600, 1500]) {
             setTimeout(() => {
                 const invalid = document.querySelector("#form .invalid");
@@ -60,6 +61,17 @@ window.atelier = {
         localStorage.setItem("atelier-theme", dark ? "dark" : "light");
     },
 };
+
+// On a slow network the answer to Run takes seconds: the button says at once that it was pressed.
+document.addEventListener("click", ({target}) => {
+    target.closest?.("#run")?.setAttribute("aria-busy", "true");
+});
+
+// What is written into a dropdown is looked for instead of what was chosen, not after it.
+document.addEventListener("pointerdown", ({target}) => {
+    if (!target.matches?.("input[role=combobox]") || target === document.activeElement) return;
+    target.addEventListener("click", () => target.select(), {once: true});
+});
 
 // What the page calls its own address where code is shown.
 customElements.define("page-origin", class extends HTMLElement {
@@ -96,6 +108,7 @@ let naming = 0;
 new MutationObserver(() => {
     naming ||= requestAnimationFrame(() => {
         naming = 0;
+        writeDraft();
         document.querySelectorAll("button[aria-label]").forEach(name);
         document.querySelectorAll(".prose pre:not([tabindex])").forEach((each) => { each.tabIndex = 0; });
         document.getElementById("dark")?.setAttribute("aria-label", "◐ day or night");
@@ -105,7 +118,69 @@ new MutationObserver(() => {
     });
 }).observe(document.body, {childList: true, subtree: true, characterData: true});
 
-window.addEventListener("popstate", () => location.reload());
+// What was typed is still there when the page is loaded again, never what is secret.
+const DRAFT = "atelier-draft";
+function typed() {
+    const boxes = document.querySelectorAll("#fields textarea, #fields input[type=text]:not([role]), #fields input[type=number]");
+    return [...boxes].flatMap((box) => {
+        const label = box.getAttribute("aria-label") ?? box.closest(".block")?.querySelector("[data-testid=block-info]")?.textContent.trim();
+        return label ? [[label, box]] : [];
+    });
+}
+function keepTyped() {
+    const texts = typed().map(([label, box]) => [label, box.value]);
+    sessionStorage.setItem(DRAFT, JSON.stringify({at: location.href, texts}));
+}
+addEventListener("pagehide", keepTyped);
+let draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "null");
+sessionStorage.removeItem(DRAFT);
+if (draft?.at !== location.href || performance.getEntriesByType("navigation")[0]?.type !== "reload") draft = null;
+function writeDraft() {
+    const boxes = draft ? typed() : [];
+    if (!boxes.length) return;
+    const texts = new Map(draft.texts);
+    draft = null;
+    requestIdleCallback(() => {
+        for (const [label, box] of boxes) {
+            if (!texts.has(label) || texts.get(label) === box.value) continue;
+            box.value = texts.get(label);
+            for (const each of ["input", "change", "blur"]) box.dispatchEvent(new Event(each, {bubbles: true}));
+        }
+    });
+}
+
+// Whether the app is there; one that was started again does not know what it had drawn here before.
+const LOOK = 4000;
+const ask = window.fetch;
+async function look() {
+    if (document.hidden) return;
+    const answer = await ask("gradio_api/app_id").catch(() => null);
+    tellLost(!answer?.ok);
+    if (answer?.ok && (await answer.json()).app_id !== gradio_config.app_id) location.reload();
+}
+function tellLost(lost) {
+    const line = document.getElementById("lost");
+    if (!lost) line?.remove();
+    if (!lost || line) return;
+    const told = document.createElement("p");
+    told.id = "lost";
+    told.role = "alert";
+    told.textContent = "Atelier does not answer. This page tries again by itself, and keeps what you typed.";
+    document.querySelector(".gradio-container").append(told);
+}
+setInterval(look, LOOK);
+document.addEventListener("visibilitychange", look);
+window.fetch = async (...asked) => {
+    const answer = await ask(...asked).catch((error) => {
+        document.getElementById("run")?.removeAttribute("aria-busy");
+        throw error;
+    });
+    if (answer.status >= 500 && answer.url.includes("/queue/join")) await look();
+    return answer;
+};
+
+// The form that is left is not that of the address.
+window.addEventListener("popstate", () => { removeEventListener("pagehide", keepTyped); location.reload(); });
 
 const chosen = localStorage.getItem("atelier-theme");
 if (chosen) document.body.classList.toggle("dark", chosen === "dark");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -117,6 +118,18 @@ def test_a_run_gives_its_output_its_times_and_a_link(page):
     expect(page.get_by_label("text").first).to_have_value("Hello from the page")
 
 
+def test_run_says_that_it_was_pressed_before_the_app_answers(page):
+    open_model(page, "echo").get_by_label("text").fill("on its way")
+    held = []
+    page.route("**/queue/join*", lambda route: held.append(route), times=1)
+    run(page)
+    expect(page.locator("#run")).to_have_attribute("aria-busy", "true")
+    (start,) = held
+    start.continue_()
+    status(page, "succeeded")
+    expect(page.locator("#run")).not_to_have_attribute("aria-busy", "true")
+
+
 def test_control_enter_runs_with_what_was_just_typed(page):
     form = open_model(page, "echo")
     form.get_by_label("text").fill("typed first")
@@ -179,6 +192,15 @@ def test_another_model_redraws_the_form_and_clears_the_output(page):
     page.get_by_role("option", name=re.compile("counts")).click()
     expect(form.get_by_label("number input for delay")).to_be_visible()
     expect(page.locator("#text")).to_be_hidden()
+    expect(page).to_have_url(re.compile(r"\?model=local/counts$"))
+
+
+def test_what_is_typed_into_a_choice_is_looked_for_instead_of_what_was_chosen(page):
+    open_model(page, "echo")
+    page.locator("#model input").click()
+    page.keyboard.type("counts")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"\?model=local/counts$"))
 
 
@@ -348,6 +370,32 @@ def test_a_tab_is_still_open_after_the_page_is_loaded_again(page):
     expect(page).to_have_url(re.compile(r"/$"))
 
 
+def test_what_was_typed_is_still_there_when_the_page_is_loaded_again(page):
+    form = open_model(page, "every-input")
+    form.get_by_label("prompt *").fill("two\nlines")
+    form.get_by_label("count").fill("8")
+    page.reload()
+    expect(form.get_by_label("prompt *")).to_have_value("two\nlines")
+    expect(form.get_by_label("count")).to_have_value("8")
+    settle(page)
+    run(page)
+    status(page, "succeeded")
+    expect(page.locator("#output")).to_contain_text("two")
+
+
+def test_what_was_typed_for_one_model_does_not_go_back_to_another(page):
+    form = open_model(page, "echo")
+    page.locator("#model input").fill("function")
+    page.get_by_role("option", name=re.compile("function")).click()
+    expect(page).to_have_url(re.compile(r"\?model=local/function$"))
+    settle(page)
+    form.get_by_label("text").fill("shout it")
+    page.go_back()
+    expect(page.locator("#model input")).to_have_value("local / echo")
+    settle(page)
+    expect(form.get_by_label("text")).to_have_value("Hello there")
+
+
 def test_the_link_to_a_run_is_one_click(page, context):
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     open_model(page, "yields-nothing")
@@ -399,6 +447,21 @@ def test_history_filters_opens_and_fills_the_form_again(page):
 
     page.locator("#again").click()
     expect(form.get_by_label("text")).to_have_value("remember the heron")
+
+
+def test_a_link_to_history_shows_the_rows_with_the_first_answer(page):
+    address = "/v1/models/local/echo/predictions"
+    assert page.request.post(address, data={"input": {"text": "here"}}).ok
+
+    def first(route):
+        """Only what the page asks as soon as it is there is answered."""
+        if json.loads(route.request.post_data)["trigger_id"] == 0:
+            route.continue_()
+
+    page.route("**/queue/join*", first)
+    page.goto("/?tab=history")
+    expect(page.locator("#rows .row").first).to_be_visible()
+    page.unroute_all(behavior="ignoreErrors")
 
 
 @pytest.mark.parametrize("width", [1440, 390])
