@@ -44,7 +44,7 @@ def test_every_form_of_a_reference_leads_to_the_version(index):
         ("local/echo:latest", InvalidVersion, "Give `owner/name`"),
         ("local/echo:" + "0" * 64, InvalidVersion, "no such version here; its latest is b"),
         ("local/echo:" + OTHER, InvalidVersion, "no such version here; its latest is b"),
-        ("0" * 64, InvalidVersion, "Give `owner/name`"),
+        ("0" * 64, InvalidVersion, "No model has it"),
         ("", InvalidVersion, "Give `owner/name`"),
     ],
 )
@@ -156,3 +156,8 @@ def test_a_version_is_found_as_it_is_now(index):
     settled = replace(index.resolve(NEW), created_at=7.0)
     index.add(replace(index.find("local/echo"), versions=(settled,)))
     assert index.resolve(NEW) is settled
+
+
+def test_another_owner_of_the_same_name_is_the_nearest(index):
+    with pytest.raises(NotFound, match="Did you mean 'local/says'"):
+        index.find("somebody-else/says")
