@@ -219,14 +219,22 @@ def check_weights(facts: Facts) -> None:
             )
 
 
-def without_strangers(files: Sequence[HubFile]) -> list[HubFile]:
+def looked_for(facts: Facts, files: Sequence[HubFile]) -> list[HubFile]:
     """Without weights in the uppermost folder that transformers does not look for: the same model
-    for another library, or what is laid over it for each of a thousand languages.
+    for another library, or what is laid over it for each of a thousand languages. With those of
+    layers after it that are in another format than its own.
     """
-    return [
+    found = [
         file
         for file in files
         if "/" in file.path or not is_weights(file.path) or _LOADED.fullmatch(file.path)
+    ]
+    there = {_folder(file.path) for file in found if is_weights(file.path)}
+    return found + [
+        file
+        for file in facts.listing.files
+        if re.fullmatch(r"\d+_Dense/pytorch_model\.bin", file.path)
+        and _folder(file.path) not in there
     ]
 
 

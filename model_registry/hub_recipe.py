@@ -67,7 +67,7 @@ def _files(facts: Facts, task: Task, trusts: bool, unsafe_formats: bool) -> list
         return list(choose(listing, ("model.bin", "*.json", "*.txt")))
     files = list(choose(listing))
     if task in hub_tasks.OF_TRANSFORMERS and not trusts:
-        files = hub_lacks.without_strangers(files)
+        files = hub_lacks.looked_for(facts, files)
     unsafe = [file.path for file in files if PurePosixPath(file.path).suffix in UNSAFE]
     if unsafe and not unsafe_formats:
         raise facts.refusal(

@@ -160,7 +160,7 @@ def _normalized(embedding: Any) -> Any:
 
 
 def _dense(folder: Path, settings: dict[str, Any]) -> Any:
-    """A matrix and what bends its results, from safetensors."""
+    """A matrix and what bends its results."""
     import torch
     from safetensors.torch import load_file
 
@@ -168,7 +168,9 @@ def _dense(folder: Path, settings: dict[str, Any]) -> Any:
     name = str(settings.get("activation_function", "torch.nn.Tanh")).rpartition(".")[2]
     bias = bool(settings.get("bias", True))
     layer = torch.nn.Linear(settings["in_features"], settings["out_features"], bias)
-    loaded = load_file(folder / "model.safetensors")
+    file = folder / "model.safetensors"
+    old = folder / "pytorch_model.bin"
+    loaded = load_file(file) if file.is_file() else torch.load(old, weights_only=True)
     layer.load_state_dict({key.removeprefix("linear."): each for key, each in loaded.items()})
     if name not in names:
         raise ValueError(f"A dense layer ends in {name}; known are {', '.join(names)}.")

@@ -194,6 +194,14 @@ def test_a_resnet_of_timm_is_read_as_the_librarys_own(models, publish):
             models.make("hf:tiny/detr")
 
 
+def test_a_layer_in_an_older_format_than_the_model_comes_along(models, publish):
+    publish("tiny/labse", SENTENCES | {"2_Dense/pytorch_model.bin": "w", "2_Dense/config.json": {}})
+    with pytest.raises(BrokenModel, match="2_Dense/pytorch_model.bin can run code"):
+        models.make("hf:tiny/labse")
+    files = models.make("hf:tiny/labse", unsafe_formats=True).latest.weights[0].files
+    assert {"model.safetensors", "2_Dense/pytorch_model.bin"} <= {*files}
+
+
 def test_captioners_hold_no_chat(models, publish):
     for kind, name in (("florence2", "Florence2"), ("blip-2", "Blip2")):
         files = of_transformers(kind, f"{name}ForConditionalGeneration")

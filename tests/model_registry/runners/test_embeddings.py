@@ -97,7 +97,8 @@ def test_tokens_are_pooled_as_the_folder_says(tmp_path, way, others):
     assert short != long
 
 
-def test_a_dense_layer_comes_after(tmp_path):
+@pytest.mark.parametrize("form", ["model.safetensors", "pytorch_model.bin"])
+def test_a_dense_layer_comes_after(tmp_path, form):
     import torch
     from safetensors.torch import save_file
 
@@ -110,7 +111,8 @@ def test_a_dense_layer_comes_after(tmp_path):
     shape = {"in_features": 32, "out_features": 5, "bias": False}
     ends = {"activation_function": "torch.nn.modules.activation.Tanh"}
     (folder / "config.json").write_text(json.dumps(shape | ends))
-    save_file({"linear.weight": torch.ones(5, 32) * 9}, folder / "model.safetensors")
+    save = save_file if form.endswith("safetensors") else torch.save
+    save({"linear.weight": torch.ones(5, 32) * 9}, folder / form)
     (vector,) = embedded(Model(EMBEDDINGS, tmp_path), "the cat")
     assert len(vector) == 5 and all(-1 <= number <= 1 for number in vector)
 
