@@ -120,7 +120,9 @@ class Index:
         """The model called `owner/name`. Raises `NotFound`, with the nearest name there is."""
         model = self._models.get(name)
         if model is None:
-            near = difflib.get_close_matches(name, list(self._models), 1)
+            last = name.rpartition("/")[2]
+            near = [each for each in sorted(self._models) if each.rpartition("/")[2] == last]
+            near = near or difflib.get_close_matches(name, list(self._models), 1)
             hint = f"Did you mean {near[0]!r}?" if near else ""
             if name in self._empty:
                 hint = f"It has no version yet: `python app.py push DIR {name}` gives it one."

@@ -32,6 +32,8 @@ async def pull(
 
 
 async def _pull(catalog: Catalog, downloads: Downloads, name: str, accept_licence: bool) -> None:
+    if "/" not in name and len(name) < 64:
+        catalog.find(name)  # which knows whose model that may be
     version = catalog.resolve(name)
     model = catalog.find(version.model)
     if not version.weights:

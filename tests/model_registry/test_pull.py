@@ -83,6 +83,11 @@ async def test_what_cannot_be_had_keeps_nothing_else_from_coming(asked, capsys):
     assert await asked("ada/free", offline=True) == 0
 
 
+async def test_a_name_without_its_owner_is_told_with_whose_it_is(asked, capsys):
+    assert await asked("free") == 1
+    assert "Did you mean 'ada/free'?" in capsys.readouterr().err
+
+
 def test_the_command_line_says_what_where_and_whether_the_licence_is_accepted(tmp_path):
     asked = parse_pull(["ada/free", "ada/here", "--data", str(tmp_path)], {"HF_TOKEN": "hf_me"})
     assert asked.names == ("ada/free", "ada/here") and not asked.accept_licence
