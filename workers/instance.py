@@ -5,7 +5,6 @@ is always safe.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from workers.devices import Device
 from workers.floor import Occupant
 from workers.job import Job, Running
 from workers.messages import Event, Message
-from workers.process import KILLED, ChildProcess, load_message
+from workers.process import KILLED, ChildProcess, clear_away, load_message
 from workers.scheduler import Launch
 from workers.setup_record import SetupRecord
 
@@ -255,7 +254,7 @@ class Instance:
                 self._owner.ran_out(self, running, failure)
             else:
                 self._owner.emit([failure])
-        asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, self._work, True)
+        asyncio.get_running_loop().run_in_executor(None, clear_away, self._work)
         if was_loading and self.setup.failure is None:
             self.setup.failure = messages.SetupFailed(reason, out_of_memory=ran_out)
         self._owner.gone(self, unstarted)

@@ -8,6 +8,7 @@ import asyncio
 import codecs
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -189,14 +190,22 @@ class ChildProcess(asyncio.Protocol):
 
 
 def end_what_is_left(work: Path) -> None:
-    """Ends what models of a killed app have started and what has outlived them, where the system
-    tells: it has the path that `Child` gives to such processes, below `work`. Blocks.
+    """Ends what models have started and what has outlived them, where the system tells: it has the
+    path that `Child` gives to such processes, below `work`. Blocks.
     """
     own = b"\0PYTHONPATH=" + os.fsencode(work) + b"/"
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it is another's, or has just ended
             if own in b"\0" + (process / "environ").read_bytes():
                 os.kill(int(process.name), signal.SIGKILL)
+
+
+def clear_away(work: Path) -> None:
+    """What a model has left in its folder `work`, and what it has started in a session of its own
+    and with it kept from others: a GPU's memory, say. Blocks.
+    """
+    end_what_is_left(work)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 class _ExitWatch(asyncio.SubprocessProtocol):

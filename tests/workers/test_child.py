@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import pytest
 
+from tests.processes import is_alive
 from workers import messages
 
 SQUARES = """
@@ -55,6 +57,20 @@ async def test_a_model_finds_the_program_that_fetches_its_weights(pool, tmp_path
                 return open(self.place).read()
     """
     assert (await output(pool, source))[0] == "weights"
+
+
+async def test_what_a_model_starts_in_a_session_of_its_own_ends_with_it(pool):
+    source = """
+        import os, subprocess
+        class Predictor(BasePredictor):
+            def predict(self) -> str:
+                print(subprocess.Popen(["sleep", "1000"], start_new_session=True).pid, flush=True)
+                os._exit(3)
+    """
+    prediction = pool.run(pool.model(source))
+    assert isinstance(await pool.end(prediction), messages.Failed)
+    while is_alive(int(pool.logs(prediction))):
+        await asyncio.sleep(0.01)
 
 
 async def test_a_script_that_a_model_starts_finds_cog_and_nothing_else_of_ours(pool):
