@@ -166,7 +166,7 @@ function tellLost(lost) {
     told.id = "lost";
     told.role = "alert";
     told.textContent = "Atelier does not answer. This page tries again by itself, and keeps what you typed.";
-    document.querySelector(".gradio-container").append(told);
+    document.querySelector(".gradio-container .contain").append(told);
 }
 setInterval(look, LOOK);
 document.addEventListener("visibilitychange", look);
