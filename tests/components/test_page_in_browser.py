@@ -383,6 +383,7 @@ def test_what_was_typed_is_still_there_when_the_page_is_loaded_again(page):
     expect(page.locator("#output")).to_contain_text("two")
 
 
+@pytest.mark.heavy
 def test_what_was_typed_for_one_model_does_not_go_back_to_another(page):
     form = open_model(page, "echo")
     page.locator("#model input").fill("function")
