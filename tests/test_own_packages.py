@@ -147,6 +147,7 @@ INSTALLS = """
 """
 
 
+@pytest.mark.heavy
 async def test_what_a_model_installs_itself_goes_into_its_own_environment_and_never_the_apps(
     service, tmp_path, folders
 ):

@@ -25,6 +25,11 @@ FAMILIES = {
     "gpt-oss": language.gpt_oss,
     "starcoder2": language.starcoder,
 }
+EACH = [
+    pytest.param(each, marks=[pytest.mark.heavy] * (each in ("qwen3-moe", "mixtral")))
+    for each in FAMILIES
+]
+"""The slowest wait for `test-all`: gpt-oss has experts, too."""
 LENGTHS = (3, 40, 1, 21, 9, 30)
 """Tokens of the prompts: within a part and over several, within a sliding window and beyond."""
 
@@ -94,7 +99,7 @@ def shared(model, memory=1 << 40):
 
 
 @pytest.mark.parametrize("temperature", [pytest.param(0, marks=pytest.mark.heavy), 0.8])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EACH)
 def test_texts_that_come_and_go_get_what_each_gets_alone(models, monkeypatch, family, temperature):
     monkeypatch.setattr("batching.PREFILL", 16)
     model = models(family)
@@ -111,7 +116,7 @@ def test_texts_that_come_and_go_get_what_each_gets_alone(models, monkeypatch, fa
     assert not batch.busy
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EACH)
 def test_texts_that_come_at_once_get_what_each_gets_alone(models, family):
     model = models(family)
     expected = [alone(model, each) for each in texts(0.8)]

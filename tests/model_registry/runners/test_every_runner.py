@@ -28,8 +28,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
-SLOW = ("text_to_video:VideoByForm", "image_edit:ImagesEdit", "shap_e:ShapEPoints")
-"""Others of the same files stand for them in `make test`."""
+SLOW = (
+    "text_to_video:VideoByForm", "image_edit:ImagesEdit", "shap_e:ShapEPoints", "voice_dia:Dia",
+)  # fmt: skip
+"""Others of the same kind stand for them in `make test`."""
 AT_ONCE = "background_removal"
 """Its one step is a network that is run once."""
 CERTAIN = ("transcription", "speech_to_text")

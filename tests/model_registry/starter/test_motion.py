@@ -35,6 +35,7 @@ def test_the_checker_sees_nothing_where_nothing_is():
 
 # diffusers hands torch tensors to numpy in a way that numpy 2 is about to drop.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.heavy
 def test_motion_goes_where_it_was_told_to():
     figures = motion.evaluate(STARTERS / "motion", seed=2026, count=8)
     lowest, _ = motion.BARS["direction"]
