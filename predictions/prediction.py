@@ -138,7 +138,7 @@ def advance(
             return replace(prediction, output={"version": version, **(prediction.output or {})})
         case messages.OutputPieces(values=values):
             before = prediction.output if isinstance(prediction.output, tuple) else ()
-            return replace(prediction, output=(*before, *values))
+            return replace(prediction, output=before + tuple(values))
         case messages.Preview(image=image):
             return replace(prediction, preview=image)
         case messages.Progress():
