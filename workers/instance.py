@@ -138,7 +138,12 @@ class Instance:
         self.running[job.prediction_id] = Running(job)
         names = self.version.code.arguments
         inputs = {names.get(name, name): value for name, value in job.inputs.items()}
-        self._child.send(messages.Run(job.prediction_id, inputs, str(job.folder), job.context))
+        try:
+            self._child.send(messages.Run(job.prediction_id, inputs, str(job.folder), job.context))
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            reason = f"Its inputs cannot be sent to the model: {error}."
+            ended: list[Message] = [messages.Failed(job.prediction_id, reason)]
+            asyncio.get_running_loop().call_soon(self.received, ended)
 
     def stop_prediction(self, prediction_id: str) -> None:
         """Asks the code to stop; kills the process if it has not after the grace. Its end must be

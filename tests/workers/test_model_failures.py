@@ -134,3 +134,13 @@ async def test_whatever_keeps_an_instance_from_starting_fails_those_that_wait(po
     pool.pool._why_gone = fails
     end = await pool.end(pool.run(pool.model(ECHO), text="a"))
     assert "nobody foresaw this" in end.reason
+
+
+@pytest.mark.parametrize("text", [1 << 70, "\udc80"])
+async def test_inputs_that_no_message_can_hold_fail_their_prediction_alone(pool, text):
+    version = pool.model(ECHO)
+    end = await pool.end(pool.run(version, text=text))
+    assert isinstance(end, messages.Failed) and "cannot be sent to the model" in end.reason
+    fine = pool.run(version, text="on")
+    await pool.end(fine)
+    assert pool.output(fine) == "on"
