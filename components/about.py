@@ -1,12 +1,10 @@
 """What a person reads about a model: its head, and the sheets beside its form: how to call it from
-code, its examples, its versions, its README.
+code, its inputs, its examples, its versions, its README.
 """
 
 from __future__ import annotations
 
 import json
-import mimetypes
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from html import escape
@@ -14,16 +12,12 @@ from typing import Any
 
 import gradio as gr
 
-from components import facts, input_fields, output_views, wording
+from components import facts, form, input_fields, output_views, snippets, wording
 from components.house_rules import QUIET, markup
 from components.input_fields import FILE_KINDS, MISSING, Field
 from errors import AtelierError
 from model_registry.spec import Example, Model, Version
 from predictions.service import PredictionService
-
-# The page knows best under which address it was reached: an element of atelier.js.
-_ORIGIN = "http://ORIGIN"
-_HERE = "<page-origin></page-origin>"
 
 # A card says which example it is for.
 _OPEN_EXAMPLE = """
@@ -47,7 +41,7 @@ class About:
         self._head = markup(elem_id="facts", elem_classes=["facts"])
 
     def draw_sheets(self) -> None:
-        with gr.Tab("API", id="api"):
+        with gr.Tab("API", id="api") as self._api_tab:
             self._api = markup(elem_id="api")
         with gr.Tab("Examples", id="examples"):
             self.examples = markup(js=_OPEN_EXAMPLE, elem_id="examples")
@@ -57,6 +51,16 @@ class About:
             self._readme = gr.Markdown(elem_id="readme", elem_classes=["readme"])
         told = [self._head, self._api, self.examples, self._versions, self._readme]
         self._opened.change(self._tell, self._opened, told, **QUIET)
+
+    def call_with(self, model: Model, version: Version, drawn: Sequence[form.Drawn]) -> None:
+        """Whenever the calls are looked at, they are those of what the form holds, if anything."""
+        fields = [each.field for each in drawn]
+
+        def told(*raws: Any) -> str:
+            held = snippets.of_form(fields, form.inputs(fields, raws))
+            return _api_html(model, version, held or snippets.of_example(model, version))
+
+        self._api_tab.select(told, [each.component for each in drawn], self._api, **QUIET)
 
     def _tell(self, opened: dict[str, Any] | None) -> dict[Any, Any]:
         """Looks at the disk."""
@@ -74,44 +78,15 @@ class About:
                 self._service.pool.is_warm(version.id),
                 facts.weights_words(version, self._service.downloads),
             ),
-            self._api: snippets_html(model, version) + schema_html(version),
+            self._api: _api_html(model, version, snippets.of_example(model, version)),
             self.examples: examples_html(model.examples),
             self._versions: versions_html(model, version),
             self._readme: model.readme or "It has no README.",
         }
 
 
-def snippets_html(model: Model, version: Version) -> str:
-    """The same call in Python, JavaScript and on the command line."""
-    inputs = example_inputs(model, version)
-    called = json.dumps(inputs, indent=4, ensure_ascii=False)
-    body = json.dumps({"input": inputs}, ensure_ascii=False).replace("'", "'\\''")
-    python = (
-        "# pip install replicate\n"
-        "# REPLICATE_API_TOKEN may be anything, unless this app has tokens\n"
-        "import replicate\n\n"
-        f'client = replicate.Client(base_url="{_ORIGIN}")\n'
-        f'output = client.run("{model.id}", input={_FILE.sub(_OPENED, _python(called))})'
-    )
-    if version.concatenates:
-        python += '\nprint("".join(output))'
-    javascript = (
-        "// npm install replicate\n"
-        f'{_READ if _FILE.search(called) else ""}import Replicate from "replicate";\n\n'
-        f'const replicate = new Replicate({{ baseUrl: "{_ORIGIN}/v1" }});\n'
-        f'const output = await replicate.run("{model.id}", '
-        f"{{ input: {_FILE.sub(_LOADED, called)} }});"
-    )
-    shell = (
-        f"curl {_ORIGIN}/v1/models/{model.id}/predictions \\\n"
-        "  -H 'Content-Type: application/json' -H 'Prefer: wait' \\\n"
-        f"  -d '{_FILE.sub(_ENCODED, body)}'"
-    )
-    return "".join(
-        f'<h2>{name}</h2><div class="snippet"><button class="copy" type="button">Copy</button>'
-        f'<pre tabindex="0"><code>{_with_origin(code)}</code></pre></div>'
-        for name, code in (("Python", python), ("Node", javascript), ("Shell", shell))
-    )
+def _api_html(model: Model, version: Version, inputs: Mapping[str, Any]) -> str:
+    return snippets.snippets_html(model, version, inputs) + schema_html(version)
 
 
 def schema_html(version: Version) -> str:
@@ -128,7 +103,7 @@ def schema_html(version: Version) -> str:
     )
     whole = (
         '<p class="small">The whole schema: <a href="/v1/models/'
-        f'{escape(version.model)}/versions/{version.id}">{_HERE}/v1/models/{escape(version.model)}'
+        f'{escape(version.model)}/versions/{version.id}">{snippets.HERE}/v1/models/{escape(version.model)}'
         f'/versions/{version.id[:8]}…</a> · all endpoints: <a href="/v1/docs">/v1/docs</a></p>'
     )
     none = '<p class="small">It takes none.</p>'
@@ -178,17 +153,6 @@ def _value_html(value: Any) -> str:
     return escape(value if isinstance(value, str) else output_views.as_json(value))
 
 
-def example_inputs(model: Model, version: Version) -> dict[str, Any]:
-    """Inputs that show the call: the first example's, else a word for each required input."""
-    if model.examples:
-        return {name: _as_file(value) for name, value in model.examples[0].input.items()}
-    properties = version.input_schema.get("properties", {})
-    return {
-        name: _PLACEHOLDERS.get(properties[name].get("type", "string"), "…")
-        for name in version.input_schema.get("required", ())
-    }
-
-
 def versions_html(model: Model, version: Version) -> str:
     """Each version with the reference that pins it; the one that is shown is marked."""
     rows = []
@@ -204,43 +168,3 @@ def versions_html(model: Model, version: Version) -> str:
             f"<small>{day}{shown}</small></li>"
         )
     return f"<ul>{''.join(rows)}</ul>"
-
-
-_PLACEHOLDERS: dict[str, Any] = {
-    "integer": 1,
-    "number": 1.0,
-    "boolean": True,
-    "array": [],
-    "object": {},
-}
-
-
-_FILE = re.compile(r'"<(input\.\w+) ([\w/.+-]+)>"')
-_OPENED = r'open("\1", "rb")'
-_READ = 'import { readFile } from "node:fs/promises";\n'
-_LOADED = r'await readFile("\1")'
-_ENCODED = r'''"data:\2;base64,'$(base64 < \1 | tr -d "\\n")'"'''
-"""How each language hands over a file that an example brings as a `data:` URI."""
-
-
-def _as_file(value: Any) -> Any:
-    """A `data:` URI as the name of a file, which each language opens in its own way."""
-    if not isinstance(value, str) or not value.startswith("data:"):
-        return value
-    kind = value[len("data:") :].partition(";")[0]
-    return f"<input{mimetypes.guess_extension(kind) or '.bin'} {kind}>"
-
-
-def _python(called: str) -> str:
-    words = {"true": "True", "false": "False", "null": "None"}
-    lines = []
-    for line in called.splitlines():
-        for json_word, python_word in words.items():
-            if line.rstrip(",").endswith(f": {json_word}"):
-                line = line.replace(f": {json_word}", f": {python_word}")
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def _with_origin(code: str) -> str:
-    return escape(code).replace(_ORIGIN, _HERE)

@@ -113,6 +113,7 @@ class RunTab:
             markup('<p class="small">This model takes no inputs.</p>')
         drawn = form.draw(fields, opened["values"])
         self._starting.by(self._run, version, drawn)
+        self._about.call_with(model, version, drawn)
 
     def _show_train(self, opened: dict[str, Any] | None) -> None:
         """Nothing where nothing can be trained. Private visitors have no models of their own: what

@@ -571,3 +571,14 @@ def test_pictures_that_a_text_names_are_not_fetched_from_elsewhere(page):
     form.get_by_label("text").fill("![spy](http://192.0.2.1/spy.png) and words")
     run(page)
     expect(page.locator("#text")).to_contain_text("and words")
+
+
+def test_the_calls_to_copy_are_those_of_what_the_form_holds(page):
+    open_model(page, "echo")
+    page.locator("#fields").get_by_label("text").fill("from the form")
+    page.get_by_role("tab", name="API", exact=True).click()
+    expect(page.locator("#api")).to_contain_text('"text": "from the form"')
+    page.get_by_role("tab", name="Playground").click()
+    page.locator("#fields").get_by_label("text").fill("anew")
+    page.get_by_role("tab", name="API", exact=True).click()
+    expect(page.locator("#api")).to_contain_text('"text": "anew"')
