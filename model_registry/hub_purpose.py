@@ -147,6 +147,12 @@ def _of_transformers(facts: Facts) -> Task | None:
             continue
         if task.name == "text generation" and hub_rankers.ranks(facts):
             return hub_rankers.by_word(facts)
+        if task.name == "text generation" and tag in ("text-to-speech", "text-to-audio"):
+            raise facts.refusal(
+                f"it is {', '.join(facts.architectures)}, which writes what another model makes "
+                "sound of, and does not say which. Voices that are whole, such as "
+                "hf:facebook/mms-tts-eng, can be added."
+            )
         return task
     classes = {
         name

@@ -52,6 +52,11 @@ LOOK_ALIKES = {
         "text-generation",
         "quantized by ModelOpt for TensorRT-LLM",
     ),
+    "a voice that is half of one": (
+        model("llama", "LlamaForCausalLM"),
+        "text-to-speech",
+        "writes what another model makes sound of",
+    ),
     "layers of a picture": (
         {
             "model_index.json": {"_class_name": "QwenImageLayeredPipeline", "vae": ["a", "b"]},
