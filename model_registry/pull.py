@@ -53,23 +53,27 @@ async def _pull(catalog: Catalog, downloads: Downloads, name: str, accept_licenc
 
 
 class _Teller:
-    """One line that is overwritten; a line every few percent where it goes to a file."""
+    """One line that is overwritten; where it goes to a file, a line every few percent and one for
+    whatever holds it up.
+    """
 
     def __init__(self, name: str, overwrites: bool) -> None:
         self._name = name
         self._overwrites = overwrites
         self._told = -1
+        self._noted = ""
         self._open = False
 
     def tell(self, progress: Progress) -> None:
         if self._overwrites:
             print(f"\r\033[K{self._name}: {progress}", end="", flush=True)
             self._open = True
-        elif progress.total:
-            part = 100 * progress.done // progress.total // _LINE_EVERY
-            if part > self._told:
-                self._told = part
-                print(f"{self._name}: {progress}", flush=True)
+            return
+        part = 100 * progress.done // progress.total // _LINE_EVERY if progress.total else -1
+        if part > self._told or progress.note not in ("", self._noted):
+            self._told = max(part, self._told)
+            self._noted = progress.note or self._noted
+            print(f"{self._name}: {progress}", flush=True)
 
     def end(self) -> None:
         if self._open:

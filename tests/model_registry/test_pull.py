@@ -12,8 +12,8 @@ import pytest
 
 import app
 from model_registry.catalog import Catalog
-from model_registry.downloads import ROOT, Downloads
-from model_registry.pull import pull
+from model_registry.downloads import ROOT, Downloads, Progress
+from model_registry.pull import _Teller, pull
 from model_registry.spec import Code, Licence, Model, Version, Weights
 from settings import HubSettings, parse_pull
 from tests.hub_stand_in import LARGE, hub
@@ -66,6 +66,23 @@ async def test_pulled_weights_are_there_and_how_far_it_was_is_told(asked, capsys
     assert said[-2].startswith("ada/free: 300 kB on disk, in ")
     assert said[-1] == "ada/here: nothing to download, its weights are here."
     assert list((tmp_path / "data").rglob("snapshots/*/model.safetensors"))
+
+
+def test_what_holds_it_up_is_told_once_where_no_line_is_overwritten(capsys):
+    telling = _Teller("ada/free", overwrites=False)
+    for progress in (
+        Progress(0, 0, 0.0),
+        Progress(0, 0, 0.0, "trying again in 2 s"),
+        Progress(0, 0, 0.0, "trying again in 2 s"),
+        Progress(0, 0, 0.0, "trying again in 4 s"),
+        Progress(5_000_000, 10_000_000, 0.0),
+    ):
+        telling.tell(progress)
+    assert capsys.readouterr().out.splitlines() == [
+        "ada/free: asking the Hub · trying again in 2 s",
+        "ada/free: asking the Hub · trying again in 4 s",
+        "ada/free: 5.0 of 10 MB",
+    ]
 
 
 async def test_a_licence_with_conditions_is_accepted_on_the_command_line(asked, capsys):
