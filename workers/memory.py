@@ -82,10 +82,12 @@ def ladder(version: Version) -> tuple[Rung, ...]:
     """The rungs that can be loaded with the packages and the memory that are there; all of them
     where none can. What packages a model of its own has is not known here.
     """
+    if not version.ladder:  # asked for each prediction that is placed
+        return ()
     missing = {r.precision for r in version.ladder if _missing(r.precision)}
     if version.code.packages:
         missing.clear()
-    if _offloaded(version) > machine_memory():
+    if _offloaded(version) > _there():
         missing.add(OFFLOAD)
     return tuple(r for r in version.ladder if r.precision not in missing) or version.ladder
 
@@ -97,6 +99,10 @@ def _offloaded(version: Version) -> int:
     """
     on_gpu = next((r.memory for r in version.ladder if r.precision == OFFLOAD), None)
     return 0 if on_gpu is None or version.memory is None else version.memory - on_gpu
+
+
+_there = functools.cache(machine_memory)
+"""Looked up in a dozen files otherwise, for each prediction that is placed."""
 
 
 @functools.cache

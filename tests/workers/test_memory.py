@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from model_registry.spec import Rung
 from tests.workers.greedy import CARD, LADDER
+from tests.workers.plain import ECHO
 from workers import messages
 from workers.devices import GIB
 
@@ -161,3 +163,16 @@ class Predictor(BasePredictor):
     metrics = [e for e in pool.events[prediction] if isinstance(e, messages.Metric)]
     assert [(e.name, e.value) for e in metrics] == [("peak_memory", peak)]
     assert pool.pool._known.measured(version) == {("bf16", "cuda:0"): held}
+
+
+async def test_what_the_machine_holds_is_looked_up_once_for_all_predictions(make_pool, monkeypatch):
+    pool = await make_pool(CARD)
+    rungs = (Rung("bf16", 2 * GIB), Rung("offload", GIB))
+    version = pool.model(ECHO, gpu=True, ladder=rungs, memory=2 * GIB)
+    await pool.end(pool.run(version, text="a"))
+    asked = []
+    monkeypatch.setattr("psutil.virtual_memory", lambda: asked.append(1))
+    for text in "bcd":
+        prediction = pool.run(version, text=text)
+        assert isinstance(await pool.end(prediction), messages.Succeeded)
+    assert not asked
