@@ -36,7 +36,7 @@ fix: .venv/tested
 	$(BIN)/ruff format $(SOURCES)
 
 bench: .venv/tested
-	for each in overhead stream start describe starters llm_batching; do $(BIN)/python -m bench.$$each || exit 1; done
+	for each in overhead stream start page_load describe starters llm_batching; do $(BIN)/python -m bench.$$each || exit 1; done
 
 # From nothing, one thread each: `make -j4 starters` trains four at once. A stopped run goes on.
 STARTERS := shapes story listen enlarge cutout caption melody solid

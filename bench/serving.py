@@ -37,18 +37,19 @@ def atelier(*options: str) -> Iterator[tuple[str, int]]:
             sys.executable, "app.py", "--port", "0", "--data", data,
             "--models", str(ROOT / "tests" / "models"), *options,
         ]  # fmt: skip
-        with _server(command) as served:
+        with serving(command) as served:
             yield served
 
 
 @contextlib.contextmanager
 def bare_route() -> Iterator[tuple[str, int]]:
-    with _server([sys.executable, "-c", BARE]) as served:
+    with serving([sys.executable, "-c", BARE]) as served:
         yield served
 
 
 @contextlib.contextmanager
-def _server(command: list[str]) -> Iterator[tuple[str, int]]:
+def serving(command: list[str]) -> Iterator[tuple[str, int]]:
+    """A server that prints its address; gives its host:port and process id."""
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUTF8": "1"}
     )
