@@ -26,10 +26,10 @@ FAMILIES = {
     "starcoder2": language.starcoder,
 }
 EACH = [
-    pytest.param(each, marks=[pytest.mark.heavy] * (each in ("qwen3-moe", "mixtral")))
+    pytest.param(each, marks=[pytest.mark.heavy] * (each in ("qwen3-moe", "mixtral", "mistral")))
     for each in FAMILIES
 ]
-"""The slowest wait for `test-all`: gpt-oss has experts, too."""
+"""Some wait for `test-all`: gpt-oss has experts, too, and a window."""
 LENGTHS = (3, 40, 1, 21, 9, 30)
 """Tokens of the prompts: within a part and over several, within a sliding window and beyond."""
 

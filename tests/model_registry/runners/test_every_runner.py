@@ -30,6 +30,7 @@ pytestmark = [
 
 SLOW = (
     "text_to_video:VideoByForm", "image_edit:ImagesEdit", "shap_e:ShapEPoints", "voice_dia:Dia",
+    "stable_video:StableVideo",
 )  # fmt: skip
 """Others of the same kind stand for them in `make test`."""
 AT_ONCE = "background_removal"

@@ -11,6 +11,7 @@ from model_registry.starter.train.training import STARTERS
 COUNT = 8
 
 
+@pytest.mark.heavy
 def test_what_was_asked_for_is_heard_and_the_notes_are_in_the_scale():
     figures = melody.evaluate(STARTERS / "melody", seed=20, count=COUNT)
     for name, (lowest, highest) in melody.BARS.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from skimage.measure import marching_cubes
 
@@ -10,6 +11,7 @@ from model_registry.starter.train import solid
 from model_registry.starter.train.training import STARTERS
 
 
+@pytest.mark.heavy
 def test_solids_have_the_form_and_the_colour_asked_for():
     figures = solid.evaluate(STARTERS / "solid", seed=2026, count=20, resolution=48)
     for name, (lowest, highest) in solid.BARS.items():
