@@ -12,7 +12,6 @@ from errors import BrokenModel
 from model_registry.hub_card import described
 from model_registry.hub_facts import Facts
 from model_registry.listing import choose
-from model_registry.sizes import written
 
 RUNNER = "text_generation:TextGeneration"
 """The only one that lays them over its model when it is set up."""
@@ -45,18 +44,12 @@ def laid_over(facts: Facts, base: Mapping[str, Any], unsafe_formats: bool) -> di
             "can run code when read (pickle): if you trust the owner of one, add it again with "
             "--unsafe-formats."
         )
-    part = {
-        "repo": facts.repo,
-        "revision": facts.listing.commit,
-        "files": [file.path for file in files],
-        "size": written(sum(file.size for file in files)),
-    }
     # It could not be joined with weights that are packed.
     rungs = {name: size for name, size in base.get("precisions", {}).items() if name == "bf16"}
     return {
         **base,
         "description": described(facts, f"text generation, a LoRA over {name}"),
-        "parts": {"adapter": part},
+        "parts": {"adapter": facts.weights(files)},
         **({"precisions": rungs} if rungs else {}),
         "spreads": False,
     }

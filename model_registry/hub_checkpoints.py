@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from glob import escape
 from typing import Any
 
 from model_registry import hub_choice, hub_pipelines
@@ -125,12 +124,7 @@ def spec_of(
         + taken
         + hub_choice.others(facts, file),
         "runner": task.runner,
-        "weights": {
-            "repo": facts.repo,
-            "revision": facts.listing.commit,
-            "files": [escape(file.path)],
-            "size": written(file.size),
-        },
+        "weights": facts.weights([file]),
         "parts": {
             "settings": {
                 "repo": family.base,

@@ -10,7 +10,6 @@ from model_registry import hub_tasks
 from model_registry.hub_facts import Facts
 from model_registry.hub_recipe import UNSAFE
 from model_registry.listing import choose
-from model_registry.sizes import written
 
 
 def of(spec: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -31,10 +30,4 @@ def joined(
             "run code when read (pickle). If you trust the owner, add it again with "
             "--unsafe-formats."
         )
-    part = {
-        "repo": facts.repo,
-        "revision": facts.listing.commit,
-        "files": [file.path for file in files],
-        "size": written(sum(file.size for file in files)),
-    }
-    return {**spec, "parts": {role: part}}
+    return {**spec, "parts": {role: facts.weights(files)}}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from glob import escape
 from typing import Any
 
 from errors import BrokenModel
-from model_registry.listing import Listing
+from model_registry.listing import HubFile, Listing
+from model_registry.sizes import written
 
 READ = (
     "config.json", "model_index.json", "modules.json", "adapter_config.json",
@@ -78,6 +80,15 @@ class Facts:
     @property
     def kind(self) -> str:
         return str(self.config.get("model_type") or "")
+
+    def weights(self, files: Sequence[HubFile]) -> dict[str, Any]:
+        """Those files of it, as a spec names them."""
+        return {
+            "repo": self.repo,
+            "revision": self.listing.commit,
+            "files": [escape(file.path) for file in files],
+            "size": written(sum(file.size for file in files)),
+        }
 
     def has(self, pattern: str) -> bool:
         return any(re.fullmatch(pattern, file.path) for file in self.listing.files)

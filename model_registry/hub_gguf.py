@@ -5,7 +5,6 @@ unpacks when it loads them. Asks nobody.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from glob import escape
 from typing import Any
 
 from model_registry import hub_choice, hub_tasks, known_classes
@@ -14,7 +13,6 @@ from model_registry.hub_facts import Facts
 from model_registry.hub_headers import Header
 from model_registry.hub_recipe import memory
 from model_registry.listing import HubFile
-from model_registry.sizes import written
 
 TASK = next(each for each in hub_tasks.OF_TRANSFORMERS if each.name == "text generation")
 
@@ -34,12 +32,7 @@ def spec_of(facts: Facts, files: Sequence[HubFile], headers: Sequence[Header]) -
         + hub_choice.others(facts, file)
         + unpacked,
         "runner": TASK.runner,
-        "weights": {
-            "repo": facts.repo,
-            "revision": facts.listing.commit,
-            "files": [escape(each.path) for each in files],
-            "size": written(sum(each.size for each in files)),
-        },
+        "weights": facts.weights(files),
         "setup": {"gguf": {"file": file.path, "numbers": numbers}},
         "licence": licence(facts),
         "heavy": True,

@@ -41,12 +41,7 @@ def recipe(facts: Facts, trusted: bool, unsafe_formats: bool) -> dict[str, Any]:
         "category": task.category,
         "description": described(facts, task.name),
         "runner": task.runner,
-        "weights": {
-            "repo": facts.repo,
-            "revision": facts.listing.commit,
-            "files": [file.path for file in files],
-            "size": written(sum(file.size for file in files)),
-        },
+        "weights": facts.weights(files),
         "licence": licence(facts),
         "heavy": True,
         "verified": "tiny",
