@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-import sys
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.components.conftest import PATIENCE, ROOT
+from tests.components import serving
+from tests.components.conftest import PATIENCE
 from tests.components.test_page_in_browser import run, settle
 from tests.hub_stand_in import Repository, hub
 from tests.tiny import hub_repos
@@ -29,16 +27,9 @@ def address(tmp_path_factory):
     served = Repository(repository, pipeline_tag="feature-extraction")
     with hub({"somebody/encoder": served}) as stand_in:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-        environment |= stand_in.environment() | {"GRADIO_TEMP_DIR": str(folder / "gradio")}
-        command = [sys.executable, "app.py", "--port", "0", "--data", str(folder / "data")]
-        with subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-        ) as app:
-            try:
-                yield re.search(r"http://\S+", app.stdout.readline()).group()
-            finally:
-                app.terminate()
-                app.wait(20)
+        environment |= stand_in.environment()
+        with serving.served(folder, environment=environment) as running:
+            yield running
 
 
 def test_a_repository_of_the_hub_becomes_a_model_that_runs(page):

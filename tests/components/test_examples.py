@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import soundfile
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.components.serving import served
 from tests.components.test_page_in_browser import open_model, run, settle, status
 
 ROOT = Path(__file__).parents[2]
@@ -31,19 +29,12 @@ def address(tmp_path_factory):
             pytest.fail("The example with packages of its own needs them: make wheels")
         pytest.skip("The example with packages of its own needs them: make wheels")
     folder = tmp_path_factory.mktemp("examples")
-    environment = {**os.environ, "GRADIO_TEMP_DIR": str(folder / "gradio")}
+    environment = dict(os.environ)
     for installer in ("PIP", "UV"):
         environment |= {f"{installer}_NO_INDEX": "1", f"{installer}_FIND_LINKS": str(WHEELS)}
-    command = [sys.executable, "app.py", "--port", "0", "--offline"]
-    command += ["--data", str(folder / "data"), "--models", str(EXAMPLES)]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-    ) as app:
-        try:
-            yield re.search(r"http://\S+", app.stdout.readline()).group()
-        finally:
-            app.terminate()
-            app.wait(20)
+    options = ("--offline", "--models", str(EXAMPLES))
+    with served(folder, *options, environment=environment) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.components.conftest import ROOT
+from tests.components.serving import served
 from tests.components.test_page_in_browser import run, settle, status
 from tests.hub_stand_in import hub
 
@@ -35,17 +33,9 @@ def address(tmp_path_factory, weights_stand_in):
     folder = tmp_path_factory.mktemp("weights-app")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
     environment |= weights_stand_in.environment()
-    environment["GRADIO_TEMP_DIR"] = str(folder / "gradio")
-    command = [sys.executable, "-m", "tests.components.weights_app", "--port", "0"]
-    with subprocess.Popen(
-        [*command, "--data", str(folder / "data")],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True,
-    ) as app:  # fmt: skip
-        try:
-            yield re.search(r"http://\S+", app.stdout.readline()).group()
-        finally:
-            app.terminate()
-            app.wait(20)
+    program = ("-m", "tests.components.weights_app")
+    with served(folder, environment=environment, program=program) as running:
+        yield running
 
 
 def open_form(page, model):
